@@ -1,0 +1,1 @@
+"""Music from recordings: notes, MIDI, audio, and the two models; knows nothing of pipelines."""

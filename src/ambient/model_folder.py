@@ -1,0 +1,147 @@
+"""Save and load a trained model as a folder that is safe to open and explains itself.
+
+    config.json         kind of model, architecture, vocabulary, format version
+    weights.safetensors every tensor by name; no code is run when it is read
+    training.json       command, data digest, history, date, seconds
+    README.md           the model card
+
+Weights may be stored as float16 to halve the folder; they are always handed out as float32.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from ambient.errors import InputError
+
+CONFIG = "config.json"
+WEIGHTS = "weights.safetensors"
+TRAINING = "training.json"
+CARD = "README.md"
+FORMAT_VERSION = 1
+
+
+def save_model_folder(
+    folder: Path,
+    *,
+    kind: str,
+    config: Mapping[str, Any],
+    weights: Mapping[str, np.ndarray],
+    training: Mapping[str, Any],
+    card: str,
+    float16: bool = False,
+) -> None:
+    """Write a model folder; each file under a temporary name first, `config.json` last.
+
+    Args:
+        folder: Made if missing.
+        kind: What the model is, for instance `music-transformer`; checked when loading.
+        config: JSON values that rebuild the model.
+        weights: Tensor name to array.
+        training: JSON values that say how the weights came about.
+        card: Text of the model card, Markdown.
+        float16: Store the weights in half precision.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = {
+        name: np.ascontiguousarray(array, dtype=np.float16 if float16 else np.float32)
+        for name, array in weights.items()
+    }
+    described = {"kind": kind, "format_version": FORMAT_VERSION, **config}
+    for name, content in (
+        (WEIGHTS, save(stored)),
+        (TRAINING, _json(training)),
+        (CARD, card.encode()),
+        (CONFIG, _json(described)),
+    ):
+        partial = folder / f".{name}.partial"
+        partial.write_bytes(content)
+        partial.replace(folder / name)
+
+
+def load_config(folder: Path | str, *, kind: str) -> dict[str, Any]:
+    """Read `config.json` and check that the folder holds a model of this kind and format.
+
+    Raises:
+        InputError: no model there, another kind of model, or a newer format.
+    """
+    path = Path(folder) / CONFIG
+    remedy = f"Give a model folder of kind {kind}, such as those in trained-models/"
+    try:
+        config = json.loads(path.read_text())
+    except (OSError, NotADirectoryError) as error:
+        raise InputError(folder, f"no readable {CONFIG}", "expected a model folder", remedy) from error
+    except ValueError as error:
+        raise InputError(path, f"not JSON ({error})", "expected a model's configuration", remedy) from error
+    found = config.get("kind") if isinstance(config, dict) else None
+    if found != kind:
+        raise InputError(folder, f"a model of kind {found!r}", f"expected {kind!r}", remedy)
+    if config.get("format_version") != FORMAT_VERSION:
+        version = config.get("format_version")
+        raise InputError(
+            folder, f"format version {version!r}", f"expected {FORMAT_VERSION}", "Use the release that wrote this model"
+        )
+    return {key: value for key, value in config.items() if key not in ("kind", "format_version")}
+
+
+def load_weights(folder: Path | str) -> dict[str, np.ndarray]:
+    """Read every tensor as float32.
+
+    Raises:
+        InputError: the weights are missing or damaged.
+    """
+    path = Path(folder) / WEIGHTS
+    try:
+        tensors = load(path.read_bytes())
+    except OSError as error:
+        raise InputError(
+            path, "missing or unreadable", "expected the model's weights", "Copy the whole folder"
+        ) from error
+    except SafetensorError as error:
+        raise InputError(path, f"damaged ({error})", "expected a safetensors file", "Copy the folder again") from error
+    return {name: array.astype(np.float32) for name, array in tensors.items()}
+
+
+def model_digest(folder: Path | str) -> str:
+    """Return 16 hex digits that name the weights: the start of the SHA-256 of the weights file."""
+    return hashlib.sha256((Path(folder) / WEIGHTS).read_bytes()).hexdigest()[:16]
+
+
+def weights_of(model: Any) -> dict[str, np.ndarray]:
+    """Return a Keras model's weights by variable path, as numpy arrays, whatever the backend."""
+    return {variable.path: np.asarray(variable.numpy()) for variable in model.weights if _is_stored(variable)}
+
+
+def assign_weights(model: Any, weights: Mapping[str, np.ndarray], *, source: object) -> None:
+    """Set a Keras model's weights by variable path.
+
+    Raises:
+        InputError: a tensor is missing, left over, or of another shape.
+    """
+    variables = {variable.path: variable for variable in model.weights if _is_stored(variable)}
+    missing, unknown = sorted(variables.keys() - weights.keys()), sorted(weights.keys() - variables.keys())
+    wrong = [name for name in variables.keys() & weights.keys() if tuple(variables[name].shape) != weights[name].shape]
+    for names, found in ((missing, "is missing"), (unknown, "is not part of this model"), (wrong, "has another shape")):
+        if names:
+            raise InputError(
+                source,
+                f"tensor {names[0]} {found} ({len(names)} in all)",
+                "expected this model's tensors",
+                "Retrain it",
+            )
+    for name, variable in variables.items():
+        variable.assign(weights[name])
+
+
+def _is_stored(variable: Any) -> bool:
+    return "seed_generator" not in variable.path
+
+
+def _json(values: Mapping[str, Any]) -> bytes:
+    return (json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,1 @@
+"""Music Transformer: a relative-attention model of performance tokens that composes."""

@@ -1,0 +1,1 @@
+"""Onsets and Frames: piano-roll transcription of recordings into notes."""

@@ -1,0 +1,1 @@
+"""localpach: Pachyderm pipeline specs on one machine, without a cluster or a daemon."""

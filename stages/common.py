@@ -1,0 +1,107 @@
+"""What all stages share: exit codes, one-line errors, atomic files, one line a file."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ambient.errors import InputError
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHIPPED_MODELS = REPOSITORY / "trained-models"
+
+
+def run_program(
+    parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None], argv: list[str] | None = None
+) -> int:
+    """Parse the command line, run the stage, and turn bad input into one line on stderr.
+
+    Returns:
+        The exit code: 0 done, 1 bad input; argparse itself exits with 2 on bad usage.
+    """
+    arguments = parser.parse_args(argv)
+    try:
+        run(arguments)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except FilesFailedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+class FilesFailedError(Exception):
+    """Some files of a folder could not be processed; each was named when it failed, the others are done."""
+
+    def __init__(self, failed: int, total: int) -> None:
+        super().__init__(f"{failed} of {total} files failed; the others are done. See the lines above")
+
+
+def log(message: str) -> None:
+    """Print one line on stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def for_each_file(files: Iterable[Path], process: Callable[[Path], str]) -> None:
+    """Process files one by one; a bad one is named and the others go on.
+
+    Args:
+        files: The files, in the order to process them.
+        process: Handles one file and returns what it did, for the log.
+
+    Raises:
+        InputError: the only file of one could not be processed.
+        FilesFailedError: at least one of several could not be processed.
+    """
+    todo = list(files)
+    failed = 0
+    for index, path in enumerate(todo, start=1):
+        try:
+            log(f"[{index}/{len(todo)}] {path.name}: {process(path)}")
+        except InputError as error:
+            if len(todo) == 1:
+                raise
+            failed += 1
+            log(f"error: {error}")
+    if failed:
+        raise FilesFailedError(failed, len(todo))
+
+
+def files_below(folder: Path, suffixes: Iterable[str]) -> list[Path]:
+    """List the files below a folder whose suffix is one of these in any case, sorted by relative path.
+
+    Symbolic links are followed, because on a cluster the folder of an input is one. Hidden files are left out.
+
+    Raises:
+        InputError: the folder is not there.
+    """
+    if not folder.is_dir():
+        raise InputError(folder, "no such folder", "expected the input folder", "Check the path")
+    wanted = {suffix.lower() for suffix in suffixes}
+    found: list[Path] = []
+    for root, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()
+        found.extend(Path(root, name) for name in names if not name.startswith(".") and _suffix(name) in wanted)
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+@contextmanager
+def written_atomically(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends well, remove it otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays last: some writers choose the format by it.
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
