@@ -1,0 +1,56 @@
+# The two commands are `make demo` and `make test`; each does all its own set-up in .venv/.
+
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test format lint types unit contract e2e test-slow lock clean clean-demo
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED) ## run the whole chain on the six sample songs and print where the new pieces are
+	$(BIN)/python scripts/demo.py
+
+test: $(INSTALLED) ## everything that must pass: format, lint, types, unit, contract, end to end
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+format: $(INSTALLED) ## rewrite the code in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(INSTALLED) ## ruff
+	$(BIN)/ruff check .
+
+types: $(INSTALLED) ## mypy
+	$(BIN)/mypy
+
+unit contract e2e: $(INSTALLED) ## one kind of test alone
+	$(BIN)/python -m pytest tests/$@
+
+test-slow: $(INSTALLED) ## the tests at real size, minutes
+	$(BIN)/python -m pytest -m slow
+
+lock: $(INSTALLED) ## resolve requirements/*.lock anew from pyproject.toml (needs uv)
+	for group in audio generate onsets-and-frames music-transformer gpu dev; do \
+	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	    --extra $$group pyproject.toml -o requirements/$$group.lock --quiet || exit 1; done
+
+clean: ## remove the environment and caches; .localpach/ and demo/ stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+
+clean-demo: ## remove what localpach keeps here (all repos and results in .localpach/) and demo/
+	rm -rf .localpach demo
+
+$(INSTALLED): requirements/dev.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no python3 found; Python 3.11 to 3.13 is needed. Install it or run make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("error: $(PYTHON): Python %d.%d; TensorFlow needs 3.11 to 3.13. Run make PYTHON=/path/to/python3.11" % v)'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,120 @@
+"""The import table of docs/architecture.md, held as data."""
+
+import ast
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ("ambient", "localpach", "stages")
+FRAMEWORKS = ("keras", "tensorflow")
+
+# module pattern -> what it may import at the top or inside functions, besides the standard library.
+# The first pattern that fits a module counts.
+MAY_IMPORT = {
+    "ambient": (),
+    "ambient.errors": (),
+    "ambient.names": (),
+    "ambient.notes": ("numpy",),
+    "ambient.model_folder": ("ambient.errors", "numpy", "safetensors*"),
+    "ambient.midi": ("ambient.errors", "ambient.notes", "numpy", "pretty_midi"),
+    "ambient.audio": ("ambient.errors", "ambient.notes", "numpy", "ffmpeg", "imageio_ffmpeg"),
+    "ambient.synth": (
+        "ambient.errors",
+        "ambient.notes",
+        "ambient.midi",
+        "ambient.soundfonts",
+        "ambient.reverb",
+        "numpy",
+        "midirenderer",
+    ),
+    "ambient.music_transformer.decoder": ("ambient.*", "numpy"),
+    "ambient.music_transformer.sampling": ("ambient.*", "numpy"),
+    "ambient.music_transformer.tokens": ("ambient.*", "numpy"),
+    "ambient.music_transformer*": ("ambient.*", "numpy", "keras", "tensorflow"),
+    "ambient.onsets_and_frames.metrics": ("ambient.*", "numpy", "mir_eval*"),
+    "ambient.onsets_and_frames*": ("ambient.*", "numpy", "keras", "tensorflow"),
+    "localpach*": ("localpach*",),
+    "stages": (),
+    "stages.common": ("ambient.errors",),
+    "stages.*": ("stages.common", "ambient.*", "numpy"),
+}
+# library -> the one file that opens it; numpy, keras and tensorflow are everywhere they are allowed.
+DOORS = {
+    "pretty_midi": "src/ambient/midi.py",
+    "ffmpeg": "src/ambient/audio.py",
+    "imageio_ffmpeg": "src/ambient/audio.py",
+    "midirenderer": "src/ambient/synth.py",
+    "mir_eval": "src/ambient/onsets_and_frames/metrics.py",
+}
+
+
+def python_files():
+    found = {}
+    for folder, package_root in ((ROOT / "src", ROOT / "src"), (ROOT / "stages", ROOT)):
+        for path in sorted(folder.rglob("*.py")):
+            parts = path.relative_to(package_root).with_suffix("").parts
+            found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+def imports_of(path, *, top_level_only=False):
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            if node.module in ("ambient", "localpach", "stages") or node.module in PACKAGES:
+                names.update(f"{node.module}.{alias.name}" for alias in node.names)
+            else:
+                names.add(node.module)
+    return {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
+
+
+PACKAGES = {"ambient.onsets_and_frames", "ambient.music_transformer"}
+FILES = python_files()
+
+
+def allowed(module, imported):
+    patterns = next(table for pattern, table in MAY_IMPORT.items() if fnmatch(module, pattern))
+    return any(fnmatch(imported, p) or imported.startswith(p + ".") for p in patterns)
+
+
+def test_every_package_was_found():
+    assert {"ambient.notes", "localpach", "stages.common"} <= FILES.keys()
+    assert len(FILES) > 20
+
+
+@pytest.mark.parametrize("module", sorted(FILES))
+def test_module_imports_only_what_its_row_allows(module):
+    wrong = [name for name in sorted(imports_of(FILES[module])) if not allowed(module, name)]
+    assert not wrong
+
+
+@pytest.mark.parametrize("module", sorted(m for m in FILES if m.startswith("ambient.")))
+def test_the_two_models_do_not_import_each_other(module):
+    other = {"onsets_and_frames": "music_transformer", "music_transformer": "onsets_and_frames"}
+    package = module.split(".")[1]
+    forbidden = [f"ambient.{other[package]}"] if package in other else [f"ambient.{name}" for name in other]
+    assert not [n for n in imports_of(FILES[module]) if any(n.startswith(f) for f in forbidden)]
+
+
+@pytest.mark.parametrize("module", sorted(m for m in FILES if m.startswith("stages.")))
+def test_stage_imports_nothing_heavy_before_it_runs(module):
+    light = ("stages.common", "ambient.errors", "ambient.names")
+    top = imports_of(FILES[module], top_level_only=True)
+    assert not [
+        name for name in top if not name.startswith(light) and not name.endswith(".config") and ".config." not in name
+    ]
+
+
+@pytest.mark.parametrize("module", sorted(FILES))
+def test_each_library_has_one_door(module):
+    for library, door in DOORS.items():
+        users = [name for name in imports_of(FILES[module]) if name.split(".")[0] == library]
+        assert not users or FILES[module] == ROOT / door
