@@ -1,0 +1,132 @@
+"""Decode and encode audio files: the one door to ffmpeg, by ffmpeg-python and imageio-ffmpeg.
+
+Conventions: samples are float32 in -1 to 1, [samples, channels]. Nothing here reads or writes metadata, so that the
+same samples give the same bytes with the same ffmpeg.
+"""
+
+import re
+import shutil
+import wave
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import ffmpeg
+import imageio_ffmpeg
+import numpy as np
+
+from ambient.errors import InputError
+
+TRANSCRIPTION_RATE_HZ = 16_000  # what Onsets and Frames listens to
+MP3_BITRATE = "160k"
+_MAX_REASON_CHARACTERS = 200
+_EXPORT_AGAIN = "Export or download the song again"
+_BIT_EXACT = {"map_metadata": -1, "fflags": "+bitexact", "flags:a": "+bitexact", "threads": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedAudio:
+    """What decoding a recording gave.
+
+    Attributes:
+        seconds: Length of the decoded audio.
+        complaint: What ffmpeg found wrong while the rest could be decoded; empty for a sound file.
+    """
+
+    seconds: float
+    complaint: str
+
+
+@lru_cache(maxsize=1)
+def find_ffmpeg() -> str:
+    """Return the ffmpeg program: the one on PATH, else the one inside imageio-ffmpeg.
+
+    Raises:
+        InputError: there is neither.
+    """
+    on_path = shutil.which("ffmpeg")
+    if on_path:
+        return on_path
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise InputError(
+            "ffmpeg", "not found", "expected it on PATH or inside imageio-ffmpeg", "Install one of the two"
+        ) from error
+
+
+def decode_to_wav(source: Path, target: Path, *, rate_hz: int = TRANSCRIPTION_RATE_HZ) -> DecodedAudio:
+    """Write any recording as mono 16-bit WAV; ffmpeg streams, so the length of a recording costs no memory.
+
+    Args:
+        source: A file of any kind that ffmpeg reads; its first audio stream is taken.
+        target: The WAV file to write.
+        rate_hz: Sample rate of the result.
+
+    Raises:
+        InputError: the file is empty, is no audio, or has not one sample that can be decoded.
+    """
+    expected = "expected a recording that ffmpeg can decode"
+    if source.stat().st_size == 0:
+        raise InputError(source, "empty file", expected, _EXPORT_AGAIN)
+    # `file:` and the whitelist keep names and playlists from reaching the network.
+    stream = ffmpeg.input(f"file:{source}", protocol_whitelist="file").output(
+        f"file:{target}", format="wav", acodec="pcm_s16le", ac=1, ar=rate_hz, map="0:a:0", **_BIT_EXACT
+    )
+    try:
+        complaint = _run(stream)
+    except ffmpeg.Error as error:
+        reason = _condensed(error.stderr) or "ffmpeg gives no reason"
+        raise InputError(source, f"cannot be decoded ({reason})", expected, _EXPORT_AGAIN) from error
+    with wave.open(str(target)) as reader:
+        frames = reader.getnframes()
+    if frames == 0:
+        raise InputError(source, f"holds no sound ({complaint or 'not one sample'})", expected, _EXPORT_AGAIN)
+    return DecodedAudio(frames / rate_hz, complaint)
+
+
+def write_wav(path: Path, samples: np.ndarray, *, rate_hz: int) -> None:
+    """Write [samples, channels] float32 as 16-bit WAV."""
+    with wave.open(str(path), "wb") as writer:
+        writer.setnchannels(samples.shape[1])
+        writer.setsampwidth(2)
+        writer.setframerate(rate_hz)
+        writer.writeframes(_pcm16(samples))
+
+
+def write_mp3(path: Path, samples: np.ndarray, *, rate_hz: int, bitrate: str = MP3_BITRATE) -> None:
+    """Write [samples, channels] float32 as MP3 of constant bit rate."""
+    source = ffmpeg.input("pipe:0", format="s16le", ac=samples.shape[1], ar=rate_hz)
+    stream = source.output(f"file:{path}", format="mp3", acodec="libmp3lame", audio_bitrate=bitrate, **_BIT_EXACT)
+    try:
+        _run(stream, _pcm16(samples))
+    except ffmpeg.Error as error:
+        reason = _condensed(error.stderr) or "ffmpeg gives no reason"
+        expected = "expected an ffmpeg with libmp3lame and room on the disk"
+        raise InputError(path, f"cannot be encoded ({reason})", expected, "Write WAV instead") from error
+
+
+def _run(stream: "ffmpeg.Stream", data: bytes | None = None) -> str:
+    """Run ffmpeg quietly; returns what it complained about although it went on, as one line."""
+    command = [find_ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error"]
+    if data is not None:
+        command.remove("-nostdin")
+    _, complaint = ffmpeg.run(
+        stream, cmd=command, input=data, capture_stdout=True, capture_stderr=True, overwrite_output=True
+    )
+    return _condensed(complaint)
+
+
+def _condensed(stderr: bytes) -> str:
+    """Make one short line of ffmpeg's own words: its first complaint, without addresses and echoed paths."""
+    said = [re.sub(r"^(\[[^]]*\] ?)+", "", line).strip() for line in stderr.decode("utf-8", "replace").splitlines()]
+    telling = [line for line in said if line and not line.startswith("Error opening input file")]
+    if not telling:
+        return ""
+    if "matches no streams" in telling[0]:
+        return "no audio stream"
+    return telling[0][:_MAX_REASON_CHARACTERS].rstrip(".")
+
+
+def _pcm16(samples: np.ndarray) -> bytes:
+    return np.clip(np.rint(samples * np.float32(32767.0)), -32768, 32767).astype("<i2").tobytes()

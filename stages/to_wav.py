@@ -1,0 +1,61 @@
+"""Turn every recording of a folder into 16 kHz mono 16-bit WAV: `song.mp3` becomes `song.wav`."""
+
+import argparse
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from ambient.errors import InputError
+from ambient.names import AUDIO_SUFFIXES
+from stages.common import files_below, for_each_file, log, run_program, written_atomically
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(prog="python3 -m stages.to_wav", description=__doc__)
+    parser.add_argument("--input", type=Path, required=True, metavar="DIR", help="recordings, in subfolders too")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the WAV files go, one each")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Decode each recording; silence passes, a file without a decodable sample does not.
+
+    Raises:
+        InputError: the input folder is not there, or its only recording cannot be decoded.
+        FilesFailedError: some of several recordings cannot be decoded.
+    """
+    from ambient.audio import decode_to_wav
+
+    recordings = files_below(arguments.input, AUDIO_SUFFIXES)
+    targets = {path: _target(path, arguments.input, arguments.output) for path in recordings}
+    sources = defaultdict(list)
+    for path, target in targets.items():
+        sources[target].append(path.name)
+
+    def convert(path: Path) -> str:
+        target = targets[path]
+        rivals = [name for name in sources[target] if name != path.name]
+        if rivals:
+            found = f"would overwrite the WAV of {', '.join(rivals)}"
+            raise InputError(path, found, "expected names that differ before the ending", "Run stages.rename first")
+        with written_atomically(target) as partial:
+            decoded = decode_to_wav(path, partial)
+        if decoded.complaint:
+            log(f"warning: {path}: damaged, what could be decoded is kept ({decoded.complaint})")
+        return f"{decoded.seconds:.1f} s"
+
+    for_each_file(recordings, convert)
+
+
+def _target(path: Path, source: Path, output: Path) -> Path:
+    return (output / path.relative_to(source)).with_suffix(".wav")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program; returns its exit code."""
+    return run_program(build_parser(), run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
