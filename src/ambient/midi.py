@@ -46,6 +46,7 @@ def read_midi(path: Path | str) -> MidiPiece:
         raise _not_midi(path, error) from error
     notes: list[Note] = []
     drum_notes = 0
+    end_s = float(midi.get_end_time())
     for instrument in midi.instruments:
         if instrument.is_drum:
             drum_notes += len(instrument.notes)
@@ -56,12 +57,19 @@ def read_midi(path: Path | str) -> MidiPiece:
             for c in instrument.control_changes
             if c.number == SUSTAIN_CONTROLLER
         ]
-        notes.extend(apply_sustain(played, pedals))
+        notes.extend(apply_sustain(played, pedals, piece_end_s=end_s))
     texts = [event.text for event in sorted(midi.text_events, key=lambda e: e.time)]
     return MidiPiece(sorted(notes), drum_notes, texts)
 
 
-def write_midi(path: Path | str, notes: Iterable[Note], *, program: int = 0, texts: Sequence[str] = ()) -> None:
+def write_midi(
+    path: Path | str,
+    notes: Iterable[Note],
+    *,
+    program: int = 0,
+    texts: Sequence[str] = (),
+    controls: Sequence[tuple[float, int, int]] = (),
+) -> None:
     """Write notes as a one-instrument MIDI file at 120 BPM; the same notes give the same bytes.
 
     Args:
@@ -69,11 +77,14 @@ def write_midi(path: Path | str, notes: Iterable[Note], *, program: int = 0, tex
         notes: Any order; an empty list gives a valid file without notes.
         program: General MIDI program 0-127 (0 is the acoustic grand piano, 89 the warm pad).
         texts: Text events at time 0, for instance how the piece was made.
+        controls: Control changes `(time_s, controller, value)`.
     """
     midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_QUARTER, initial_tempo=TEMPO_BPM)
     instrument = pretty_midi.Instrument(program=program)
     for note in sorted(notes):
         instrument.notes.append(pretty_midi.Note(note.velocity, note.pitch, note.start_s, note.end_s))
+    for time_s, number, value in controls:
+        instrument.control_changes.append(pretty_midi.ControlChange(number, value, time_s))
     midi.instruments.append(instrument)
     midi.text_events.extend(pretty_midi.Text(text, 0.0) for text in texts)
     midi.write(str(path))

@@ -4,7 +4,7 @@ Conventions: times are seconds from the start of the piece, pitches are MIDI num
 Lists of notes are sorted by start, then pitch, then end, then velocity.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 SUSTAIN_CONTROLLER = 64
@@ -29,70 +29,59 @@ class PedalEvent:
     down: bool
 
 
-def apply_sustain(notes: Iterable[Note], pedals: Sequence[PedalEvent]) -> list[Note]:
+def apply_sustain(
+    notes: Iterable[Note], pedals: Iterable[PedalEvent], *, piece_end_s: float | None = None
+) -> list[Note]:
     """Fold the sustain pedal into note ends.
 
-    A note whose key is released while the pedal is down sounds on until the pedal lifts, or until the same pitch is
-    struck again, as in note-seq's `apply_sustain_control_changes`. A note still held by the pedal at the end of the
-    piece ends with the last event.
+    A note whose key is released while the pedal is down sounds on until the pedal lifts. Striking a pitch while the
+    pedal is down ends what already sounds of that pitch. What the pedal still holds at the end of the piece ends there.
+    The rules are those of note-seq's `apply_sustain_control_changes`, with one difference: of two pedal events at the
+    same time the lift acts first, as a player changes the pedal; note-seq would leave the pedal up.
 
     Args:
         notes: Notes with key-release ends, any order.
-        pedals: Pedal events, any order; at equal times a lift acts before a press.
+        pedals: Pedal events, any order.
+        piece_end_s: End of the piece; the default is the last note or pedal event given.
 
     Returns:
-        Notes sorted by start, then pitch.
+        As many notes as were given, sorted by start, then pitch.
     """
-    ordered = sorted(notes)
-    if not pedals or not ordered:
-        return ordered
-    spans = pedal_spans(pedals, end_s=max(max(n.end_s for n in ordered), max(p.time_s for p in pedals)))
-    following = _next_onset_of_pitch(ordered)
-    sustained = []
-    span = 0
-    lifted = {}
-    # Key releases in time order, so that the pedal spans are walked once.
-    for index in sorted(range(len(ordered)), key=lambda i: ordered[i].end_s):
-        end_s = ordered[index].end_s
-        while span < len(spans) and spans[span][1] <= end_s:
-            span += 1
-        held = span < len(spans) and spans[span][0] <= end_s
-        lifted[index] = spans[span][1] if held else end_s
-    for index, note in enumerate(ordered):
-        end_s = lifted[index]
-        restruck_s = following[index]
-        if end_s > note.end_s and restruck_s is not None and restruck_s < end_s:
-            end_s = max(note.end_s, restruck_s)
-        sustained.append(replace(note, end_s=end_s))
-    return sorted(sustained)
-
-
-def pedal_spans(pedals: Sequence[PedalEvent], *, end_s: float) -> list[tuple[float, float]]:
-    """Return the intervals `(down_s, up_s)` in which the pedal is down, in time order; an open one ends at `end_s`."""
-    spans: list[tuple[float, float]] = []
-    down_s: float | None = None
-    for event in sorted(pedals):
-        if event.down and down_s is None:
-            down_s = event.time_s
-        elif not event.down and down_s is not None:
-            spans.append((down_s, event.time_s))
-            down_s = None
-    if down_s is not None:
-        spans.append((down_s, max(end_s, down_s)))
-    return spans
-
-
-def _next_onset_of_pitch(ordered: Sequence[Note]) -> list[float | None]:
-    """For each note, when its pitch is struck next (strictly later), or None."""
-    following: list[float | None] = [None] * len(ordered)
-    latest: dict[int, tuple[float, float | None]] = {}  # pitch -> (its next onset, the one after that)
-    for index in range(len(ordered) - 1, -1, -1):
-        note = ordered[index]
-        next_s, after_s = latest.get(note.pitch, (None, None))
-        if next_s is not None and next_s > note.start_s:
-            following[index] = next_s
-            latest[note.pitch] = (note.start_s, next_s)
-        else:  # struck twice at the same instant: both look past each other
-            following[index] = after_s
-            latest[note.pitch] = (note.start_s, after_s)
-    return following
+    played = sorted(notes)
+    pressed = sorted(pedals)
+    if not played or not pressed:
+        return played
+    # Kinds in the order they act at equal times: lift, press, strike, release.
+    events = [(pedal.time_s, int(pedal.down), -1) for pedal in pressed]
+    events += [(note.start_s, 2, index) for index, note in enumerate(played)]
+    events += [(note.end_s, 3, index) for index, note in enumerate(played)]
+    last_s = max(piece_end_s or 0.0, *(time_s for time_s, _, _ in events))
+    ends_s = [note.end_s for note in played]
+    sounding: dict[int, set[int]] = {}  # pitch -> notes that sound, by key or by pedal
+    held: set[int] = set()  # notes that only the pedal keeps sounding
+    down = False
+    for time_s, kind, index in sorted(events):
+        if kind < 2:
+            down = bool(kind)
+            if not down:
+                for note in held:
+                    ends_s[note] = time_s
+                    sounding[played[note].pitch].discard(note)
+                held.clear()
+            continue
+        same_pitch = sounding.setdefault(played[index].pitch, set())
+        if kind == 2:
+            if down:
+                for note in [n for n in same_pitch if played[n].start_s < time_s]:
+                    ends_s[note] = time_s
+                    same_pitch.discard(note)
+                    held.discard(note)
+            same_pitch.add(index)
+        elif index in same_pitch:  # otherwise a later strike has already ended it
+            if down:
+                held.add(index)
+            else:
+                same_pitch.discard(index)
+    for note in held:
+        ends_s[note] = last_s
+    return sorted(replace(note, end_s=end_s) for note, end_s in zip(played, ends_s, strict=True))
