@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ambient.errors import InputError
 from ambient.names import is_audio_name, standard_names
-from stages.common import log, run_program, written_atomically
+from stages.common import for_each_file, log, run_program, written_atomically
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -28,7 +28,9 @@ def run(arguments: argparse.Namespace) -> None:
     Only names are looked at, never content: a cluster may show the files empty and put the content in later.
 
     Raises:
-        InputError: the input folder is not there, or the output folder lies in it.
+        InputError: the input folder is not there, or the output folder lies in it, or the only recording is a dead
+            link.
+        FilesFailedError: some of several recordings are dead links.
     """
     source, target = arguments.input, arguments.output
     if not source.is_dir():
@@ -40,13 +42,19 @@ def run(arguments: argparse.Namespace) -> None:
         if not is_audio_name(original):
             log(f"{original}: left out, its name is not that of a recording")
     renamed = standard_names(original for original in originals if is_audio_name(original))
-    for index, (original, name) in enumerate(renamed.items(), start=1):
+
+    def pass_on(path: Path) -> str:
+        name = renamed[path.relative_to(source).as_posix()]
+        if not path.is_file():
+            raise InputError(path, "a link to nothing", "expected a file", "Put the recording there or remove the link")
         with written_atomically(target / name) as partial:
             if arguments.link:
-                partial.symlink_to(os.path.abspath(source / original))
+                partial.symlink_to(os.path.abspath(path))
             else:
-                shutil.copyfile(source / original, partial)
-        log(f"[{index}/{len(renamed)}] {original}: {name}")
+                shutil.copyfile(path, partial)
+        return name
+
+    for_each_file([source / original for original in renamed], pass_on)
 
 
 def _files(folder: Path) -> list[str]:

@@ -20,6 +20,7 @@ from ambient.errors import InputError
 TRANSCRIPTION_RATE_HZ = 16_000  # what Onsets and Frames listens to
 MP3_BITRATE = "160k"
 _MAX_REASON_CHARACTERS = 200
+_PCM_BLOCK = 1 << 18
 _EXPORT_AGAIN = "Export or download the song again"
 _BIT_EXACT = {"map_metadata": -1, "fflags": "+bitexact", "flags:a": "+bitexact", "threads": 1}
 
@@ -67,6 +68,8 @@ def decode_to_wav(source: Path, target: Path, *, rate_hz: int = TRANSCRIPTION_RA
         InputError: the file is empty, is no audio, or has not one sample that can be decoded.
     """
     expected = "expected a recording that ffmpeg can decode"
+    if not source.is_file():
+        raise InputError(source, "no such file", expected, "Check the path")
     if source.stat().st_size == 0:
         raise InputError(source, "empty file", expected, _EXPORT_AGAIN)
     # `file:` and the whitelist keep names and playlists from reaching the network.
@@ -109,8 +112,6 @@ def write_mp3(path: Path, samples: np.ndarray, *, rate_hz: int, bitrate: str = M
 def _run(stream: "ffmpeg.Stream", data: bytes | None = None) -> str:
     """Run ffmpeg quietly; returns what it complained about although it went on, as one line."""
     command = [find_ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error"]
-    if data is not None:
-        command.remove("-nostdin")
     _, complaint = ffmpeg.run(
         stream, cmd=command, input=data, capture_stdout=True, capture_stderr=True, overwrite_output=True
     )
@@ -129,4 +130,6 @@ def _condensed(stderr: bytes) -> str:
 
 
 def _pcm16(samples: np.ndarray) -> bytes:
-    return np.clip(np.rint(samples * np.float32(32767.0)), -32768, 32767).astype("<i2").tobytes()
+    """Round to 16 bits, piece by piece so that a long recording is not copied several times."""
+    parts = (samples[start : start + _PCM_BLOCK] for start in range(0, len(samples), _PCM_BLOCK))
+    return b"".join(np.clip(np.rint(part * np.float32(32767)), -32768, 32767).astype("<i2").tobytes() for part in parts)
