@@ -1,0 +1,149 @@
+import wave
+
+import numpy as np
+import pytest
+
+from ambient import audio
+from ambient.audio import decode_to_wav, find_ffmpeg, write_mp3, write_wav
+from ambient.errors import InputError
+
+RATE_HZ = 44_100
+
+
+@pytest.fixture
+def tone():
+    """Two seconds of 440 Hz at half scale, stereo."""
+    wave_ = 0.5 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE_HZ) / RATE_HZ)
+    return np.stack([wave_, wave_], axis=1).astype(np.float32)
+
+
+@pytest.fixture
+def fresh_search():
+    find_ffmpeg.cache_clear()
+    yield
+    find_ffmpeg.cache_clear()
+
+
+def samples_of(path):
+    with wave.open(str(path)) as reader:
+        assert (reader.getframerate(), reader.getnchannels(), reader.getsampwidth()) == (16_000, 1, 2)
+        return np.frombuffer(reader.readframes(reader.getnframes()), "<i2") / 32768
+
+
+@pytest.mark.parametrize("write", [write_wav, write_mp3])
+def test_tone_survives_encoding_and_decoding(tmp_path, tone, write):
+    source = tmp_path / "tone.audio"
+    write(source, tone, rate_hz=RATE_HZ)
+    decoded = decode_to_wav(source, tmp_path / "out.wav")
+    samples = samples_of(tmp_path / "out.wav")
+    assert decoded.seconds == len(samples) / 16_000 == pytest.approx(2.0, abs=0.06)
+    assert decoded.complaint == ""
+    middle = samples[8000:24000]
+    spectrum = np.abs(np.fft.rfft(middle))
+    assert np.argmax(spectrum) == 440
+    assert np.sqrt(np.mean(middle**2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.06)  # LAME plays a little softer
+
+
+@pytest.mark.parametrize("write", [write_wav, write_mp3])
+def test_same_samples_give_the_same_bytes(tmp_path, tone, write):
+    write(tmp_path / "a", tone, rate_hz=RATE_HZ)
+    write(tmp_path / "b", tone, rate_hz=RATE_HZ)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_wav_is_exact_to_half_a_step_over_block_borders(tmp_path):
+    ramp = np.linspace(-1, 1, audio._PCM_BLOCK + 1000, dtype=np.float32)[:, None]
+    write_wav(tmp_path / "ramp.wav", ramp, rate_hz=16_000)
+    assert np.abs(samples_of(tmp_path / "ramp.wav") * 32768 / 32767 - ramp[:, 0]).max() < 0.6 / 32767
+
+
+def test_too_loud_samples_are_clipped_not_wrapped(tmp_path):
+    write_wav(tmp_path / "a.wav", np.array([[1.5], [-1.5]], np.float32), rate_hz=16_000)
+    assert list(samples_of(tmp_path / "a.wav")) == [32767 / 32768, -1.0]
+
+
+def test_silence_is_audio(tmp_path):
+    write_mp3(tmp_path / "a.mp3", np.zeros((RATE_HZ, 2), np.float32), rate_hz=RATE_HZ)
+    decode_to_wav(tmp_path / "a.mp3", tmp_path / "a.wav")
+    assert not samples_of(tmp_path / "a.wav").any()
+
+
+def test_cut_recording_is_decoded_as_far_as_it_goes(tmp_path, tone):
+    write_mp3(tmp_path / "whole.mp3", tone, rate_hz=RATE_HZ)
+    content = (tmp_path / "whole.mp3").read_bytes()
+    (tmp_path / "cut.mp3").write_bytes(content[: len(content) // 2])
+    assert decode_to_wav(tmp_path / "cut.mp3", tmp_path / "a.wav").seconds == pytest.approx(1.0, abs=0.1)
+
+
+def test_damage_in_the_middle_is_told(tmp_path, tone):
+    write_mp3(tmp_path / "whole.mp3", tone, rate_hz=RATE_HZ)
+    content = (tmp_path / "whole.mp3").read_bytes()
+    noise = np.random.default_rng(0).integers(0, 256, 3000, np.uint8).tobytes()
+    (tmp_path / "bad.mp3").write_bytes(content[:9000] + noise + content[12000:])
+    decoded = decode_to_wav(tmp_path / "bad.mp3", tmp_path / "a.wav")
+    assert decoded.complaint
+    assert "\n" not in decoded.complaint
+    assert decoded.seconds > 1.0
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty file"),
+        (b"this is text, not music\n" * 20, "cannot be decoded"),
+        (b"#EXTM3U\n#EXTINF:3,\nhttp://127.0.0.1:9/a.mp3\n", "cannot be decoded"),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x80\x3e\x00\x00\x00\x7d\x00\x00\x02\x00\x10\x00"
+         b"data\x00\x00\x00\x00", "holds no sound|cannot be decoded"),
+    ],
+)  # fmt: skip
+def test_file_without_sound_is_one_line_with_its_reason(tmp_path, content, reason):
+    source = tmp_path / "bad.mp3"
+    source.write_bytes(content)
+    with pytest.raises(InputError, match=rf"bad\.mp3: ({reason})") as caught:
+        decode_to_wav(source, tmp_path / "a.wav")
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"none\.mp3: no such file"):
+        decode_to_wav(tmp_path / "none.mp3", tmp_path / "a.wav")
+
+
+def test_name_is_never_read_as_an_option_or_an_address(tmp_path, tone, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "http:").mkdir()
+    source = tmp_path / "http:" / "-y 'song' %d.wav"
+    write_wav(source, tone, rate_hz=RATE_HZ)
+    assert decode_to_wav(source.relative_to(tmp_path), tmp_path / "a.wav").seconds == pytest.approx(2.0, abs=0.01)
+
+
+def test_ffmpeg_on_path_comes_first(tmp_path, monkeypatch, fresh_search):
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_ffmpeg() == str(program)
+
+
+def test_bundled_ffmpeg_serves_where_the_system_has_none(tmp_path, monkeypatch, fresh_search):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "imageio_ffmpeg" in find_ffmpeg()
+
+
+def test_no_ffmpeg_at_all_is_one_error(tmp_path, monkeypatch, fresh_search):
+    def nothing():
+        raise RuntimeError("No ffmpeg exe could be found")
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(audio.imageio_ffmpeg, "get_ffmpeg_exe", nothing)
+    with pytest.raises(InputError, match="ffmpeg: not found"):
+        find_ffmpeg()
+
+
+def test_ffmpeg_without_an_mp3_encoder_is_one_error(tmp_path, tone, monkeypatch, fresh_search):
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\ncat >/dev/null\necho \"Unknown encoder 'libmp3lame'\" >&2\nexit 8\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(InputError, match="Unknown encoder 'libmp3lame'"):
+        write_mp3(tmp_path / "a.mp3", tone, rate_hz=RATE_HZ)
