@@ -1,6 +1,7 @@
 """Read and write MIDI files as notes: the one door to pretty_midi."""
 
 import io
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,10 @@ def read_midi(path: Path | str) -> MidiPiece:
         InputError: the file cannot be read as MIDI.
     """
     try:
-        midi = pretty_midi.PrettyMIDI(io.BytesIO(Path(path).read_bytes()))
+        with warnings.catch_warnings():
+            # Tempo changes outside the first track are common and read well enough; the warning helps nobody.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            midi = pretty_midi.PrettyMIDI(io.BytesIO(Path(path).read_bytes()))
     except OSError as error:
         if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
             raise InputError(path, error.strerror or "unreadable", "expected a MIDI file", "Check the path") from error

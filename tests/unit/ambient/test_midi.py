@@ -40,3 +40,12 @@ def test_damaged_file_is_named_in_one_line(tmp_path, content):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         read_midi(tmp_path / "none.mid")
+
+
+def test_tempo_change_outside_the_first_track_is_read_without_a_warning(tmp_path):
+    tempo_track = b"\x00\xff\x51\x03\x07\xa1\x20\x00\xff\x2f\x00"
+    note_track = b"\x00\xff\x51\x03\x07\xa1\x20\x00\x90\x3c\x40\x60\x80\x3c\x00\x00\xff\x2f\x00"
+    header = b"MThd\x00\x00\x00\x06\x00\x01\x00\x02\x00\x60"
+    tracks = b"".join(b"MTrk" + len(track).to_bytes(4, "big") + track for track in (tempo_track, note_track))
+    (tmp_path / "a.mid").write_bytes(header + tracks)
+    assert read_midi(tmp_path / "a.mid").notes == [Note(0.0, 60, 0.5, 64)]
