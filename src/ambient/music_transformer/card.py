@@ -1,0 +1,87 @@
+"""What a trained composer says about itself: the record of its training, and the card for people."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ambient.music_transformer.config import ModelConfig, TrainingConfig
+from ambient.music_transformer.data import Split
+from ambient.music_transformer.records import TokenRecord
+from ambient.music_transformer.tokens import PAD
+from ambient.music_transformer.training import TrainingResult
+
+
+def bits_per_second(nats_per_token: float, pieces: Sequence[Any], seconds: float) -> float:
+    """Return what a second of music costs: comparable between vocabularies, unlike nats per token."""
+    labels = sum(int((piece[1:] != PAD).sum()) for piece in pieces)
+    return nats_per_token * labels / math.log(2) / max(seconds, 1e-9)
+
+
+def describe_training(
+    result: TrainingResult,
+    config: TrainingConfig,
+    split: Split,
+    records: Sequence[TokenRecord],
+    judges: Sequence[TokenRecord],
+    *,
+    origin: str,
+    held_out: float,
+    precision: str,
+) -> dict[str, Any]:
+    """Return the record of a training as JSON values; no paths and no clock times, so that a repeat gives the same.
+
+    Args:
+        result: What happened.
+        config: What was asked for.
+        split: What was trained on and held out.
+        records: The songs of the corpus.
+        judges: The songs that the held-out part comes from.
+        origin: Where the first weights came from.
+        held_out: Nats per token of the final weights over the whole held-out part.
+        precision: Of the matrix products.
+    """
+    digest = hashlib.sha256("".join(sorted(record.digest for record in [*records, *judges])).encode()).hexdigest()[:16]
+    return {
+        "origin": origin,
+        "settings": {**asdict(config), "precision": precision},
+        "data": {
+            "digest": digest,
+            "songs": len(records),
+            "tokens": sum(int(record.tokens.size) for record in records),
+            "minutes": round(sum(record.seconds for record in records) / 60, 2),
+        },
+        "held_out": {
+            "what": split.explanation,
+            "tokens": sum(piece.size - 1 for piece in split.held_out),
+            "seconds": round(split.held_out_seconds, 2),
+            "nats_per_token_before": round(result.before, 4),
+            "nats_per_token": round(held_out, 4),
+            "bits_per_second": round(bits_per_second(held_out, split.held_out, split.held_out_seconds), 2),
+        },
+        "steps": result.steps,
+        "best_step": result.best_step,
+        "tokens_seen": result.tokens_seen,
+        "stopped_by": result.stopped_by,
+        "history": [{name: entry[name] for name in ("step", "training", "held_out")} for entry in result.history],
+    }
+
+
+def model_card(config: ModelConfig, training: dict[str, Any]) -> str:
+    """Return the model card, Markdown."""
+    data, held_out, settings = training["data"], training["held_out"], training["settings"]
+    return f"""# A composer
+
+A Music Transformer ({config.layers} blocks of width {config.width}, {config.heads} heads, vocabulary
+`{config.vocabulary}`) that continues piano music. Compose with
+`python3 -m stages.generate --load_path THIS_FOLDER --inputs PRIMER.mid --save_path OUT.mid`.
+
+- Weights: {training["origin"]}; {training["steps"]} steps of {settings["batch_size"]} × {settings["max_seq"]} tokens,
+  best at step {training["best_step"]}, stopped by {training["stopped_by"]}; random seed {settings["seed"]}.
+- Learned from: {data["songs"]} songs, {data["tokens"]} tokens, {data["minutes"]} minutes (digest `{data["digest"]}`).
+- Held out: {held_out["what"]}; {held_out["tokens"]} tokens, {held_out["seconds"]} seconds of music.
+- Held-out loss: {held_out["nats_per_token"]} nats per token, {held_out["bits_per_second"]} bits per second of music
+  (before training {held_out["nats_per_token_before"]} nats per token).
+- Limits: solo keyboard music without tempo, metre or pedal events; a model of few songs recites them.
+"""

@@ -1,0 +1,128 @@
+"""Every number of the composer that a person may want to change, with its default; no heavy import."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from ambient.errors import InputError
+
+KIND = "music-transformer"
+SHIPPED_MODEL = "music-transformer"  # folder below trained-models/
+VOCABULARY = "performance-388+3"  # version of the token table of `tokens.py`
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The shape of the network; stored in the model folder, so that nothing has to be typed again.
+
+    Attributes:
+        layers: Transformer blocks.
+        width: Model width E.
+        heads: Attention heads H; they divide the width.
+        feed_forward: Width of the hidden layer of a block.
+        max_distance: Relative positions learned one by one; all farther ones share the farthest.
+        window: How many tokens back a token can see, itself included; generation keeps no more than that.
+        dropout: Share of activations dropped in training.
+        vocabulary: Version of the token table the weights were trained on.
+    """
+
+    layers: int = 4
+    width: int = 256
+    heads: int = 4
+    feed_forward: int = 1024
+    max_distance: int = 256
+    window: int = 1024
+    dropout: float = 0.1
+    vocabulary: str = VOCABULARY
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"heads must divide width. Received: width={self.width}, heads={self.heads}")
+
+    @property
+    def head_width(self) -> int:
+        """Width D of one head."""
+        return self.width // self.heads
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], *, source: object) -> "ModelConfig":
+        """Rebuild a configuration that `to_json` wrote.
+
+        Raises:
+            InputError: a field is missing, unknown, or impossible.
+        """
+        remedy = "Use the release that wrote this model, or retrain it"
+        names = {field.name for field in fields(cls)}
+        if set(values) != names:
+            odd = sorted(set(values) ^ names)
+            raise InputError(
+                source, f"configuration with unexpected fields ({', '.join(odd)})", "expected ours", remedy
+            )
+        try:
+            return cls(**values)
+        except (TypeError, ValueError) as error:
+            raise InputError(source, f"impossible configuration ({error})", "expected ours", remedy) from error
+
+
+SIZES = {
+    "tiny": ModelConfig(layers=2, width=64, heads=2, feed_forward=128, max_distance=64, window=256),
+    "small": ModelConfig(layers=4, width=128, heads=4, feed_forward=512),
+    "base": ModelConfig(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """How a model is trained.
+
+    Attributes:
+        epochs: Ceiling; early stopping usually ends before it. An epoch shows about as many tokens as the corpus has.
+        batch_size: Crops a step.
+        max_seq: Tokens a crop.
+        learning_rate: Peak, after the warm-up.
+        warmup_steps: Steps of linear rise.
+        weight_decay: Decoupled decay of matrices.
+        clip_norm: Ceiling of the norm of all gradients together.
+        patience: Evaluations without improvement before training stops.
+        minutes: Ceiling of wall-clock time; 0 means none.
+        evaluate_every: Steps between two evaluations; 0 means once an epoch.
+        transpose: Semitones up and down that crops are transposed by.
+        stretch: Largest change of tempo, as a fraction.
+        calm_weight: How much more often crops of pieces with fewer than six notes a second are drawn.
+        performed_weight: How much more often crops of pieces with the dynamics of a performance are drawn.
+        seed: Random seed: same data, flags and seed give the same weights on the same machine.
+    """
+
+    epochs: int = 100
+    batch_size: int = 4
+    max_seq: int = 512
+    learning_rate: float = 3e-4
+    warmup_steps: int = 10
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    patience: int = 3
+    minutes: float = 0.0
+    evaluate_every: int = 0
+    transpose: int = 3
+    stretch: float = 0.05
+    calm_weight: float = 1.0
+    performed_weight: float = 1.0
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingConfig:
+    """How the next token is drawn; the order is temperature, top-k, top-p.
+
+    Attributes:
+        temperature: Logits are divided by it; 0 takes the likeliest event.
+        top_k: Keep the k likeliest events; 0 keeps all.
+        top_p: Keep the likeliest events that together hold this probability; 1 keeps all.
+    """
+
+    temperature: float = 0.95
+    top_k: int = 0
+    top_p: float = 0.95

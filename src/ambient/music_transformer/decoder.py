@@ -1,0 +1,196 @@
+"""The composer without a framework: the same function of the same weights as the Keras model, one token at a time.
+
+Conventions: S songs that share one clock, n new tokens a call, m keys in reach, H heads, D head width, E model width,
+R rows of the distance table, V vocabulary; float32 throughout. Keys and values of the last `window - 1` tokens are
+kept, so memory and time per token are constant at any length, and equal to the Keras model's, whose attention has the
+same window. The gain and shift of each norm are folded into the product after it, the scale of the queries too.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ambient.errors import InputError
+from ambient.model_folder import load_config, load_weights
+from ambient.music_transformer.config import KIND, ModelConfig
+from ambient.music_transformer.tokens import VOCABULARY_SIZE
+
+CHUNK = 256  # tokens a call of the primer; bounds the memory that reading it takes
+EPSILON = 1e-5
+
+
+class _Block:
+    """Weights and key/value cache of one block."""
+
+    def __init__(self, config: ModelConfig, weights: Mapping[str, np.ndarray], prefix: str, songs: int) -> None:
+        qkv = weights[f"{prefix}/attention/qkv/kernel"].copy()
+        qkv[:, : config.width] /= np.float32(config.head_width**0.5)
+        self.qkv, self.qkv_bias = _behind_norm(weights, f"{prefix}/attention_norm", qkv, None)
+        self.out = np.ascontiguousarray(weights[f"{prefix}/attention/out/kernel"])
+        expand, bias = weights[f"{prefix}/expand/kernel"], weights[f"{prefix}/expand/bias"]
+        self.expand, self.expand_bias = _behind_norm(weights, f"{prefix}/feed_norm", expand, bias)
+        self.contract = np.ascontiguousarray(weights[f"{prefix}/contract/kernel"])
+        self.contract_bias = weights[f"{prefix}/contract/bias"]
+        distances = weights[f"{prefix}/attention/distances"]  # [H, R, D], far to near
+        self.distances = np.ascontiguousarray(distances.transpose(0, 2, 1))  # [H, D, R]
+        room = (songs, config.heads, config.window - 1 + CHUNK, config.head_width)
+        self.keys = np.zeros(room, np.float32)
+        self.values = np.zeros(room, np.float32)
+
+
+class Decoder:
+    """Logits of the next token, for songs that grow together.
+
+    Args:
+        config: Shape of the model.
+        weights: Tensors by the names that the Keras model gives them.
+        songs: How many songs S grow together; they share the work of reading the weights.
+
+    Raises:
+        InputError: a tensor is missing or of another shape.
+    """
+
+    def __init__(self, config: ModelConfig, weights: Mapping[str, np.ndarray], *, songs: int = 1) -> None:
+        _check(config, weights)
+        self.config, self.songs = config, songs
+        self.embedding = weights["music_transformer/embedding/embeddings"]
+        self.blocks = [_Block(config, weights, f"music_transformer/block_{i}", songs) for i in range(config.layers)]
+        kernel, bias = weights["music_transformer/to_logits/kernel"], weights["music_transformer/to_logits/bias"]
+        self.to_logits, self.logits_bias = _behind_norm(weights, "music_transformer/norm", kernel, bias)
+        self.held = 0  # cache entries in use
+
+    def reset(self) -> None:
+        """Forget everything heard so far."""
+        self.held = 0
+
+    def reorder(self, songs: np.ndarray) -> None:
+        """Let song i go on from what song `songs[i]` heard."""
+        for block in self.blocks:
+            block.keys[:, :, : self.held] = block.keys[songs, :, : self.held]
+            block.values[:, :, : self.held] = block.values[songs, :, : self.held]
+
+    def read(self, tokens: np.ndarray) -> np.ndarray:
+        """Hear a stretch that all songs share, and return the logits after its last token.
+
+        Only the part that can still be felt is computed: each block sees `window` tokens.
+
+        Args:
+            tokens: [n] at least one.
+
+        Returns:
+            [S, V].
+        """
+        felt = np.asarray(tokens)[-(self.config.layers * (self.config.window - 1) + 1) :]
+        for start in range(0, felt.size, CHUNK):
+            chunk = np.broadcast_to(felt[start : start + CHUNK], (self.songs, min(CHUNK, felt.size - start)))
+            x = self._hidden(chunk)
+        return self._logits(x[:, -1])
+
+    def step(self, tokens: np.ndarray) -> np.ndarray:
+        """Hear one token a song; [S] -> logits [S, V]."""
+        return self._logits(self._hidden(np.asarray(tokens)[:, None])[:, 0])
+
+    def logits(self, tokens: np.ndarray) -> np.ndarray:
+        """Hear [S, n] tokens, n up to `CHUNK`, and return the logits after each, [S, n, V]."""
+        return self._logits(self._hidden(np.asarray(tokens)))
+
+    def _hidden(self, tokens: np.ndarray) -> np.ndarray:
+        count = tokens.shape[1]
+        kept = self.config.window - 1
+        if self.held + count > kept + CHUNK:  # move the part still in reach to the front
+            for block in self.blocks:
+                block.keys[:, :, :kept] = block.keys[:, :, self.held - kept : self.held].copy()
+                block.values[:, :, :kept] = block.values[:, :, self.held - kept : self.held].copy()
+            self.held = kept
+        x = self.embedding[tokens]  # [S, n, E]
+        for block in self.blocks:
+            x = x + self._attend(block, _normal(x))
+            hidden = _normal(x) @ block.expand + block.expand_bias  # [S, n, F]
+            np.maximum(hidden, 0.0, out=hidden)
+            x = x + (hidden @ block.contract + block.contract_bias)
+        self.held += count
+        return x
+
+    def _attend(self, block: _Block, x: np.ndarray) -> np.ndarray:
+        config = self.config
+        songs, count, _ = x.shape
+        split = (songs, count, 3, config.heads, config.head_width)
+        qkv = (x @ block.qkv + block.qkv_bias).reshape(split).transpose(2, 0, 3, 1, 4)  # [3, S, H, n, D]
+        query = np.ascontiguousarray(qkv[0])
+        end = self.held + count
+        block.keys[:, :, self.held : end], block.values[:, :, self.held : end] = qkv[1], qkv[2]
+        start = max(0, self.held - config.window + 1)
+        keys, values = block.keys[:, :, start:end], block.values[:, :, start:end]  # [S, H, m, D]
+        logits = query @ keys.swapaxes(2, 3)  # [S, H, n, m]
+        by_distance = query @ block.distances  # [S, H, n, R], far to near
+        rows = config.max_distance
+        if count == 1:
+            near = min(rows, end - start)
+            logits[..., -near:] += by_distance[..., -near:]
+            logits[..., :-near] += by_distance[..., :1]
+        else:
+            distance = np.arange(self.held, end)[:, None] - np.arange(start, end)[None, :]  # [n, m]
+            columns = np.clip(rows - 1 - distance, 0, rows - 1)[None, None]
+            logits += np.take_along_axis(by_distance, np.broadcast_to(columns, logits.shape), axis=3)
+            logits += np.where((distance >= 0) & (distance < config.window), np.float32(0), np.float32(-1e9))
+        logits -= logits.max(axis=3, keepdims=True)
+        np.exp(logits, out=logits)
+        logits /= logits.sum(axis=3, keepdims=True)
+        mixed = (logits @ values).swapaxes(1, 2).reshape(songs, count, config.width)  # [S, n, E]
+        return mixed @ block.out
+
+    def _logits(self, x: np.ndarray) -> np.ndarray:
+        return _normal(x) @ self.to_logits + self.logits_bias
+
+
+def load_decoder(folder: Path | str, *, songs: int = 1) -> Decoder:
+    """Read a model folder.
+
+    Raises:
+        InputError: not a composer's folder, or damaged.
+    """
+    config = ModelConfig.from_json(load_config(folder, kind=KIND), source=folder)
+    return Decoder(config, load_weights(folder), songs=songs)
+
+
+def _normal(x: np.ndarray) -> np.ndarray:
+    """Bring the last axis to mean 0 and variance 1; gain and shift are folded into the next product."""
+    centred = x - x.mean(axis=-1, keepdims=True)
+    variance = np.einsum("...e,...e->...", centred, centred)[..., None] / np.float32(x.shape[-1])
+    return centred / np.sqrt(variance + np.float32(EPSILON))
+
+
+def _behind_norm(
+    weights: Mapping[str, np.ndarray], norm: str, kernel: np.ndarray, bias: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fold gain and shift of a norm into the product behind it."""
+    folded = np.ascontiguousarray(weights[f"{norm}/gamma"][:, None] * kernel, dtype=np.float32)
+    shift = weights[f"{norm}/beta"] @ kernel
+    return folded, (shift if bias is None else shift + bias).astype(np.float32)
+
+
+def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Return every tensor's name and shape, as the Keras model has them."""
+    width, hidden = config.width, config.feed_forward
+    shapes: dict[str, tuple[int, ...]] = {"embedding/embeddings": (VOCABULARY_SIZE, width)}
+    for block in (f"block_{index}" for index in range(config.layers)):
+        for norm in ("attention_norm", "feed_norm"):
+            shapes |= {f"{block}/{norm}/gamma": (width,), f"{block}/{norm}/beta": (width,)}
+        shapes[f"{block}/attention/distances"] = (config.heads, config.max_distance, config.head_width)
+        shapes |= {f"{block}/attention/qkv/kernel": (width, 3 * width), f"{block}/attention/out/kernel": (width, width)}
+        shapes |= {f"{block}/expand/kernel": (width, hidden), f"{block}/expand/bias": (hidden,)}
+        shapes |= {f"{block}/contract/kernel": (hidden, width), f"{block}/contract/bias": (width,)}
+    shapes |= {"norm/gamma": (width,), "norm/beta": (width,)}
+    shapes |= {"to_logits/kernel": (width, VOCABULARY_SIZE), "to_logits/bias": (VOCABULARY_SIZE,)}
+    return {f"music_transformer/{name}": shape for name, shape in shapes.items()}
+
+
+def _check(config: ModelConfig, weights: Mapping[str, np.ndarray]) -> None:
+    wanted = tensor_shapes(config)
+    for name, shape in wanted.items():
+        found = weights[name].shape if name in weights else None
+        if found != shape:
+            raise InputError(
+                "weights", f"tensor {name} of shape {found}", f"expected {shape}", "Copy the whole model folder again"
+            )

@@ -1,0 +1,148 @@
+"""Choose the next event: only legal ones, at random within bounds; knows logits and nothing else of the model.
+
+Conventions: logits are [V] float32 of one song. The order is legal events, temperature, top-k, top-p, draw.
+"""
+
+from collections import deque
+
+import numpy as np
+
+from ambient.music_transformer.config import SamplingConfig
+from ambient.music_transformer.tokens import (
+    DEFAULT_VELOCITY_BIN,
+    END,
+    MAX_SHIFT_STEPS,
+    NOTE_OFF,
+    NOTE_ON,
+    PAD,
+    PITCHES,
+    STEPS_PER_SECOND,
+    TIME_SHIFT,
+    VELOCITY,
+    VOCABULARY_SIZE,
+)
+
+LONGEST_NOTE_STEPS = 30 * STEPS_PER_SECOND
+LONGEST_SILENCE_STEPS = 5 * STEPS_PER_SECOND
+
+
+class LegalEvents:
+    """Which events may come next, so that any weights give a valid piece.
+
+    - An off only for a sounding note, and not at the step it started; an on only for a silent pitch.
+    - A velocity only if it changes, and only right before an on.
+    - Time shifts as `notes_to_tokens` writes them: full seconds first, then at most one shorter shift.
+    - A note that has sounded for half a minute ends; after five seconds of silence a note starts.
+    - Never padding or a start; an end only if asked for.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.velocity_bin = -1
+        self._sounding: dict[int, deque[int]] = {}  # pitch -> start steps, oldest first
+        self._silent_since = 0
+        self._last = END
+
+    @property
+    def sounding(self) -> list[int]:
+        """Pitches that have not ended, lowest first."""
+        return sorted(self._sounding)
+
+    def copy(self) -> "LegalEvents":
+        """Return an independent copy."""
+        other = LegalEvents()
+        other.now, other.velocity_bin, other._silent_since, other._last = (
+            self.now,
+            self.velocity_bin,
+            self._silent_since,
+            self._last,
+        )
+        other._sounding = {pitch: deque(starts) for pitch, starts in self._sounding.items()}
+        return other
+
+    def observe(self, token: int) -> None:
+        """Note that this event happened; illegal ones, as a primer may hold, are taken as the decoder takes them."""
+        self._last = token
+        if token < NOTE_OFF:
+            self._sounding.setdefault(token - NOTE_ON, deque()).append(self.now)
+        elif token < TIME_SHIFT:
+            starts = self._sounding.get(token - NOTE_OFF)
+            if starts:
+                starts.popleft()
+                if not starts:
+                    del self._sounding[token - NOTE_OFF]
+                    self._silent_since = self.now
+        elif token < VELOCITY:
+            self.now += token - TIME_SHIFT + 1
+        elif token < PAD:
+            self.velocity_bin = token - VELOCITY
+
+    def mask(self, *, may_end: bool = False) -> np.ndarray:
+        """Return which events may come next, [V] bool; at least one may."""
+        allowed = np.zeros(VOCABULARY_SIZE, dtype=bool)
+        overdue = [pitch for pitch, starts in self._sounding.items() if self.now - starts[0] >= LONGEST_NOTE_STEPS]
+        after_velocity = VELOCITY <= self._last < PAD
+        if overdue and not after_velocity:
+            allowed[[NOTE_OFF + pitch for pitch in overdue]] = True
+            return allowed
+        allowed[NOTE_ON : NOTE_ON + PITCHES] = True
+        allowed[[NOTE_ON + pitch for pitch in self._sounding]] = False
+        if after_velocity:
+            return allowed
+        allowed[[NOTE_OFF + pitch for pitch, starts in self._sounding.items() if starts[0] < self.now]] = True
+        if len(self._sounding) < PITCHES:
+            allowed[VELOCITY:PAD] = True
+            if self.velocity_bin >= 0:
+                allowed[VELOCITY + self.velocity_bin] = False
+        after_shift = TIME_SHIFT <= self._last < VELOCITY
+        too_silent = not self._sounding and self.now - self._silent_since >= LONGEST_SILENCE_STEPS
+        if not too_silent and (not after_shift or self._last == TIME_SHIFT + MAX_SHIFT_STEPS - 1):
+            allowed[TIME_SHIFT:VELOCITY] = True
+        allowed[END] = may_end and not self._sounding
+        return allowed
+
+    def closing_tokens(self) -> list[int]:
+        """Return the events that end every sounding note, a step later where one has only just started."""
+        pending = sorted((pitch, start) for pitch, starts in self._sounding.items() for start in starts)
+        if not pending:
+            return []
+        shift = [TIME_SHIFT] if any(start == self.now for _, start in pending) else []
+        return shift + [NOTE_OFF + pitch for pitch, _ in pending]
+
+
+def token_probabilities(logits: np.ndarray, allowed: np.ndarray, config: SamplingConfig) -> np.ndarray:
+    """Return the distribution that the next event is drawn from, [V] float64.
+
+    Args:
+        logits: [V].
+        allowed: [V] bool, at least one true.
+        config: Temperature 0 puts everything on the likeliest event, the lowest id among equals.
+    """
+    scores = np.where(allowed & np.isfinite(logits), logits.astype(np.float64), -np.inf)
+    if np.isneginf(scores).all():  # broken weights: any legal event is as good as another
+        scores = np.where(allowed, 0.0, -np.inf)
+    if config.temperature <= 0:
+        best = np.zeros(scores.size)
+        best[int(np.argmax(scores))] = 1.0
+        return best
+    scores = np.exp((scores - scores.max()) / config.temperature)
+    order = np.argsort(-scores, kind="stable")
+    keep = order[: config.top_k] if config.top_k > 0 else order
+    ranked = scores[keep] / scores[keep].sum()
+    if config.top_p < 1:
+        # The event that crosses the line is kept, so at least one stays.
+        keep = keep[: int(np.searchsorted(np.cumsum(ranked), config.top_p)) + 1]
+    probabilities = np.zeros(scores.size)
+    probabilities[keep] = scores[keep] / scores[keep].sum()
+    return probabilities
+
+
+def draw_token(logits: np.ndarray, allowed: np.ndarray, config: SamplingConfig, rng: np.random.Generator) -> int:
+    """Draw the next event."""
+    cumulative = np.cumsum(token_probabilities(logits, allowed, config))
+    return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
+
+
+def velocity_or_default(velocity_bin: int) -> int:
+    """Return the token that restates the current velocity."""
+    return VELOCITY + (velocity_bin if velocity_bin >= 0 else DEFAULT_VELOCITY_BIN)

@@ -1,0 +1,231 @@
+"""Train the composer: steps, evaluation, early stop, checkpoints; knows no files but its checkpoint.
+
+Conventions: losses are nats per token over labels that are not padding. The learning rate rises linearly over the
+warm-up and falls as half a cosine to a tenth of its peak, over the planned steps or minutes, whichever end first.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from ambient.errors import InputError
+from ambient.music_transformer.config import TrainingConfig
+from ambient.music_transformer.data import evaluation_batches, piece_weights, training_batch
+from ambient.music_transformer.model import MusicTransformer, token_loss
+from ambient.music_transformer.tokens import PAD
+
+MOST_EVALUATION_CROPS = 96  # of an evaluation between steps; the final figures use every token
+FINAL_RATE = 0.1
+CHECKPOINT_SECONDS = 300.0
+PROGRESS = ("steps", "tokens_seen", "seconds", "before", "best", "best_step", "history")
+
+
+@dataclass(slots=True)
+class TrainingResult:
+    """What a run did.
+
+    Attributes:
+        steps: Optimizer steps taken.
+        tokens_seen: Labels trained on, padding left out.
+        seconds: Wall-clock time, earlier parts of a resumed run included.
+        stopped_by: `epochs`, `patience` or `minutes`.
+        before: Held-out nats per token before the first step.
+        best: Lowest held-out nats per token.
+        best_step: Step it was reached at; 0 means that training did not improve the model.
+        history: One entry an evaluation: step, training loss, held-out loss, seconds.
+    """
+
+    steps: int = 0
+    tokens_seen: int = 0
+    seconds: float = 0.0
+    stopped_by: str = "epochs"
+    before: float = math.inf
+    best: float = math.inf
+    best_step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class Trainer:
+    """Trains one model on token arrays and leaves it with its best weights.
+
+    Args:
+        model: The model; changed in place.
+        config: How to train.
+        training: [T] token arrays with their specials.
+        held_out: [T] token arrays that decide which weights are best.
+        report: Called with one line for people.
+        checkpoint: File to save everything to every few minutes; None saves nothing.
+    """
+
+    def __init__(
+        self,
+        model: MusicTransformer,
+        config: TrainingConfig,
+        training: Sequence[np.ndarray],
+        held_out: Sequence[np.ndarray],
+        *,
+        report: Callable[[str], None],
+        checkpoint: Path | None = None,
+    ) -> None:
+        self.model, self.config = model, config
+        self.pieces, self.weights = training, piece_weights(training, config)
+        self.held_out = evaluation_batches(held_out, config, most_crops=MOST_EVALUATION_CROPS)
+        self.report, self.checkpoint = report, checkpoint
+        tokens = sum(piece.size for piece in training)
+        self.steps_per_epoch = max(1, math.ceil(tokens / (config.batch_size * config.max_seq)))
+        self.planned_steps = config.epochs * self.steps_per_epoch
+        self.result = TrainingResult()
+        optimizer = keras.optimizers.AdamW(
+            config.learning_rate, weight_decay=config.weight_decay, beta_2=0.98, global_clipnorm=config.clip_norm
+        )
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embedding", "distances"])
+        model.compile(optimizer=optimizer, loss=token_loss)
+        optimizer.build(model.trainable_variables)
+        self.best_weights = [_array(variable) for variable in model.weights]
+
+    def run(self) -> TrainingResult:
+        """Train until the ceiling, the deadline, or no improvement; then put the best weights back."""
+        result, config = self.result, self.config
+        every = config.evaluate_every or self.steps_per_epoch
+        started = time.monotonic() - result.seconds
+        saved = time.monotonic()
+        if not result.history:
+            result.before = result.best = evaluate(self.model, self.held_out)
+            self.report(f"before training: held-out {result.before:.3f} nats per token")
+        losses: list[float] = []
+        stale = 0
+        while result.steps < self.planned_steps:
+            result.seconds = time.monotonic() - started
+            if config.minutes and result.seconds >= 60 * config.minutes:
+                result.stopped_by = "minutes"
+                break
+            losses.append(self._step())
+            if result.steps % every and result.steps < self.planned_steps:
+                continue
+            result.seconds = time.monotonic() - started
+            stale = 0 if self._evaluate(losses) else stale + 1
+            losses = []
+            if stale >= config.patience:
+                result.stopped_by = "patience"
+                break
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                self.save()
+                saved = time.monotonic()
+        if losses:
+            self._evaluate(losses)
+        self.save()
+        self._restore_best()
+        return result
+
+    def _step(self) -> float:
+        inputs, labels = training_batch(self.pieces, self.weights, self.config, self.result.steps)
+        self.model.optimizer.learning_rate = self._learning_rate()
+        loss = float(self.model.train_on_batch(inputs, labels))
+        if not math.isfinite(loss):
+            raise InputError(
+                "train", f"the loss became {loss} at step {self.result.steps}", "expected a number", "Lower --l_r"
+            )
+        self.result.steps += 1
+        self.result.tokens_seen += int((labels != PAD).sum())
+        return loss
+
+    def _learning_rate(self) -> float:
+        config, result = self.config, self.result
+        warm = min(1.0, (result.steps + 1) / max(config.warmup_steps, 1))
+        progress = result.steps / self.planned_steps
+        if config.minutes:
+            progress = max(progress, min(1.0, result.seconds / (60 * config.minutes)))
+        cosine = 0.5 * (1 + math.cos(math.pi * progress))
+        return config.learning_rate * warm * (FINAL_RATE + (1 - FINAL_RATE) * cosine)
+
+    def _evaluate(self, losses: Sequence[float]) -> bool:
+        result = self.result
+        held_out = evaluate(self.model, self.held_out)
+        improved = held_out < result.best
+        if improved:
+            result.best, result.best_step = held_out, result.steps
+            self.best_weights = [_array(variable) for variable in self.model.weights]
+        loss = float(np.mean(losses))
+        result.history.append(
+            {
+                "step": result.steps,
+                "training": round(loss, 5),
+                "held_out": round(held_out, 5),
+                "seconds": round(result.seconds, 1),
+            }
+        )
+        speed = result.tokens_seen / max(result.seconds, 1e-9)
+        self.report(
+            f"step {result.steps} of at most {self.planned_steps}: training {loss:.3f}, held-out {held_out:.3f} "
+            f"nats per token{', best so far' if improved else ''}; {speed:.0f} tokens/s, {result.seconds:.0f} s"
+        )
+        return improved
+
+    def _restore_best(self) -> None:
+        for variable, value in zip(self.model.weights, self.best_weights, strict=True):
+            variable.assign(value)
+
+    def save(self) -> None:
+        """Write everything that a later run needs to go on exactly here; does nothing without a checkpoint path."""
+        if self.checkpoint is None:
+            return
+        tensors = {f"now/{i}": _array(v) for i, v in enumerate(self._state())}
+        tensors |= {f"best/{i}": array for i, array in enumerate(self.best_weights)}
+        result = self.result
+        progress = {name: getattr(result, name) for name in PROGRESS}
+        partial = self.checkpoint.with_name(f".partial-{self.checkpoint.name}")
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, str(partial), {"progress": json.dumps(progress)})
+        partial.replace(self.checkpoint)
+
+    def resume(self) -> None:
+        """Go on where the checkpoint was written; does nothing if there is none.
+
+        Raises:
+            InputError: the checkpoint belongs to another model.
+        """
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return
+        with safe_open(str(self.checkpoint), framework="numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            progress = json.loads(file.metadata()["progress"])
+        state = self._state()
+        shapes = [tuple(variable.shape) for variable in state]
+        if shapes != [tensors[f"now/{i}"].shape if f"now/{i}" in tensors else None for i in range(len(state))]:
+            raise InputError(
+                self.checkpoint, "a checkpoint of another model", "expected this size", "Train into another folder"
+            )
+        for index, variable in enumerate(state):
+            variable.assign(tensors[f"now/{index}"])
+        self.best_weights = [tensors[f"best/{i}"] for i in range(len(self.best_weights))]
+        for name in PROGRESS:
+            setattr(self.result, name, progress[name])
+        self.report(f"resumed at step {self.result.steps}")
+
+    def _state(self) -> list[Any]:
+        return [*self.model.weights, *self.model.optimizer.variables]
+
+
+def _array(variable: Any) -> np.ndarray:
+    return np.array(ops.convert_to_numpy(variable.value), order="C")
+
+
+def evaluate(model: MusicTransformer, batches: Sequence[np.ndarray]) -> float:
+    """Return the mean cross-entropy in nats per token over every label that is not padding."""
+    nats, tokens = 0.0, 0
+    for batch in batches:
+        labels = batch[:, 1:]
+        real = int((labels != PAD).sum())
+        nats += float(model.test_on_batch(batch[:, :-1], labels)) * real
+        tokens += real
+    return nats / max(tokens, 1)

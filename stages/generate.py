@@ -1,0 +1,160 @@
+"""Primers and a composer to new pieces: MIDI that goes on where each primer ends. Needs numpy and no framework."""
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ambient.music_transformer.config import SHIPPED_MODEL, SamplingConfig
+from stages.common import SHIPPED_MODELS, files_below, for_each_file, log, run_program, written_atomically
+
+if TYPE_CHECKING:
+    from ambient.music_transformer.composing import Composition
+    from ambient.music_transformer.decoder import Decoder
+
+DEFAULTS = SamplingConfig()
+MIDI_SUFFIXES = (".mid", ".midi")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the command line of this stage."""
+    parser = argparse.ArgumentParser(prog="generate", description=__doc__)
+    # Files
+    parser.add_argument("--load_path", type=Path, help="model folder (the shipped model)")
+    parser.add_argument("--inputs", type=Path, help="primer: a MIDI file, or a folder of them (none: from nothing)")
+    parser.add_argument(
+        "--save_path",
+        type=Path,
+        default=Path("bin/generated.mid"),
+        help="MIDI file to write; for a folder of primers a folder, one piece named like each primer (%(default)s)",
+    )
+    # Music
+    parser.add_argument("--length", type=_count, default=2048, help="new tokens, after the primer (%(default)s)")
+    parser.add_argument("--keep_primer", action="store_true", help="let the piece begin with the primer itself")
+    parser.add_argument(
+        "--program", type=_program, default=0, help="General MIDI program 0-127 (%(default)s, the piano)"
+    )
+    # Choice of events
+    parser.add_argument("--seed", type=int, default=1, help="random seed: same seed, same piece (%(default)s)")
+    parser.add_argument(
+        "--temperature", type=float, default=DEFAULTS.temperature, help="0 takes the likeliest (%(default)s)"
+    )
+    parser.add_argument(
+        "--top_k", type=int, default=DEFAULTS.top_k, help="keep the k likeliest events, 0 for all (%(default)s)"
+    )
+    parser.add_argument(
+        "--top_p", type=float, default=DEFAULTS.top_p, help="keep the likeliest of this probability (%(default)s)"
+    )
+    parser.add_argument("--beam", type=_count, help="search with so many beams instead of drawing")
+    # Of the original; the model folder knows its own window
+    parser.add_argument("--max_seq", type=int, help=argparse.SUPPRESS)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Compose one piece for each primer."""
+    from ambient.model_folder import model_digest
+    from ambient.music_transformer.decoder import load_decoder
+
+    folder = arguments.load_path or SHIPPED_MODELS / SHIPPED_MODEL
+    decoder = load_decoder(folder, songs=arguments.beam or 1)
+    settings = {
+        "model": model_digest(folder),
+        "length": arguments.length,
+        "seed": arguments.seed,
+        **(
+            {"beam": arguments.beam}
+            if arguments.beam
+            else {"temperature": arguments.temperature, "top_k": arguments.top_k, "top_p": arguments.top_p}
+        ),
+    }
+    if arguments.inputs is None:
+        log(f"from nothing: {_piece(arguments, decoder, settings, None, arguments.save_path)}")
+    elif arguments.inputs.is_dir():
+        primers = files_below(arguments.inputs, MIDI_SUFFIXES)
+
+        def process(path: Path) -> str:
+            target = arguments.save_path / path.relative_to(arguments.inputs)
+            return _piece(arguments, decoder, settings, path, target.with_suffix(".mid"))
+
+        for_each_file(primers, process)
+    else:
+        into_file = arguments.save_path.suffix.lower() in MIDI_SUFFIXES
+        target = arguments.save_path if into_file else arguments.save_path / f"{arguments.inputs.stem}.mid"
+        for_each_file([arguments.inputs], lambda path: _piece(arguments, decoder, settings, path, target))
+
+
+def _piece(
+    arguments: argparse.Namespace, decoder: "Decoder", settings: dict[str, Any], primer_path: Path | None, target: Path
+) -> str:
+    """Compose and write one piece; return what it is, for the log."""
+    from ambient.midi import write_midi
+    from ambient.music_transformer.tokens import tokens_to_notes
+
+    primer = read_primer(primer_path) if primer_path else []
+    composition = _compose(arguments, decoder, primer)
+    tokens = [*primer, *composition.tokens] if arguments.keep_primer else composition.tokens
+    decoded = tokens_to_notes(tokens)
+    first_s = decoded.notes[0].start_s if decoded.notes and not arguments.keep_primer else 0.0
+    notes = [
+        type(note)(note.start_s - first_s, note.pitch, note.end_s - first_s, note.velocity) for note in decoded.notes
+    ]
+    described = dict(settings)
+    if primer_path:
+        digest = hashlib.sha256(primer_path.read_bytes()).hexdigest()[:16]
+        described |= {"primer": primer_path.name, "primer_digest": digest, "keep_primer": arguments.keep_primer}
+    with written_atomically(target) as partial:
+        text = "ambient-music-generation " + json.dumps(described, sort_keys=True)
+        write_midi(partial, notes, program=arguments.program, texts=[text])
+    seconds = max((note.end_s for note in notes), default=0.0)
+    return f"{len(notes)} notes, {seconds:.0f} s, {composition.nats_per_token:.2f} nats per token -> {target.name}"
+
+
+def _compose(arguments: argparse.Namespace, decoder: "Decoder", primer: list[int]) -> "Composition":
+    from ambient.music_transformer.composing import compose, compose_by_beam
+
+    decoder.reset()
+    if arguments.beam:
+        return compose_by_beam(decoder, primer, length=arguments.length)
+    sampling = SamplingConfig(arguments.temperature, arguments.top_k, arguments.top_p)
+    return compose(decoder, primer, length=arguments.length, sampling=sampling, seed=arguments.seed)
+
+
+def read_primer(path: Path) -> list[int]:
+    """Read a MIDI file as tokens.
+
+    Raises:
+        InputError: not a MIDI file, or no notes in it.
+    """
+    from ambient.errors import InputError
+    from ambient.midi import read_midi
+    from ambient.music_transformer.tokens import notes_to_tokens
+
+    notes = read_midi(path).notes
+    if not notes:
+        raise InputError(path, "0 notes", "a primer needs at least 1", "Give another primer, or none")
+    return notes_to_tokens(notes)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value}: give 1 or more")
+    return value
+
+
+def _program(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 127:
+        raise argparse.ArgumentTypeError(f"{value}: give 0 to 127")
+    return value
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage."""
+    return run_program(make_parser(), run, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

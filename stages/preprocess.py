@@ -1,0 +1,86 @@
+"""MIDI to performance tokens: one TFRecord file a piece, and a record of what was left out and why."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages.common import files_below, for_each_file, run_program, written_atomically
+
+if TYPE_CHECKING:
+    from ambient.music_transformer.records import TokenRecord
+
+MIDI_SUFFIXES = (".mid", ".midi")
+REPORT_SUFFIX = ".report.json"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the command line of this stage."""
+    parser = argparse.ArgumentParser(prog="preprocess", description=__doc__)
+    parser.add_argument("input", type=Path, help="folder of MIDI files, searched to any depth")
+    parser.add_argument("output", type=Path, help="folder for NAME.tfrecord and NAME.report.json")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Turn every MIDI file below the input folder into tokens; folders below it are kept."""
+    from ambient.music_transformer.records import SUFFIX, write_record
+
+    def process(path: Path) -> str:
+        relative = path.relative_to(arguments.input)
+        record, report = piece_to_record(path, source=relative.as_posix())
+        # Only the usual suffix goes, so that song.mid and song.midi stay two pieces.
+        target = arguments.output / relative.with_name(relative.name.removesuffix(".mid"))
+        with written_atomically(target.with_name(target.name + REPORT_SUFFIX)) as partial:
+            partial.write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+        with written_atomically(target.with_name(target.name + SUFFIX)) as partial:
+            write_record(partial, record)
+        return f"{report['notes']} notes, {report['tokens']} tokens, {report['seconds']} s{_dropped(report)}"
+
+    for_each_file(files_below(arguments.input, MIDI_SUFFIXES), process)
+
+
+def piece_to_record(path: Path, *, source: str) -> tuple["TokenRecord", dict[str, Any]]:
+    """Read one MIDI file as tokens.
+
+    Returns:
+        The tokens, and a report: notes, tokens, seconds, source, digest, and what was dropped and why.
+
+    Raises:
+        InputError: not a MIDI file, or no notes in it.
+    """
+    from ambient.errors import InputError
+    from ambient.midi import read_midi
+    from ambient.music_transformer.records import make_record
+    from ambient.music_transformer.tokens import notes_to_tokens, tokens_to_notes
+
+    piece = read_midi(path)
+    if not piece.notes:
+        drums = f" ({piece.drum_notes} drum notes are not used)" if piece.drum_notes else ""
+        raise InputError(path, f"0 notes{drums}", "needs at least 1", "Is the recording silent?")
+    record = make_record(notes_to_tokens(piece.notes), source=source)
+    kept = tokens_to_notes(record.tokens)
+    dropped = {"drum_notes": piece.drum_notes, "unreadable_notes": len(piece.notes) - len(kept.notes)}
+    report = {
+        "source": source,
+        "digest": record.digest,
+        "notes": len(kept.notes),
+        "tokens": int(record.tokens.size),
+        "seconds": round(record.seconds, 2),
+        "dropped": {reason: count for reason, count in dropped.items() if count},
+    }
+    return record, report
+
+
+def _dropped(report: dict[str, Any]) -> str:
+    parts = [f"{count} {reason.replace('_', ' ')}" for reason, count in report["dropped"].items()]
+    return f"; left out: {', '.join(parts)}" if parts else ""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage."""
+    return run_program(make_parser(), run, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

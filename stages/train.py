@@ -1,0 +1,178 @@
+"""Tokens to a composer: fine-tunes the shipped model on a corpus, or trains one from scratch."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ambient.music_transformer.config import KIND, SHIPPED_MODEL, SIZES, TrainingConfig
+from stages.common import SHIPPED_MODELS, files_below, log, run_program
+
+if TYPE_CHECKING:
+    from ambient.music_transformer.data import Split
+    from ambient.music_transformer.model import MusicTransformer
+    from ambient.music_transformer.records import TokenRecord
+
+DEFAULTS = TrainingConfig()
+FROM_SCRATCH_RATE = 1e-3
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the command line of this stage."""
+    parser = argparse.ArgumentParser(prog="train", description=__doc__)
+    # Files
+    parser.add_argument("--input_path", type=Path, required=True, help="folder of TFRecord files from preprocess")
+    parser.add_argument("--save_path", type=Path, default=Path("/pfs/out"), help="model folder to write (%(default)s)")
+    parser.add_argument("--load_path", type=Path, help="model folder to start from (the shipped model)")
+    parser.add_argument("--held_out_path", type=Path, help="TFRecord files to judge by (a part of the input)")
+    parser.add_argument("--resume", type=Path, metavar="DIR", help="keep a checkpoint here, and go on from it")
+    # Model
+    parser.add_argument("--from_scratch", action="store_true", help="start from random weights")
+    parser.add_argument("--size", choices=list(SIZES), help="size of a model from scratch (base)")
+    parser.add_argument("--num_layers", type=int, help="blocks of a model from scratch (the size's own)")
+    # Training
+    for flag, kind, meaning in (
+        ("epochs", int, "ceiling of passes over the corpus"),
+        ("batch_size", int, "crops a step"),
+        ("max_seq", int, "tokens a crop; the model composes at any length"),
+        ("warmup_steps", int, "steps in which the learning rate rises"),
+        ("patience", int, "evaluations without gain before the end"),
+        ("minutes", float, "ceiling of wall-clock time, 0 for none"),
+        ("evaluate_every", int, "steps between evaluations, 0 for an epoch"),
+        ("calm_weight", float, "draw pieces of under six notes a second so much more often"),
+        ("performed_weight", float, "draw pieces with the dynamics of a performance so much more often"),
+        ("seed", int, "random seed: same data, flags and seed, same weights"),
+    ):
+        parser.add_argument(f"--{flag}", type=kind, default=getattr(DEFAULTS, flag), help=f"{meaning} (%(default)s)")
+    rates = f"{DEFAULTS.learning_rate}; from scratch {FROM_SCRATCH_RATE}"
+    parser.add_argument("--l_r", type=float, help=f"peak learning rate ({rates})")
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="(%(default)s)")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train and write the model folder."""
+    check_flags(arguments)
+    records = read_records(arguments.input_path)
+    split, judges = split_corpus(arguments, records)
+
+    # Keras starts after the data is known to be good: starting it takes longest.
+    import keras
+
+    from ambient.model_folder import save_model_folder, weights_of
+    from ambient.music_transformer.card import describe_training, model_card
+    from ambient.music_transformer.data import evaluation_batches
+    from ambient.music_transformer.training import Trainer, evaluate
+
+    if arguments.precision == "bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    model, origin = starting_model(arguments)
+    config = training_config(arguments)
+    music = f"{len(records)} songs, {sum(r.tokens.size for r in records)} tokens, {minutes_of(records):.1f} minutes"
+    log(f"{music}; {origin}; held out: {split.explanation}")
+    checkpoint = arguments.resume / CHECKPOINT if arguments.resume else None
+    trainer = Trainer(model, config, split.training, split.held_out, report=log, checkpoint=checkpoint)
+    trainer.resume()
+    result = trainer.run()
+    after = evaluate(model, evaluation_batches(split.held_out, config))
+    training = describe_training(
+        result, config, split, records, judges, origin=origin, held_out=after, precision=arguments.precision
+    )
+    save_model_folder(
+        arguments.save_path,
+        kind=KIND,
+        config=model.config.to_json(),
+        weights=weights_of(model),
+        training=training,
+        card=model_card(model.config, training),
+        float16=True,
+    )
+    kept = "" if result.best_step else "; training did not improve on the weights it started from, so they are kept"
+    log(
+        f"held-out {result.before:.3f} -> {result.best:.3f} nats per token, {training['held_out']['bits_per_second']} "
+        f"bits per second of music; best at step {result.best_step} of {result.steps}, stopped by {result.stopped_by}, "
+        f"{result.seconds:.0f} s{kept}"
+    )
+
+
+def check_flags(arguments: argparse.Namespace) -> None:
+    """Refuse flags that contradict each other or the model folder.
+
+    Raises:
+        InputError: a shape was asked for that a trained model cannot take on, or a number is impossible.
+    """
+    from ambient.errors import InputError
+
+    if not arguments.from_scratch and (arguments.size or arguments.num_layers):
+        flag = "--size" if arguments.size else "--num_layers"
+        raise InputError(flag, "given", "a trained model has its own shape", "Add --from_scratch, or leave it out")
+    if arguments.from_scratch and arguments.load_path:
+        raise InputError("--load_path", "given with --from_scratch", "only one of them makes sense", "Leave one out")
+    for flag in ("epochs", "batch_size", "max_seq", "patience", "num_layers"):
+        value = getattr(arguments, flag)
+        if value is not None and value < 1:
+            raise InputError(f"--{flag}", str(value), "expected 1 or more", "Correct it")
+
+
+def split_corpus(arguments: argparse.Namespace, records: "list[TokenRecord]") -> "tuple[Split, list[TokenRecord]]":
+    """Return what to train on and what to judge by, and the songs that the latter come from."""
+    from ambient.music_transformer.data import Split, split_records, whole
+
+    if not arguments.held_out_path:
+        return split_records(records, source=arguments.input_path), records
+    judges = read_records(arguments.held_out_path)
+    explanation = f"{len(judges)} songs in a folder of their own"
+    training, held_out = [whole(r.tokens) for r in records], [whole(r.tokens) for r in judges]
+    return Split(training, held_out, sum(r.seconds for r in judges), explanation), judges
+
+
+def training_config(arguments: argparse.Namespace) -> TrainingConfig:
+    """Return the settings that the flags ask for."""
+    rate = arguments.l_r or (FROM_SCRATCH_RATE if arguments.from_scratch else DEFAULTS.learning_rate)
+    given = {name: value for name, value in vars(arguments).items() if name in TrainingConfig.__dataclass_fields__}
+    return TrainingConfig(**given, learning_rate=rate)
+
+
+def starting_model(arguments: argparse.Namespace) -> "tuple[MusicTransformer, str]":
+    """Make the model to train, and say where its weights come from."""
+    from ambient.model_folder import model_digest
+    from ambient.music_transformer.model import build_model, load_model
+
+    if arguments.from_scratch:
+        shape = SIZES[arguments.size or "base"]
+        if arguments.num_layers:
+            shape = replace(shape, layers=arguments.num_layers)
+        return build_model(shape, seed=arguments.seed), "from scratch"
+    folder = arguments.load_path or SHIPPED_MODELS / SHIPPED_MODEL
+    model = load_model(folder)
+    return model, f"starting from the model {model_digest(folder)}"
+
+
+def read_records(folder: Path) -> "list[TokenRecord]":
+    """Read every token file below a folder.
+
+    Raises:
+        InputError: one is damaged or of another vocabulary, or there is none.
+    """
+    from ambient.errors import InputError
+    from ambient.music_transformer.records import SUFFIX, read_record
+
+    records = [read_record(path) for path in files_below(folder, [SUFFIX])]
+    if not records:
+        raise InputError(folder, "no TFRecord files", "expected the output of preprocess", "Run preprocess first")
+    return records
+
+
+def minutes_of(records: "list[TokenRecord]") -> float:
+    """Return how long the music is."""
+    return sum(record.seconds for record in records) / 60
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage."""
+    return run_program(make_parser(), run, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
