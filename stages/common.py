@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -88,6 +88,22 @@ def files_below(folder: Path, suffixes: Iterable[str]) -> list[Path]:
         folders.sort()
         found.extend(Path(root, name) for name in names if not name.startswith(".") and _suffix(name) in wanted)
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def refuse_shared_target(path: Path, targets: Mapping[Path, Path]) -> None:
+    """Make sure that no other input is to be written to the same file.
+
+    Args:
+        path: The input about to be processed.
+        targets: Each input and the file it is written to.
+
+    Raises:
+        InputError: another input has the same target.
+    """
+    rivals = [other.name for other, target in targets.items() if target == targets[path] and other != path]
+    if rivals:
+        found = f"would be written to the same {targets[path].name} as {', '.join(rivals)}"
+        raise InputError(path, found, "expected names that differ before the ending", "Rename all but one of them")
 
 
 @contextmanager

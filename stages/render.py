@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 
 from ambient.errors import InputError
-from stages.common import files_below, for_each_file, run_program, written_atomically
+from stages.common import files_below, for_each_file, refuse_shared_target, run_program, written_atomically
 
 MIDI_SUFFIXES = (".mid", ".midi")
 AUDIO_FORMATS = ("mp3", "wav")
 KEEP = "keep"
 FADE_S = 2.0  # the last of the reverberation
+LONGEST_S = 3600.0  # the sound is held in memory, about 1.2 MB a second at the highest
 WARM_PAD = 89  # General MIDI Pad 2 (warm), counted from 0
 
 
@@ -63,12 +64,13 @@ def run(arguments: argparse.Namespace) -> None:
     targets = _targets(arguments.input, arguments.output, arguments.format)
 
     def render(path: Path) -> str:
+        refuse_shared_target(path, targets)
         piece = read_midi(path)
         if programs == [KEEP]:
-            _require_notes(path, len(piece.notes) + piece.drum_notes)
+            _check(path, len(piece.notes) + piece.drum_notes, max((note.end_s for note in piece.notes), default=0.0))
             dry = fade_out(render_midi_bytes(path.read_bytes(), soundfont), rate_hz=SAMPLE_RATE_HZ, seconds=0.05)
         else:
-            _require_notes(path, len(piece.notes))
+            _check(path, len(piece.notes), max((note.end_s for note in piece.notes), default=0.0))
             dry = render_layers(held_notes(piece.notes, arguments.hold_s), soundfont, programs=programs)
         sound = add_reverb(dry, rate_hz=SAMPLE_RATE_HZ, amount=arguments.reverb, seed=arguments.seed)
         sound = without_silent_end(normalise(sound, rate_hz=SAMPLE_RATE_HZ), rate_hz=SAMPLE_RATE_HZ)
@@ -95,9 +97,13 @@ def _targets(source: Path, output: Path, audio_format: str | None) -> dict[Path,
     return {source: output / f"{source.stem}.{audio_format or AUDIO_FORMATS[0]}"}
 
 
-def _require_notes(path: Path, notes: int) -> None:
+def _check(path: Path, notes: int, seconds: float) -> None:
+    """Refuse a piece that cannot be rendered: one without notes, or with a note hours away by a damaged time."""
     if not notes:
-        raise InputError(path, "0 notes", "expected at least 1", "Was the piece saved empty")
+        raise InputError(path, "0 notes", "expected at least 1", "Choose a piece with notes")
+    if seconds > LONGEST_S:
+        found, expected = f"lasts {seconds / 3600:.1f} hours", f"expected at most {LONGEST_S / 3600:.0f}"
+        raise InputError(path, found, expected, "Cut the piece into parts")
 
 
 def _program(text: str) -> int | str:

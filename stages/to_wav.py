@@ -2,12 +2,10 @@
 
 import argparse
 import sys
-from collections import defaultdict
 from pathlib import Path
 
-from ambient.errors import InputError
 from ambient.names import AUDIO_SUFFIXES
-from stages.common import files_below, for_each_file, log, run_program, written_atomically
+from stages.common import files_below, for_each_file, log, refuse_shared_target, run_program, written_atomically
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -29,17 +27,10 @@ def run(arguments: argparse.Namespace) -> None:
 
     recordings = files_below(arguments.input, AUDIO_SUFFIXES)
     targets = {path: _target(path, arguments.input, arguments.output) for path in recordings}
-    sources = defaultdict(list)
-    for path, target in targets.items():
-        sources[target].append(path.name)
 
     def convert(path: Path) -> str:
-        target = targets[path]
-        rivals = [name for name in sources[target] if name != path.name]
-        if rivals:
-            found = f"would overwrite the WAV of {', '.join(rivals)}"
-            raise InputError(path, found, "expected names that differ before the ending", "Run stages.rename first")
-        with written_atomically(target) as partial:
+        refuse_shared_target(path, targets)
+        with written_atomically(targets[path]) as partial:
             decoded = decode_to_wav(path, partial)
         if decoded.complaint:
             log(f"warning: {path}: damaged, what could be decoded is kept ({decoded.complaint})")

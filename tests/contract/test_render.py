@@ -106,6 +106,21 @@ def test_bad_pieces_are_named_and_the_others_are_done(run_stage, pfs, pieces):
     assert sorted(path.name for path in (pfs / "out").iterdir()) == ["first.mp3", "second.mp3"]
 
 
+def test_pieces_that_would_overwrite_each_other_are_refused(run_stage, pfs, pieces):
+    write_midi(pieces / "first.midi", CHORD)
+    done = render(run_stage, pfs)
+    assert done.returncode == 1
+    assert "first.midi: would be written to the same first.mp3 as first.mid" in done.stderr
+    assert [path.name for path in (pfs / "out").iterdir()] == ["second.mp3"]
+
+
+def test_piece_with_a_note_hours_away_is_one_error(run_stage, pfs):
+    write_midi(pfs / "in" / "far.mid", [*CHORD, Note(90_000.0, 60, 90_001.0, 64)])
+    done = render(run_stage, pfs)
+    assert done.returncode == 1
+    assert "far.mid: lasts 25.0 hours; expected at most 1" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

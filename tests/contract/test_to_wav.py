@@ -90,7 +90,7 @@ def test_recordings_that_would_overwrite_each_other_are_refused(run_stage, pfs, 
     write_wav(recordings / "low.wav", tone, rate_hz=44_100)
     done = to_wav(run_stage, pfs)
     assert done.returncode == 1
-    assert "low.mp3: would overwrite the WAV of low.wav" in done.stderr
+    assert "low.mp3: would be written to the same low.wav as low.wav" in done.stderr
     assert [path.name for path in (pfs / "out").iterdir()] == ["high.wav"]
 
 
