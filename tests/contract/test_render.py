@@ -115,10 +115,10 @@ def test_pieces_that_would_overwrite_each_other_are_refused(run_stage, pfs, piec
 
 
 def test_piece_with_a_note_hours_away_is_one_error(run_stage, pfs):
-    write_midi(pfs / "in" / "far.mid", [*CHORD, Note(90_000.0, 60, 90_001.0, 64)])
+    write_midi(pfs / "in" / "far.mid", [*CHORD, Note(7_200.0, 60, 7_201.0, 64)])
     done = render(run_stage, pfs)
     assert done.returncode == 1
-    assert "far.mid: lasts 25.0 hours; expected at most 1" in done.stderr
+    assert "far.mid: lasts 2.0 hours; expected at most 1" in done.stderr
 
 
 @pytest.mark.parametrize(
