@@ -113,3 +113,24 @@ def test_help_tells_the_usage(standardize):
     done, _ = standardize("--help")
     assert done.returncode == 0
     assert done.stdout.startswith("usage: name-standardizer.sh")
+
+
+def test_localpach_is_used_where_asked(standardize, songs, tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "localpach", "create", "repo", "audio-unprocessed"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        check=True,
+    )
+    done, calls = standardize("--localpach", songs)
+    assert done.returncode == 0, done.stderr
+    assert not calls
+    listed = subprocess.run(
+        [sys.executable, "-m", "localpach", "get", "file", "audio-unprocessed@master:/fur-elise-take-2.mp3"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert listed.stdout == "one"
