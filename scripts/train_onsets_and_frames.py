@@ -1,0 +1,159 @@
+"""Train the transcriber on sound that it renders itself from freely licensed MIDI: `render`, `train`, `export`.
+
+    python3 scripts/train_onsets_and_frames.py render --midi PATH_TO_MIDI --soundfonts A.sf2 B.sf2 --cache CACHE
+    python3 scripts/train_onsets_and_frames.py train --cache CACHE --run RUN --minutes 80
+    python3 scripts/train_onsets_and_frames.py export --run RUN --card CARD.md --save_path trained-models/NAME
+
+`train` may start as soon as `render` has made a few takes, and picks up new ones on the way; with `--resume` it goes on
+where it stopped. `KERAS_BACKEND` chooses the framework.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import sys
+from pathlib import Path
+
+from ambient.onsets_and_frames.config import KIND, MODELS, TrainingConfig
+from stages.common import log, run_program
+
+SETUP = "setup.json"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line; every flag has its reason in its help."""
+    defaults = TrainingConfig()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    render = commands.add_parser("render", help="make the training data: pictures of rendered pieces with their notes")
+    render.add_argument("--midi", type=Path, required=True, help="folder of MIDI files with a manifest.csv")
+    render.add_argument("--soundfonts", type=Path, nargs="+", required=True, help="SF2 files; each take draws one")
+    render.add_argument("--cache", type=Path, required=True, help="folder for the takes (about 50 MB an hour)")
+    render.add_argument("--hours", type=float, default=16.0, help="hours of training takes (default: %(default)s)")
+    render.add_argument("--valid_hours", type=float, default=0.16, help="hours of validation (default: %(default)s)")
+    render.add_argument("--seed", type=int, default=0, help="equal seeds make equal takes (default: %(default)s)")
+
+    train = commands.add_parser("train", help="train on the takes of a cache")
+    train.add_argument("--cache", type=Path, required=True, help="folder that render fills")
+    train.add_argument("--run", type=Path, required=True, help="folder for checkpoints")
+    train.add_argument("--size", choices=sorted(MODELS), default="small", help="of the network (default: %(default)s)")
+    train.add_argument("--minutes", type=float, default=80.0, help="planned time (default: %(default)s)")
+    train.add_argument("--batch_size", type=int, default=defaults.batch, help="crops a step (default: %(default)s)")
+    train.add_argument("--l_r", type=float, default=defaults.learning_rate, help="peak rate (default: %(default)s)")
+    train.add_argument("--validate_every_s", type=float, default=420.0, help="seconds (default: %(default)s)")
+    train.add_argument("--threads", type=int, default=0, help="of TensorFlow; 0 takes all cores (default)")
+    train.add_argument("--seed", type=int, default=0, help="of weights and batches (default: %(default)s)")
+    train.add_argument("--resume", action="store_true", help="go on from the last checkpoint of --run")
+
+    export = commands.add_parser("export", help="write the best weights of a run as a model folder")
+    export.add_argument("--run", type=Path, required=True, help="folder that train wrote")
+    export.add_argument("--card", type=Path, required=True, help="model card, Markdown")
+    export.add_argument("--save_path", type=Path, required=True, help="model folder to write")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand; returns the exit code."""
+    commands = {"render": render_takes, "train": train_network, "export": export_model}
+    return run_program(build_parser(), lambda arguments: commands[arguments.command](arguments), argv)
+
+
+def render_takes(arguments: argparse.Namespace) -> None:
+    """Fill the cache: validation takes first, as they are few."""
+    from ambient.onsets_and_frames.rendering import VALIDATION_S, fill_cache, pieces_of
+
+    fill_cache(
+        arguments.cache / "valid",
+        pieces_of(arguments.midi, "valid"),
+        arguments.soundfonts,
+        hours=arguments.valid_hours,
+        seed=arguments.seed,
+        longest_s=VALIDATION_S,
+        report=log,
+    )
+    fill_cache(
+        arguments.cache / "train",
+        pieces_of(arguments.midi, "train"),
+        arguments.soundfonts,
+        hours=arguments.hours,
+        seed=arguments.seed,
+        report=log,
+    )
+
+
+def train_network(arguments: argparse.Namespace) -> None:
+    """Train until the planned time is over."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GLOG_minloglevel", "3")
+    if arguments.threads:
+        os.environ["TF_NUM_INTRAOP_THREADS"] = str(arguments.threads)
+    import keras
+
+    from ambient.onsets_and_frames.data import TakeCache
+    from ambient.onsets_and_frames.training import Trainer
+
+    config = TrainingConfig(batch=arguments.batch_size, learning_rate=arguments.l_r)
+    trainer = Trainer(MODELS[arguments.size], config, arguments.run, minutes=arguments.minutes, seed=arguments.seed)
+    if arguments.resume and trainer.load_checkpoint():
+        log(f"resumed at step {trainer.progress.step}")
+    arguments.run.mkdir(parents=True, exist_ok=True)
+    setup = {
+        "size": arguments.size,
+        "minutes": arguments.minutes,
+        "batch": config.batch,
+        "learning_rate": config.learning_rate,
+        "seed": arguments.seed,
+        "backend": keras.config.backend(),
+    }
+    (arguments.run / SETUP).write_text(json.dumps(setup, indent=1) + "\n")
+    validation = TakeCache(arguments.cache / "valid")
+    validation.refresh()
+    cache = TakeCache(arguments.cache / "train", shortest_frames=config.crop_frames)
+    cache.refresh()
+    trainer.train(cache, validation.takes, validate_every_s=arguments.validate_every_s, report=log)
+
+
+def export_model(arguments: argparse.Namespace) -> None:
+    """Write the best weights with their record."""
+    import numpy as np
+
+    from ambient.errors import InputError
+    from ambient.model_folder import save_model_folder
+    from ambient.onsets_and_frames.training import BEST, PROGRESS
+
+    try:
+        setup = json.loads((arguments.run / SETUP).read_text())
+        progress = json.loads((arguments.run / PROGRESS).read_text())
+        with np.load(arguments.run / BEST) as stored:
+            weights = dict(stored)
+        card = arguments.card.read_text()
+    except OSError as error:
+        raise InputError(error.filename, "cannot be read", "expected a run with a validation", "Train first") from error
+    best = max(progress["history"], key=lambda entry: entry["scores"]["onset"])
+    save_model_folder(
+        arguments.save_path,
+        kind=KIND,
+        config={
+            "size": setup["size"],
+            "model": MODELS[setup["size"]].to_json(),
+            "decoding": {"onset_threshold": best["onset_threshold"], "frame_threshold": 0.5, "offset_threshold": 0.0},
+        },
+        weights=weights,
+        training={
+            "command": "scripts/train_onsets_and_frames.py train --cache CACHE --run RUN",
+            "setup": setup,
+            "date": datetime.date.today().isoformat(),
+            "seconds": round(progress["elapsed_s"]),
+            "steps": progress["step"],
+            "history": progress["history"],
+        },
+        card=card,
+        float16=True,
+    )
+    log(f"{arguments.save_path}: weights of step {best['step']}, validation onset F1 {best['scores']['onset']}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

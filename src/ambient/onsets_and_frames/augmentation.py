@@ -1,0 +1,147 @@
+"""Make clean synthetic sound resemble recordings: rooms, equalisers, noise, tuning; and humanise score-like notes.
+
+Conventions: samples are [samples] float32 mono at 16 kHz. Every function draws from the generator it is given, so
+equal seeds give equal sound. Stands for the SoX chain of the MAESTRO paper (pink noise, pitch, contrast, two
+equalisers, reverberation) and adds rooms of several sizes, because recordings are rarely made at the strings.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ambient.notes import Note
+from ambient.onsets_and_frames.config import SAMPLE_RATE_HZ
+
+TRANSPOSITIONS = (-4, 5)  # semitones, the last not included
+TUNING_CENTS = 12.0  # one standard deviation of a take's tuning
+
+
+def resampled(samples: np.ndarray, *, rate_hz: float, stretch: float) -> np.ndarray:
+    """Bring samples to 16 kHz and stretch time, and with it pitch, a little.
+
+    A low-pass in the frequency domain removes what 16 kHz cannot hold; then the samples are read off linearly.
+
+    Args:
+        samples: [samples] at `rate_hz`.
+        rate_hz: At least 16 kHz.
+        stretch: 1.01 makes everything 1 % longer and lower.
+
+    Returns:
+        [samples] at 16 kHz; time 0 stays time 0.
+    """
+    spectrum = np.fft.rfft(samples, _fast_length(len(samples)))
+    frequency_hz = np.fft.rfftfreq(_fast_length(len(samples)), 1 / rate_hz)
+    spectrum *= np.clip((8000.0 - frequency_hz) / 400.0, 0.0, 1.0)
+    filtered = np.fft.irfft(spectrum, _fast_length(len(samples)))[: len(samples)]
+    count = int(len(samples) / rate_hz * SAMPLE_RATE_HZ * stretch)
+    positions = np.arange(count) * (rate_hz / (SAMPLE_RATE_HZ * stretch))
+    return np.interp(positions, np.arange(len(filtered)), filtered).astype(np.float32)
+
+
+def recorded(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Return the samples as if recorded: in a room (three of four takes), through an equaliser, with noise."""
+    if random.random() < 0.75:
+        samples = in_room(samples, room_response(random))
+    samples = equalised(samples, random)
+    level = float(np.max(np.abs(samples))) or 1.0
+    noise = coloured_noise(len(samples), random) * 10 ** (random.uniform(-75.0, -38.0) / 20)
+    return (samples / level + noise).astype(np.float32)
+
+
+def room_response(random: np.random.Generator) -> np.ndarray:
+    """Draw a room: the direct sound, a few early reflections and an exponentially dying noise.
+
+    Reverberation time 0.15 to 1.6 s, tail 0 to 18 dB under the direct sound in energy, treble dying first.
+    """
+    seconds = float(np.exp(random.uniform(np.log(0.15), np.log(1.6))))
+    count = int(seconds * SAMPLE_RATE_HZ)
+    time_s = np.arange(count) / SAMPLE_RATE_HZ
+    tail = random.standard_normal(count) * 10 ** (-3.0 * time_s / seconds)
+    dull = np.convolve(tail, np.ones(4) / 4)[:count]
+    blend = np.clip(time_s / (seconds * random.uniform(0.1, 0.6)), 0, 1)
+    tail = tail * (1 - blend) + dull * blend
+    tail[: int(random.uniform(0.001, 0.012) * SAMPLE_RATE_HZ)] = 0  # the walls are some way off
+    tail *= 10 ** (-random.uniform(0.0, 18.0) / 20) / np.sqrt(np.sum(tail**2) + 1e-12)
+    for _ in range(random.integers(2, 7)):
+        tail[int(random.uniform(0.001, min(0.04, seconds)) * SAMPLE_RATE_HZ) - 1] += random.normal() * 0.2
+    tail[0] += 1.0
+    return tail
+
+
+def in_room(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """Return samples as heard in a room; as long as before."""
+    length = _fast_length(len(samples) + len(response))
+    wet = np.fft.irfft(np.fft.rfft(samples, length) * np.fft.rfft(response, length), length)
+    return wet[: len(samples)].astype(np.float32)
+
+
+def equalised(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Tilt the spectrum and raise or lower three broad bands."""
+    length = _fast_length(len(samples))
+    spectrum = np.fft.rfft(samples, length)
+    octave = np.log2(np.maximum(np.fft.rfftfreq(length, 1 / SAMPLE_RATE_HZ), 20.0) / 640.0)
+    gain_db = np.clip(random.normal() * 1.5, -3.5, 3.5) * octave
+    for _ in range(3):
+        gain_db += random.uniform(-9, 6) * np.exp(
+            -(((octave - random.uniform(-4, 3.5)) / random.uniform(0.3, 1.5)) ** 2)
+        )
+    return np.fft.irfft(spectrum * 10 ** (gain_db / 20), length)[: len(samples)].astype(np.float32)
+
+
+def coloured_noise(count: int, random: np.random.Generator) -> np.ndarray:
+    """Return noise between white and brown with a largest sample of about 1."""
+    length = _fast_length(count)
+    frequency_hz = np.maximum(np.fft.rfftfreq(length, 1 / SAMPLE_RATE_HZ), 20.0)
+    spectrum = np.fft.rfft(random.standard_normal(length)) * frequency_hz ** -random.uniform(0.0, 1.0)
+    noise = np.fft.irfft(spectrum, length)[:count]
+    return noise / (np.max(np.abs(noise)) + 1e-12)
+
+
+def humanised(notes: Sequence[Note], random: np.random.Generator) -> list[Note]:
+    """Play score-like notes as a person might: a swaying tempo, swelling loudness, hands not quite together, pedal."""
+    if not notes:
+        return []
+    end_s = max(note.end_s for note in notes)
+    grid_s = np.linspace(0.0, end_s, max(int(end_s / 2.0), 2))
+    tempo = np.exp(random.normal(0.0, 0.12, len(grid_s)) + random.normal(0.0, 0.15))
+    warped_s = np.concatenate([[0.0], np.cumsum((tempo[1:] + tempo[:-1]) / 2 * np.diff(grid_s))])
+    loudness = np.cumsum(random.normal(0.0, 6.0, len(grid_s)))
+    loudness -= loudness.mean()
+    middle = random.uniform(45, 85)
+    pedalled = random.random() < 0.6
+    played = []
+    for note in notes:
+        start_s = float(np.interp(note.start_s, grid_s, warped_s)) + abs(random.normal(0.0, 0.008))
+        stop_s = float(np.interp(note.end_s, grid_s, warped_s))
+        if pedalled:
+            stop_s += random.exponential(0.5)
+        velocity = middle + np.interp(note.start_s, grid_s, np.clip(loudness, -25, 25)) + random.normal(0.0, 7.0)
+        velocity += 0.3 * (note.pitch - 60) * (0.4 if note.pitch > 60 else 0.15)
+        played.append(
+            replace(note, start_s=start_s, end_s=max(stop_s, start_s + 0.03), velocity=int(np.clip(velocity, 12, 120)))
+        )
+    return without_overlaps(played)
+
+
+def without_overlaps(notes: Sequence[Note]) -> list[Note]:
+    """End each note at the latest when its pitch is struck again; drop notes that leaves without length."""
+    next_start_s: dict[int, float] = {}
+    kept = []
+    for note in sorted(notes, reverse=True):
+        end_s = min(note.end_s, next_start_s.get(note.pitch, note.end_s))
+        if end_s - note.start_s < 0.005:
+            continue
+        kept.append(replace(note, end_s=end_s))
+        next_start_s[note.pitch] = note.start_s
+    return sorted(kept)
+
+
+def _fast_length(count: int) -> int:
+    """Return a length from `count` up whose transform is quick: a power of two, or 3, 5, 9 or 15 eighths of one."""
+    power = 1 << max(count - 1, 15).bit_length()
+    return min(
+        length
+        for length in (power, power // 8 * 5, power // 8 * 6, power // 16 * 9, power // 16 * 15)
+        if length >= count
+    )

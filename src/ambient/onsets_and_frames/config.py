@@ -1,0 +1,128 @@
+"""Every number that shapes the transcriber, its training and its decoding: defaults live here and nowhere else.
+
+Conventions: sizes follow magenta/magenta's `onsets_frames` configuration as published with MAESTRO (Hawthorne et al.,
+ICLR 2019, arXiv 1810.12247); `small` is ours. Pure standard library, so that programs can show defaults quickly.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from ambient.errors import InputError
+
+KIND = "onsets-and-frames"
+
+SAMPLE_RATE_HZ = 16_000
+HOP_SAMPLES = 512
+WINDOW_SAMPLES = 2048
+MEL_BINS = 229
+MEL_LOW_HZ = 30.0
+MEL_HIGH_HZ = 8000.0
+POWER_FLOOR = 1e-10  # librosa's amin
+DYNAMIC_RANGE_DB = 80.0  # librosa's top_db
+FRAMES_PER_SECOND = SAMPLE_RATE_HZ / HOP_SAMPLES  # 31.25
+FRAME_S = HOP_SAMPLES / SAMPLE_RATE_HZ  # 0.032
+
+LOWEST_PITCH = 21
+KEYS = 88
+EDGE_LENGTH_S = 0.032  # how much of a note's start, and of what follows its end, the onset and offset rolls mark
+
+CONTEXT_FRAMES = 3  # three 3x3 convolutions see three frames to each side
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """Sizes of the graph; the wiring is the same for all.
+
+    Attributes:
+        filters: Channels of the three convolutions of each stack.
+        dense: Width of each stack's dense layer.
+        lstm: Units of each direction of each LSTM.
+        dropout: Share dropped after each pool and after the dense layer, in training only. Magenta's published
+            weights dropped 0.75 and 0.5; short trainings on few cores are short of steps, not of data.
+    """
+
+    filters: tuple[int, int, int] = (48, 48, 96)
+    dense: int = 768
+    lstm: int = 256
+    dropout: tuple[float, float, float] = (0.25, 0.25, 0.5)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the sizes as JSON values."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], *, source: object) -> "ModelConfig":
+        """Rebuild the sizes from a model folder's `config.json`; `to_json` is the inverse.
+
+        Raises:
+            InputError: a size is missing or is not a number.
+        """
+        try:
+            filters, dropout = values["filters"], values["dropout"]
+            return cls(
+                filters=(int(filters[0]), int(filters[1]), int(filters[2])),
+                dense=int(values["dense"]),
+                lstm=int(values["lstm"]),
+                dropout=(float(dropout[0]), float(dropout[1]), float(dropout[2])),
+            )
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise InputError(
+                source,
+                f"sizes that cannot be read ({error!r})",
+                f"expected {', '.join(field.name for field in fields(cls))}",
+                "Copy the whole model folder again",
+            ) from error
+
+
+MODELS = {
+    "full": ModelConfig(),
+    "small": ModelConfig(filters=(16, 16, 32), dense=256, lstm=128, dropout=(0.0, 0.0, 0.1)),
+    "tiny": ModelConfig(filters=(2, 2, 4), dense=16, lstm=8, dropout=(0.0, 0.0, 0.0)),  # for tests
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingConfig:
+    """Where probabilities become notes.
+
+    Attributes:
+        onset_threshold: 0-1. 0.5 in magenta/magenta.
+        frame_threshold: 0-1. 0.5 in magenta/magenta.
+        offset_threshold: 0-1; 0 means that offsets are not used, as in magenta/magenta.
+    """
+
+    onset_threshold: float = 0.5
+    frame_threshold: float = 0.5
+    offset_threshold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """How a short training on a few cores goes.
+
+    The onset head is trained alone at first, because it is what tells notes apart and because, with the gradient from
+    the frame head stopped, nothing but onset labels teaches it. Then its convolution stack is copied into the other
+    three as their start, and from there each step of the other heads goes with several of the onset head. As the
+    heads share no weights, this is the joint training of the original with another division of the time.
+
+    Attributes:
+        batch: Crops a step.
+        crop_frames: Frames a crop (192 frames = 6.1 s).
+        learning_rate: Peak for Adam; rises over `warmup_steps`, falls to 0 along a cosine over the planned time.
+        warmup_steps: Steps until the peak.
+        clip_norm: Largest global norm of the gradient, as in magenta/magenta.
+        onset_weight: How much more an onset counts than its absence in the onset loss; 1 in magenta/magenta, which
+            then predicts nothing at all for thousands of steps.
+        onset_alone: Share of the time before the other heads start.
+        onset_steps: Onset steps for each step of the other heads, after that.
+    """
+
+    batch: int = 8
+    crop_frames: int = 192
+    learning_rate: float = 2e-3
+    warmup_steps: int = 150
+    clip_norm: float = 3.0
+    onset_weight: float = 3.0
+    onset_alone: float = 0.25
+    onset_steps: int = 2

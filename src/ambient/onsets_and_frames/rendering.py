@@ -1,0 +1,230 @@
+"""Make the training data: play freely licensed MIDI on free soundfonts and keep the pictures with their notes.
+
+A *take* is one piece, played once on one instrument, recorded once: `NAME.mel.npy` ([F, M] float16, dB, floored as at
+inference) and `NAME.notes.npy` ([notes, 4] float64: start_s, end_s, pitch, velocity, pedal folded in). Takes are made
+once and cached, because the sound of a whole piece is needed anyway for its level and its room.
+
+A piece of the manifest's `test` split or of the MAPS test set is never rendered: a model that has heard it cannot be
+scored on it.
+"""
+
+import csv
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ambient.errors import InputError
+from ambient.midi import read_midi
+from ambient.notes import Note
+from ambient.onsets_and_frames.augmentation import (
+    TRANSPOSITIONS,
+    TUNING_CENTS,
+    humanised,
+    recorded,
+    resampled,
+    without_overlaps,
+)
+from ambient.onsets_and_frames.config import FRAME_S, FRAMES_PER_SECOND, KEYS, LOWEST_PITCH
+from ambient.onsets_and_frames.spectrogram import log_mel
+from ambient.synth import SAMPLE_RATE_HZ as SYNTH_RATE_HZ
+from ambient.synth import render_notes
+
+MANIFEST = "manifest.csv"
+SPLITS = ("train", "valid")
+LONGEST_S = 240.0  # longer pieces are cut here
+VALIDATION_S = 40.0
+PIANOS = (0, 0, 0, 0, 1, 1, 2, 3)
+# General MIDI: music box, vibraphone, church organ, harp, strings, choir, pads.
+AMBIENT_PROGRAMS = (10, 11, 19, 46, 48, 49, 52, 88, 89, 90, 91, 92, 93, 94, 95)
+AMBIENT_SHARE = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One MIDI file that may be rendered.
+
+    Attributes:
+        path: The file.
+        name: Unique, fit for a file name.
+        performed: Shaped like a performance already; otherwise it is humanised first.
+    """
+
+    path: Path
+    name: str
+    performed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """A piece as played and recorded once: its picture and its notes."""
+
+    mel: np.ndarray  # [F, M] float16
+    notes: list[Note]
+
+
+def pieces_of(folder: Path, split: str) -> list[Piece]:
+    """List the pieces of one split, performed ones first, each work once.
+
+    Args:
+        folder: Holds `manifest.csv` with the columns path, split, maps_test, duplicate_of and distinct_velocities.
+        split: `train` or `valid`.
+
+    Raises:
+        InputError: the manifest is missing, lacks a column, or holds no such piece.
+        ValueError: another split was asked for.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split {split!r}: pieces kept for tests are never rendered; expected one of {SPLITS}")
+    manifest = folder / MANIFEST
+    try:
+        with manifest.open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+        chosen = [
+            row for row in rows if row["split"] == split and row["maps_test"] != "yes" and not row["duplicate_of"]
+        ]
+        pieces = [
+            Piece(folder / row["path"], row["path"].removesuffix(".mid").replace("/", "__"), _is_performed(row))
+            for row in chosen
+        ]
+    except OSError as error:
+        raise InputError(folder, f"no {MANIFEST}", "expected a MIDI set with its manifest", "Check --midi") from error
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            manifest, f"cannot be used ({error!r})", "expected path, split, maps_test …", "See docs"
+        ) from error
+    if not pieces:
+        raise InputError(manifest, f"no piece of split {split}", "expected at least one", "Check --midi")
+    return sorted(pieces, key=lambda piece: (not piece.performed, piece.name))
+
+
+def _is_performed(row: dict[str, str]) -> bool:
+    return int(row["distinct_velocities"]) >= 20
+
+
+def plan_takes(pieces: Sequence[Piece], *, seed: int) -> Iterator[tuple[Piece, int]]:
+    """Yield pieces and take numbers without end: performed pieces twice as often, shuffled each round."""
+    random = np.random.default_rng(seed)
+    round_number = 0
+    while True:
+        due = [piece for piece in pieces if piece.performed or round_number % 2 == 1]
+        for index in random.permutation(len(due)):
+            yield due[int(index)], round_number
+        round_number += 1
+
+
+def make_take(
+    piece: Piece, soundfonts: Sequence[Path], random: np.random.Generator, *, longest_s: float = LONGEST_S
+) -> Take:
+    """Play and record the beginning of one piece; everything that varies is drawn from `random`."""
+    ambient = random.random() < AMBIENT_SHARE
+    notes = [note for note in read_midi(piece.path).notes if note.start_s < longest_s]
+    if not piece.performed:
+        notes = humanised(notes, random)
+    notes = _varied(notes, random)
+    stretch = 2.0 ** (random.normal(0.0, TUNING_CENTS) / 1200.0)
+    sound = _played(notes, soundfonts, random, programs=AMBIENT_PROGRAMS if ambient else PIANOS)
+    if ambient and random.random() < 0.4:  # a second layer under the first
+        layer = _played(notes, soundfonts, random, programs=(*AMBIENT_PROGRAMS, 0))
+        length = max(len(sound), len(layer))
+        sound = np.pad(sound, (0, length - len(sound)))
+        sound += np.pad(layer, (0, length - len(layer))) * random.uniform(0.3, 1.0)
+    sound = resampled(sound, rate_hz=SYNTH_RATE_HZ, stretch=stretch)
+    stretched = [replace(n, start_s=n.start_s * stretch, end_s=n.end_s * stretch) for n in notes]
+    return Take(log_mel(recorded(sound, random)).astype(np.float16), stretched)
+
+
+def _varied(notes: Sequence[Note], random: np.random.Generator) -> list[Note]:
+    """Transpose, change the tempo, and make the playing softer or louder, flatter or more contrasted."""
+    low, high = min(n.pitch for n in notes), max(n.pitch for n in notes)
+    shift = int(random.integers(*TRANSPOSITIONS))
+    shift = min(max(shift, LOWEST_PITCH - low), LOWEST_PITCH + KEYS - 1 - high)
+    tempo = float(np.exp(random.normal(0.0, 0.12)))
+    contrast, level = random.uniform(0.7, 1.2), random.uniform(-15, 15)
+    varied = [
+        Note(
+            note.start_s * tempo,
+            note.pitch + shift,
+            note.end_s * tempo,
+            int(np.clip(64 + (note.velocity - 64) * contrast + level, 8, 127)),
+        )
+        for note in notes
+    ]
+    return without_overlaps(varied)
+
+
+def _played(
+    notes: Sequence[Note], soundfonts: Sequence[Path], random: np.random.Generator, *, programs: Sequence[int]
+) -> np.ndarray:
+    """Return [samples] mono at the synthesiser's rate, its largest sample 1."""
+    soundfont = soundfonts[int(random.integers(len(soundfonts)))]
+    stereo = render_notes(notes, soundfont, program=int(random.choice(programs)))
+    balance = random.uniform(0.3, 0.7)
+    mono = stereo[:, 0] * balance + stereo[:, 1] * (1 - balance)
+    return np.asarray(mono / (np.max(np.abs(mono)) + 1e-9), dtype=np.float32)
+
+
+def fill_cache(
+    cache: Path,
+    pieces: Sequence[Piece],
+    soundfonts: Sequence[Path],
+    *,
+    hours: float,
+    seed: int,
+    longest_s: float = LONGEST_S,
+    report: Callable[[str], None],
+) -> None:
+    """Make takes until the cache holds so many hours; what is there already is kept and counted.
+
+    Args:
+        cache: Folder, made if missing.
+        pieces: What to play.
+        soundfonts: SF2 files; each take draws one.
+        hours: Of sound.
+        seed: The same seed makes the same takes.
+        longest_s: Keep only so much of each take.
+        report: Gets one line now and then.
+
+    Raises:
+        InputError: a MIDI file or a soundfont cannot be read.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    have_s, began_s = 0.0, time.monotonic()
+    for made, (piece, number) in enumerate(plan_takes(pieces, seed=seed)):
+        name = f"{piece.name}-{number}"
+        path = cache / f"{name}.mel.npy"
+        if not path.exists():
+            digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
+            take = make_take(
+                piece, soundfonts, np.random.default_rng(int.from_bytes(digest[:8], "big")), longest_s=longest_s
+            )
+            save_take(cache, name, take, frames=int(longest_s * FRAMES_PER_SECOND))
+        have_s += len(np.load(path, mmap_mode="r")) * FRAME_S
+        if made % 20 == 0:
+            report(f"{have_s / 3600:.2f} of {hours} hours, {made + 1} takes, {time.monotonic() - began_s:.0f} s")
+        if have_s >= hours * 3600:
+            return
+
+
+def save_take(cache: Path, name: str, take: Take, *, frames: int) -> None:
+    """Write a take, its picture last, so that a take with a picture is complete."""
+    rows = np.array([[n.start_s, n.end_s, n.pitch, n.velocity] for n in take.notes], dtype=np.float64).reshape(-1, 4)
+    np.save(cache / f"{name}.notes.npy", rows)
+    partial = cache / f".{name}.npy"
+    np.save(partial, take.mel[:frames])
+    partial.replace(cache / f"{name}.mel.npy")
+
+
+def load_take(cache: Path, name: str) -> Take:
+    """Read a take written by `save_take`."""
+    rows = np.load(cache / f"{name}.notes.npy")
+    notes = [Note(float(start), int(pitch), float(end), int(velocity)) for start, end, pitch, velocity in rows]
+    return Take(np.load(cache / f"{name}.mel.npy"), notes)
+
+
+def take_names(cache: Path) -> list[str]:
+    """List the complete takes of a cache, sorted."""
+    return sorted(path.name.removesuffix(".mel.npy") for path in cache.glob("*.mel.npy") if path.name[0] != ".")

@@ -1,0 +1,285 @@
+"""Train the network: losses, the two-part schedule, validation on whole pieces, resumable checkpoints.
+
+Losses follow magenta/magenta with one difference, `TrainingConfig.onset_weight`. Runs on any Keras backend: each part
+of the network is compiled and trained by `train_on_batch`. Time, not steps, drives the schedule, so that a training
+ends when it was told to, however busy the machine.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from ambient.model_folder import assign_weights, weights_of
+from ambient.onsets_and_frames.config import KEYS, DecodingConfig, ModelConfig, TrainingConfig
+from ambient.onsets_and_frames.data import Batch, TakeCache, prefetched
+from ambient.onsets_and_frames.decoding import Probabilities, probabilities_to_notes
+from ambient.onsets_and_frames.metrics import Scores, mean_scores, score
+from ambient.onsets_and_frames.model import OnsetsAndFrames
+from ambient.onsets_and_frames.rendering import Take
+
+LOG_EPSILON = 1e-7
+ADAM_EPSILON = 1e-8  # TensorFlow 1's; gradients of a mean over 88 keys are small
+STATE = "state.npz"
+PROGRESS = "progress.json"
+BEST = "best.npz"
+VALIDATION_FRAMES = 1280  # 41 s: validation takes are cut to this, so that the network is traced once
+# How often each label is 1, roughly. The last biases start there (0 in magenta/magenta), which saves the steps in which
+# a network only learns that most keys are silent.
+EXPECTED_SHARES = {"onset": 0.01, "offset": 0.01, "frame": 0.05}
+THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+
+
+def cross_entropy(*, positive_weight: float = 1.0) -> Callable[[Any, Any], Any]:
+    """Return the loss of the onset, offset and frame heads: [B, F, K] twice to [B, F], the mean over keys."""
+
+    def loss(labels: Any, probabilities: Any) -> Any:
+        hit = labels * ops.log(probabilities + LOG_EPSILON)
+        miss = (1.0 - labels) * ops.log(1.0 - probabilities + LOG_EPSILON)
+        return -ops.mean(positive_weight * hit + miss, axis=-1)  # [B, F]
+
+    return loss
+
+
+def velocity_loss(onsets_and_velocities: Any, values: Any) -> Any:
+    """Return the velocity loss: squared error where a note starts, summed over keys.
+
+    Args:
+        onsets_and_velocities: [B, F, 2 K]: the onset roll, then the velocity roll.
+        values: [B, F, K].
+
+    Returns:
+        [B, F].
+    """
+    onsets, velocities = onsets_and_velocities[..., :KEYS], onsets_and_velocities[..., KEYS:]
+    return ops.sum(onsets * ops.square(velocities - values), axis=-1)
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a training stands; what a resumed one needs to know beside the weights.
+
+    Attributes:
+        step: Onset steps done.
+        elapsed_s: Time spent training, over all runs.
+        others_started: The onset stack has been copied into the others.
+        best_onset_f1: Best validation score so far.
+        history: One entry a validation.
+    """
+
+    step: int = 0
+    elapsed_s: float = 0.0
+    others_started: bool = False
+    best_onset_f1: float = -1.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Trainer:
+    """Train one network on a cache of takes.
+
+    Args:
+        model_config: Sizes.
+        config: Recipe.
+        run_folder: For checkpoints; made if missing.
+        minutes: Planned time; the learning rate reaches 0 when it is over.
+        seed: Of weights and batches.
+    """
+
+    def __init__(
+        self, model_config: ModelConfig, config: TrainingConfig, run_folder: Path, *, minutes: float, seed: int
+    ) -> None:
+        keras.utils.set_random_seed(seed)
+        self.config = config
+        self.network = OnsetsAndFrames(model_config)
+        for name, share in EXPECTED_SHARES.items():
+            bias = self.network.probabilities[name].bias
+            bias.assign(np.full(bias.shape, math.log(share / (1.0 - share)), dtype=np.float32))
+        self.run_folder = run_folder
+        self.planned_s = minutes * 60.0
+        self.seed = seed
+        self.progress = Progress()
+        # XLA on a CPU makes LSTMs and convolutions of this size nearly twice as slow.
+        self.network.onset.compile(
+            optimizer=self._optimizer(),
+            loss=cross_entropy(positive_weight=config.onset_weight),
+            jit_compile=keras.config.backend() == "jax",
+        )
+        self.network.rest.compile(
+            optimizer=self._optimizer(),
+            loss={"offset": cross_entropy(), "frame": cross_entropy(), "velocity": velocity_loss},
+            jit_compile=keras.config.backend() == "jax",
+        )
+        self.network.onset.optimizer.build(self.network.onset.trainable_variables)
+        self.network.rest.optimizer.build(self.network.rest.trainable_variables)
+
+    def _optimizer(self) -> keras.optimizers.Optimizer:
+        return keras.optimizers.Adam(
+            self.config.learning_rate, epsilon=ADAM_EPSILON, global_clipnorm=self.config.clip_norm
+        )
+
+    def train(
+        self,
+        cache: TakeCache,
+        validation: list[Take],
+        *,
+        validate_every_s: float = 420.0,
+        report: Callable[[str], None],
+    ) -> None:
+        """Train until the planned time is over; validate, keep the best weights and a checkpoint on the way."""
+        progress = self.progress
+        batches = prefetched(
+            cache,
+            size=self.config.batch,
+            frames=self.config.crop_frames,
+            seed=self.seed,
+            first_step=progress.step,
+        )
+        losses: dict[str, float] = {}
+        began_s, before_s = time.monotonic(), progress.elapsed_s
+        next_validation_s = before_s + validate_every_s
+        while progress.elapsed_s < self.planned_s:
+            batch = next(batches)
+            _blend(losses, "onset", self.onset_step(batch))
+            if progress.elapsed_s >= self.config.onset_alone * self.planned_s:
+                if not progress.others_started:
+                    self.network.copy_onset_stack()
+                    progress.others_started = True
+                if progress.step % self.config.onset_steps == 0:
+                    for name, value in self.rest_step(batch).items():
+                        _blend(losses, name, value)
+            progress.step += 1
+            progress.elapsed_s = before_s + time.monotonic() - began_s
+            if progress.step % 100 == 0:
+                shown = ", ".join(f"{name} {value:.5f}" for name, value in losses.items())
+                report(f"step {progress.step}, {progress.elapsed_s / 60:.1f} min, {len(cache.takes)} takes: {shown}")
+            if progress.elapsed_s >= min(next_validation_s, self.planned_s):
+                self.validate(validation, losses, report)
+                self.save_checkpoint()
+                progress.elapsed_s = before_s + time.monotonic() - began_s
+                next_validation_s = progress.elapsed_s + validate_every_s
+        batches.close()  # type: ignore[attr-defined]
+
+    def onset_step(self, batch: Batch) -> float:
+        """Take one step of the onset head and return its loss."""
+        self.network.onset.optimizer.learning_rate.assign(self._learning_rate(begins=0.0))
+        return float(self.network.onset.train_on_batch(batch.picture, batch.rolls.onset))
+
+    def rest_step(self, batch: Batch) -> dict[str, float]:
+        """Take one step of the other heads, which see the onset head's answers, and return their losses."""
+        self.network.rest.optimizer.learning_rate.assign(self._learning_rate(begins=self.config.onset_alone))
+        heard = self.network.onset.predict_on_batch(batch.picture)
+        rolls = batch.rolls
+        labels = {
+            "offset": rolls.offset,
+            "frame": rolls.frame,
+            "velocity": np.concatenate([rolls.onset, rolls.velocity], axis=-1),
+        }
+        logs = self.network.rest.train_on_batch([batch.picture, heard], labels, return_dict=True)
+        return {name: float(logs.get(f"{name}_loss", logs["loss"])) for name in labels}
+
+    def _learning_rate(self, *, begins: float) -> float:
+        """Rise from 0, then fall along a cosine; `begins` is the share of the time at which this part starts."""
+        done = min(self.progress.elapsed_s / self.planned_s, 1.0)
+        share = max(done - begins, 0.0) / max(1.0 - begins, 1e-9)
+        since = self.network.rest.optimizer.iterations if begins > 0 else self.network.onset.optimizer.iterations
+        warm = min((int(since) + 1) / self.config.warmup_steps, 1.0)
+        return self.config.learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * share))
+
+    def validate(
+        self, takes: list[Take], losses: dict[str, float], report: Callable[[str], None]
+    ) -> tuple[float, Scores]:
+        """Score whole takes at several thresholds, record the best, and keep the weights if they are the best yet."""
+        threshold, scores = best_threshold([(self.listen(take), take) for take in takes])
+        progress = self.progress
+        entry = {
+            "step": progress.step,
+            "minutes": round(progress.elapsed_s / 60, 2),
+            "onset_threshold": threshold,
+            "losses": {name: round(value, 6) for name, value in losses.items()},
+            "scores": {name: round(value, 4) for name, value in asdict(scores).items()},
+        }
+        progress.history.append(entry)
+        report(f"validation at step {progress.step}: {json.dumps(entry)}")
+        if scores.onset >= progress.best_onset_f1 or not progress.others_started:
+            progress.best_onset_f1 = scores.onset
+            _write_arrays(self.run_folder / BEST, weights_of(self.network.full))
+        return threshold, scores
+
+    def listen(self, take: Take) -> Probabilities:
+        """Run the network over the beginning of a take."""
+        picture = take.mel[:VALIDATION_FRAMES].astype(np.float32)
+        frames = len(picture)
+        padding = ((0, VALIDATION_FRAMES - frames), (0, 0))
+        padded = np.pad(picture, padding, constant_values=float(picture.min()))
+        answers = self.network.full.predict_on_batch(padded[None, :, :, None])
+        return Probabilities(**{name: np.asarray(answer)[0, :frames] for name, answer in answers.items()})
+
+    def save_checkpoint(self) -> None:
+        """Write weights, optimizer states and progress; the progress last, as it says that the rest is complete."""
+        self.run_folder.mkdir(parents=True, exist_ok=True)
+        arrays = {f"weights/{name}": array for name, array in weights_of(self.network.full).items()}
+        for name, optimizer in self._optimizers().items():
+            for index, variable in enumerate(optimizer.variables):
+                arrays[f"{name}/{index}"] = np.asarray(ops.convert_to_numpy(variable))
+        _write_arrays(self.run_folder / STATE, arrays)
+        partial = self.run_folder / f".{PROGRESS}"
+        partial.write_text(json.dumps(asdict(self.progress), indent=1) + "\n")
+        partial.replace(self.run_folder / PROGRESS)
+
+    def load_checkpoint(self) -> bool:
+        """Go back to the last checkpoint of the run folder; False if there is none."""
+        path = self.run_folder / PROGRESS
+        if not path.exists():
+            return False
+        self.progress = Progress(**json.loads(path.read_text()))
+        with np.load(self.run_folder / STATE) as stored:
+            arrays = dict(stored)
+        weights = {
+            name.removeprefix("weights/"): array for name, array in arrays.items() if name.startswith("weights/")
+        }
+        assign_weights(self.network.full, weights, source=self.run_folder / STATE)
+        for name, optimizer in self._optimizers().items():
+            for index, variable in enumerate(optimizer.variables):
+                variable.assign(arrays[f"{name}/{index}"])
+        return True
+
+    def best_weights(self) -> dict[str, np.ndarray]:
+        """Return the weights of the best validation so far."""
+        with np.load(self.run_folder / BEST) as stored:
+            return dict(stored)
+
+    def _optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+        return {"onset_optimizer": self.network.onset.optimizer, "rest_optimizer": self.network.rest.optimizer}
+
+
+def best_threshold(heard: list[tuple[Probabilities, Take]]) -> tuple[float, Scores]:
+    """Return the onset threshold with the best mean onset F1 over the takes, and the scores there."""
+    results = []
+    for threshold in THRESHOLDS:
+        config = DecodingConfig(onset_threshold=threshold)
+        scores = []
+        for probabilities, take in heard:
+            end_s = len(probabilities.onset) * 0.032
+            true_notes = [note for note in take.notes if note.start_s < end_s - 0.064]
+            scores.append(score(true_notes, probabilities_to_notes(probabilities, config).notes))
+        results.append((threshold, mean_scores(scores)))
+    return max(results, key=lambda result: result[1].onset)
+
+
+def _blend(losses: dict[str, float], name: str, value: float) -> None:
+    losses[name] = 0.98 * losses[name] + 0.02 * value if name in losses else value
+
+
+def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}")
+    with partial.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+    partial.replace(path)

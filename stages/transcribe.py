@@ -1,0 +1,115 @@
+"""Write the notes that are heard in recordings: WAV in, MIDI out, with Onsets and Frames.
+
+python3 -m stages.transcribe --input wav/ --output midi/
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from ambient.onsets_and_frames.config import DecodingConfig
+from stages.common import (
+    SHIPPED_MODELS,
+    files_below,
+    for_each_file,
+    log,
+    native_messages_hidden,
+    refuse_shared_target,
+    run_program,
+    written_atomically,
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(prog="python3 -m stages.transcribe", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--input", type=Path, required=True, help="a WAV file (16 kHz), or a folder with WAV files")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the MIDI files, named as the recordings")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=SHIPPED_MODELS / "onsets-and-frames",
+        help="model folder (default: the one that comes with this program)",
+    )
+    parser.add_argument(
+        "--onset_threshold",
+        type=threshold,
+        help="0-1, how sure the network must be of a note's start; more gives fewer notes (default: the model's)",
+    )
+    parser.add_argument(
+        "--frame_threshold",
+        type=threshold,
+        help="0-1, how sure it must be of a note going on; more gives shorter notes (default: the model's)",
+    )
+    return parser
+
+
+def threshold(text: str) -> float:
+    """Read a threshold from the command line."""
+    value = float(text)
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage; returns the exit code."""
+    return run_program(build_parser(), run, argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Transcribe every recording below the input."""
+    source: Path = arguments.input
+    if source.is_file():
+        files, folder = [source], source.parent
+    else:
+        files, folder = files_below(source, [".wav", ".wave"]), source
+    if not files:
+        log(f"{source}: no WAV files, nothing to do")
+        return
+    quiet_frameworks()
+    with native_messages_hidden():
+        import keras  # noqa: F401 - the framework behind it says at its import which instructions it uses
+
+    from dataclasses import replace
+
+    from ambient.midi import write_midi
+    from ambient.model_folder import load_config
+    from ambient.onsets_and_frames.config import KIND
+    from ambient.onsets_and_frames.inference import Transcriber, decoding_of
+
+    decoding: DecodingConfig = decoding_of(load_config(arguments.model, kind=KIND), source=arguments.model)
+    if arguments.onset_threshold is not None:
+        decoding = replace(decoding, onset_threshold=arguments.onset_threshold)
+    if arguments.frame_threshold is not None:
+        decoding = replace(decoding, frame_threshold=arguments.frame_threshold)
+    transcriber = Transcriber.from_folder(arguments.model, decoding=decoding)
+
+    targets = {path: arguments.output / path.relative_to(folder).with_suffix(".mid") for path in files}
+
+    def transcribe(path: Path) -> str:
+        refuse_shared_target(path, targets)
+        heard = transcriber.transcribe(path)
+        if heard.missing_seconds > 0:
+            log(f"warning: {path}: {heard.missing_seconds:.1f} s shorter than its header says; transcribed to its end")
+        if not heard.notes:
+            why = "silence" if heard.peak == 0 else "no note is sure enough"
+            log(f"warning: {path}: {why}; the MIDI file has no notes")
+        texts = [f"transcriber: onsets-and-frames {transcriber.digest}", f"confidence: {heard.confidence:.4f}"]
+        with written_atomically(targets[path]) as partial:
+            write_midi(partial, heard.notes, texts=texts)
+        return f"{len(heard.notes)} notes in {heard.seconds:.1f} s, confidence {heard.confidence:.2f}"
+
+    for_each_file(files, transcribe)
+
+
+def quiet_frameworks() -> None:
+    """Choose the framework, and keep its start-up messages off the terminal; only before it is imported."""
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GLOG_minloglevel", "3")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
