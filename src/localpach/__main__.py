@@ -1,0 +1,7 @@
+"""Makes `python -m localpach` the same as `localpach`."""
+
+import sys
+
+from localpach.cli import main
+
+sys.exit(main())

@@ -1,0 +1,110 @@
+"""What can go wrong for a user of localpach, one class a failure; each composes its own sentence."""
+
+from collections.abc import Iterable
+
+
+class LocalpachError(Exception):
+    """Something a person asked for cannot be done; the message is one line and says why."""
+
+
+class NotFoundError(LocalpachError):
+    """A repo, branch, commit, file, pipeline, job or datum is not there."""
+
+    def __init__(self, kind: str, name: str, remedy: str = "") -> None:
+        super().__init__(f"{kind} {name} not found" + (f"; {remedy}" if remedy else ""))
+
+
+class AlreadyExistsError(LocalpachError):
+    """Something of that name is there already."""
+
+    def __init__(self, kind: str, name: str, remedy: str = "") -> None:
+        super().__init__(f"{kind} {name} already exists" + (f"; {remedy}" if remedy else ""))
+
+
+class NameRefusedError(LocalpachError):
+    """A repo, branch or pipeline name that Pachyderm would not take."""
+
+    def __init__(self, kind: str, name: str, rule: str) -> None:
+        super().__init__(f"{kind} name {name!r} is refused; {rule}")
+
+
+class FileNameError(LocalpachError):
+    """A path inside a repo that Pachyderm would not take."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(
+            f"file name {path!r} is refused: {problem}; expected printable ASCII without * ? [ ] {{ }} ! ( ) @ + ^ "
+            "and without . or .. elements. Rename the file"
+        )
+
+
+class AddressError(LocalpachError):
+    """Text that does not name a place as `repo@branch:/path` does."""
+
+    def __init__(self, text: str, expected: str) -> None:
+        super().__init__(f"{text!r} names no place; expected {expected}")
+
+
+class GlobError(LocalpachError):
+    """A glob pattern that cannot be read."""
+
+    def __init__(self, pattern: str, problem: str) -> None:
+        super().__init__(f"glob {pattern!r}: {problem}")
+
+
+class SpecError(LocalpachError):
+    """A pipeline spec that cannot be used; names the place in the file.
+
+    Args:
+        where: Path of the field, such as `$.input.cross[1].pfs.globb`.
+        problem: What is wrong with it.
+        source: The file, if the spec came from one.
+    """
+
+    def __init__(self, where: str, problem: str, source: str = "") -> None:
+        super().__init__(f"{source}: {where}: {problem}" if source else f"{where}: {problem}")
+        self.where = where
+        self.problem = problem
+
+
+class CycleError(LocalpachError):
+    """A pipeline would read what it writes, directly or through others."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__(f"cycle of pipelines: {' -> '.join(names)}; no repo can be in its own provenance")
+
+
+class DependedOnError(LocalpachError):
+    """Something cannot be deleted because pipelines or branches need it."""
+
+    def __init__(self, kind: str, name: str, dependants: Iterable[str]) -> None:
+        needed_by = ", ".join(dependants)
+        super().__init__(f"{kind} {name} is needed by {needed_by}; delete these first, or use --force")
+
+
+class CommitStateError(LocalpachError):
+    """A commit is open where it must be finished, or the other way round."""
+
+
+class OutputBranchError(LocalpachError):
+    """A user may not commit to a branch that a pipeline or another branch fills."""
+
+    def __init__(self, repo: str, branch: str) -> None:
+        super().__init__(f"{repo}@{branch} has provenance: its commits are made by localpach, not by hand")
+
+
+class OutputError(LocalpachError):
+    """User code left something in /pfs/out that cannot become a commit."""
+
+
+class DamagedObjectError(LocalpachError):
+    """Stored bytes are missing or no longer have their digest."""
+
+    def __init__(self, digest: str, problem: str) -> None:
+        super().__init__(
+            f"stored object {digest} {problem}; put the file again, or update its pipeline with --reprocess"
+        )
+
+
+class StateError(LocalpachError):
+    """The state folder cannot be used."""

@@ -1,0 +1,49 @@
+"""Why did this run, and what reads what? Answers for people, as text."""
+
+from collections.abc import Iterable, Sequence
+
+from localpach.records import DatumRecord, Job
+from localpach.store import Edge
+
+
+def why(job: Job, datums: Sequence[DatumRecord]) -> list[str]:
+    """Tell for each datum why it ran or was skipped, a line each."""
+    lines = [f"{job.name} (version {job.version}): {job.state}"]
+    for each in datums:
+        earlier = ""
+        if each.state == "skipped":
+            earlier = f" in job {each.ran_in}"
+            if each.ran_version != job.version:
+                earlier += (
+                    f" by version {each.ran_version} of the pipeline; `update pipeline --reprocess` runs it again"
+                )
+        lines.append(f"  {each.state:<9} {each.label}: {each.why}{earlier}")
+    return lines
+
+
+def draw(edges: Iterable[Edge]) -> str:
+    """Draw the branches as a tree from the repos that people fill; a branch with several inputs appears under each."""
+    below: dict[str, list[str]] = {}
+    has_input: set[str] = set()
+    for edge in edges:
+        above = _name(edge.up_repo, edge.up_branch)
+        here = _name(edge.repo, edge.branch)
+        below.setdefault(above, []).append(here)
+        has_input.add(here)
+    lines: list[str] = []
+
+    def walk(name: str, indent: str) -> None:
+        children = below.get(name, [])
+        for index, child in enumerate(children):
+            last = index == len(children) - 1
+            lines.append(f"{indent}{'└─▶ ' if last else '├─▶ '}{child}")
+            walk(child, indent + ("    " if last else "│   "))
+
+    for root in [name for name in below if name not in has_input]:
+        lines.append(root)
+        walk(root, "")
+    return "\n".join(lines) if lines else "no pipelines yet"
+
+
+def _name(repo: str, branch: str) -> str:
+    return repo if branch == "master" else f"{repo}@{branch}"

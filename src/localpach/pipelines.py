@@ -1,0 +1,213 @@
+"""What do people do with pipelines? Create, update, stop, start, delete; each is one action and one transaction."""
+
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from localpach.addresses import CommitAddress
+from localpach.datums import Datum, Listing, expand
+from localpach.errors import AlreadyExistsError, DependedOnError, NotFoundError
+from localpach.graph import check_no_cycle, order
+from localpach.propagate import new_id, newest_without_error, propagate
+from localpach.records import KILLED, Counts, Pipeline, Records
+from localpach.repos import create_repo, ensure_branch, find_commit
+from localpach.spec import PfsInput, PipelineSpec
+from localpach.store import Edge, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """What an update did; `kept` counts the datums whose results stay although the spec changed."""
+
+    name: str
+    version: int
+    kept: int = 0
+
+
+def create_pipelines(store: Store, specs: Iterable[PipelineSpec]) -> list[str]:
+    """Create pipelines, those that read others after them, all or none.
+
+    Returns:
+        Their names in the order of creation.
+
+    Raises:
+        AlreadyExistsError: a pipeline or a repo of that name is there.
+        NotFoundError: an input repo is neither there nor made by these pipelines.
+        CycleError: pipelines would read each other in a circle.
+    """
+    ordered = _in_order(specs)
+    with store.transaction():
+        for spec in ordered:
+            _check_new(store, spec)
+            _create(store, spec)
+        check_no_cycle(store.edges())
+        propagate(store, new_id(), [], also=[(spec.name, spec.output_branch) for spec in ordered])
+    return [spec.name for spec in ordered]
+
+
+def update_pipelines(store: Store, specs: Iterable[PipelineSpec], *, reprocess: bool = False) -> list[Updated]:
+    """Update pipelines, creating those that are missing; unfinished jobs of older versions are killed.
+
+    Args:
+        store: The state.
+        specs: The new specs.
+        reprocess: Process all datums again, by way of a new salt.
+    """
+    ordered = _in_order(specs)
+    records = Records(store)
+    done = []
+    moved = []
+    with store.transaction():
+        for spec in ordered:
+            before = records.find_pipeline(spec.name)
+            if before is None:
+                _check_new(store, spec)
+                _create(store, spec)
+                done.append(Updated(spec.name, 1))
+            else:
+                done.append(_update(store, before, spec, reprocess=reprocess))
+            if before is None or not before.stopped:
+                moved.append((spec.name, spec.output_branch))
+        check_no_cycle(store.edges())
+        propagate(store, new_id(), [], also=moved)
+    return done
+
+
+def stop_pipeline(store: Store, name: str) -> None:
+    """Stop a pipeline: new commits start nothing here or downstream until it is started again."""
+    with store.transaction():
+        records = Records(store)
+        pipeline = records.pipeline(name)
+        records.set_stopped(name, stopped=True)
+        store.set_provenance(name, records.spec(name, pipeline.version).output_branch, [])
+
+
+def start_pipeline(store: Store, name: str) -> None:
+    """Start a stopped pipeline: one commit and job over the heads of its inputs."""
+    with store.transaction():
+        records = Records(store)
+        pipeline = records.pipeline(name)
+        if not pipeline.stopped:
+            return
+        records.set_stopped(name, stopped=False)
+        spec = records.spec(name, pipeline.version)
+        _follow_inputs(store, spec)
+        propagate(store, new_id(), [], also=[(name, spec.output_branch)])
+
+
+def delete_pipeline(store: Store, name: str, *, force: bool = False, keep_repo: bool = False) -> None:
+    """Delete a pipeline with its jobs and its output repo.
+
+    Raises:
+        DependedOnError: other pipelines read it and `force` is not given.
+    """
+    with store.transaction():
+        records = Records(store)
+        pipeline = records.pipeline(name)
+        readers = sorted({edge.repo for edge in store.edges() if edge.up_repo == name and edge.repo != name})
+        if readers and not force:
+            raise DependedOnError("pipeline", name, readers)
+        branch = records.spec(name, pipeline.version).output_branch
+        for job in records.jobs(name):
+            if not job.ended:
+                store.finish_commit(name, job.id, error="its pipeline was deleted")
+        records.remove_pipeline(name)
+        if keep_repo:
+            store.set_provenance(name, branch, [])
+        elif store.has_repo(name):
+            store.remove_repo(name)
+
+
+def preview_datums(store: Store, spec: PipelineSpec) -> list[Datum]:
+    """List the datums that a spec would have over the present heads, without creating it."""
+
+    def head(source: PfsInput) -> Listing:
+        store.repo(source.repo)
+        with suppress(NotFoundError):
+            commit = find_commit(store, CommitAddress(source.repo, source.branch))
+            return Listing(store.entries(commit.tree), commit.id)
+        return Listing(())
+
+    return expand(spec.input, head)
+
+
+def _in_order(specs: Iterable[PipelineSpec]) -> list[PipelineSpec]:
+    by_name: dict[str, PipelineSpec] = {}
+    for spec in specs:
+        if spec.name in by_name:
+            raise AlreadyExistsError("pipeline", spec.name, "two of the given specs have this name")
+        by_name[spec.name] = spec
+    return [
+        by_name[name] for name in order({name: [repo for repo, _ in spec.upstream] for name, spec in by_name.items()})
+    ]
+
+
+def _check_new(store: Store, spec: PipelineSpec) -> None:
+    if Records(store).find_pipeline(spec.name):
+        raise AlreadyExistsError("pipeline", spec.name, "use `update pipeline`")
+    if store.has_repo(spec.name):
+        raise AlreadyExistsError("repo", spec.name, f"pipeline {spec.name} would write to it; rename one of them")
+
+
+def _create(store: Store, spec: PipelineSpec) -> None:
+    create_repo(store, spec.name, f"Output repo for pipeline {spec.name}.")
+    store.set_head(spec.name, spec.output_branch, None)
+    Records(store).save_pipeline(spec, 1, uuid.uuid4().hex)
+    _follow_inputs(store, spec)
+
+
+def _update(store: Store, before: Pipeline, spec: PipelineSpec, *, reprocess: bool) -> Updated:
+    records = Records(store)
+    for job in records.jobs(before.name):
+        if not job.ended:
+            kill_job(store, job.pipeline, job.id, "the pipeline was updated")
+    old = records.spec(before.name, before.version)
+    if old.output_branch != spec.output_branch:
+        store.set_provenance(before.name, old.output_branch, [])
+    if store.branch(spec.name, spec.output_branch) is None:
+        store.set_head(spec.name, spec.output_branch, None)
+    salt = uuid.uuid4().hex if reprocess else before.salt
+    records.save_pipeline(spec, before.version + 1, salt)
+    if not before.stopped:
+        _follow_inputs(store, spec)
+    kept = 0
+    if not reprocess and not spec.every_job and not spec.salt and old.transform != spec.transform:
+        newest = next((job for job in records.jobs(before.name) if job.state == "success"), None)
+        kept = newest.counts.processed + newest.counts.skipped if newest else 0
+    return Updated(before.name, before.version + 1, kept)
+
+
+def _follow_inputs(store: Store, spec: PipelineSpec) -> None:
+    """Make the output branch follow the input branches; those that are missing are made."""
+    never = dict.fromkeys(spec.upstream, True)
+    for each in spec.inputs:
+        never[each.repo, each.branch] &= each.never_propagates
+    for repo, branch in spec.upstream:
+        ensure_branch(store, repo, branch)
+    edges = [Edge(spec.name, spec.output_branch, repo, branch, quiet) for (repo, branch), quiet in never.items()]
+    store.set_provenance(spec.name, spec.output_branch, edges)
+
+
+def kill_job(store: Store, pipeline: str, id_: str, reason: str) -> None:
+    """End an unfinished job as killed; the process that runs it notices and stops its programs."""
+    with store.transaction():
+        records = Records(store)
+        job = records.job(pipeline, id_)
+        if not job.ended:
+            records.end_job(job, KILLED, reason, Counts(total=job.counts.total))
+            commit = store.commit(pipeline, id_)
+            parent = store.commit(pipeline, commit.parent) if commit and commit.parent else None
+            base = newest_without_error(store, parent)
+            store.finish_commit(pipeline, id_, tree=base.tree if base else None, error=f"job killed: {reason}")
+
+
+def restart_datum(store: Store, pipeline: str, datum: str) -> None:
+    """Process one datum again, in a new job over the same inputs; the others are skipped."""
+    with store.transaction():
+        records = Records(store)
+        spec = records.spec(pipeline, records.pipeline(pipeline).version)
+        newest = next((job for job in records.jobs(pipeline) if job.state == "success"), None)
+        if newest is not None:
+            records.forget_datum(pipeline, newest.id, datum)
+        propagate(store, new_id(), [], also=[(pipeline, spec.output_branch)])

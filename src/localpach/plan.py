@@ -1,0 +1,122 @@
+"""What does a job have to do, and what is its output then? Pure functions over lists and dictionaries.
+
+::
+
+    datums of the input ──▶ plan ──▶ parallel: not in the base job
+    records of the base ──▶          serial:   changed, failed, recovered or forced since
+                                     skipped:  same hash, processed before
+                                     removed:  only in the base; their files go
+    files of the base + what ran ──▶ merge ──▶ files of the output commit
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from localpach.datums import Datum
+from localpach.paths import file_and_directory_collision
+from localpach.store import Entry
+
+PROCESSED, SKIPPED, RECOVERED, FAILED = "success", "skipped", "recovered", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class BaseDatum:
+    """What the base job has on record of a datum."""
+
+    hash: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """A datum of a job with its hash, its place in the listing, and the reason why it runs or is skipped."""
+
+    datum: Datum
+    id: str
+    hash: str
+    position: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The work of a job."""
+
+    parallel: list[Todo] = field(default_factory=list)
+    serial: list[Todo] = field(default_factory=list)
+    skipped: list[Todo] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """Number of datums of the job."""
+        return len(self.parallel) + len(self.serial) + len(self.skipped)
+
+
+def plan(datums: Iterable[Datum], base: Mapping[str, BaseDatum], *, salt: str, every_job: bool) -> Plan:
+    """Compare the datums of an input with the records of the base job.
+
+    Args:
+        datums: In the order of the input. A repeated ID (a union of overlapping inputs) counts once.
+        base: Records of the newest earlier job without an error, by datum ID.
+        salt: The salt of the pipeline; another one makes every hash another.
+        every_job: Never skip.
+    """
+    made = Plan()
+    seen: set[str] = set()
+    for datum in datums:
+        id_ = datum.id
+        if id_ in seen:
+            continue
+        position = len(seen)
+        seen.add(id_)
+        hash_ = datum.hash(salt)
+        before = base.get(id_)
+        if before is None:
+            made.parallel.append(Todo(datum, id_, hash_, position, "new"))
+            continue
+        why = _why_again(before, hash_, every_job=every_job)
+        if why:
+            made.serial.append(Todo(datum, id_, hash_, position, why))
+        else:
+            made.skipped.append(Todo(datum, id_, hash_, position, "unchanged since it was processed"))
+    made.removed.extend(id_ for id_ in base if id_ not in seen)
+    return made
+
+
+def _why_again(before: BaseDatum, hash_: str, *, every_job: bool) -> str:
+    if every_job:
+        return "reprocess_spec is every_job"
+    if before.state == RECOVERED:
+        return "recovered before, so it has no result to keep"
+    if before.hash != hash_:
+        return "its files changed, or the pipeline was updated with --reprocess"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The files of an output commit, or the reason why there can be none."""
+
+    entries: list[Entry]
+    error: str = ""
+
+
+def merge(base: Iterable[Entry], dropped: Collection[str], written: Iterable[Entry]) -> Merged:
+    """Make the files of an output commit.
+
+    Args:
+        base: Files of the base commit; each names the datum that wrote it.
+        dropped: IDs of datums whose files of the base go: the removed ones and those that ran again.
+        written: Files of the datums that ran.
+    """
+    files = {entry.path: entry for entry in base if entry.owner not in dropped}
+    for entry in written:
+        other = files.get(entry.path)
+        if other is not None and other.owner != entry.owner:
+            return Merged([], f"{entry.path} was written by two datums: {other.owner} and {entry.owner}")
+        files[entry.path] = entry
+    collision = file_and_directory_collision(set(files))
+    if collision:
+        return Merged([], f"{collision} is both a file and a directory")
+    return Merged(list(files.values()))

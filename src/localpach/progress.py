@@ -1,0 +1,80 @@
+"""What does a person see while jobs run? A line when a job begins and ends, the names of its datums, a live counter."""
+
+import sys
+import time
+from typing import TextIO
+
+from localpach.columns import duration, job_seconds
+from localpach.plan import FAILED, PROCESSED, RECOVERED
+from localpach.records import SUCCESS, DatumRecord, Job
+
+_MAX_NAMES = 4  # of skipped datums; those that ran are all named
+
+
+class Console:
+    """Writes progress to stderr: plain lines, and on a terminal a counter that is overwritten.
+
+    Args:
+        stream: Where to write.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._begun = 0.0
+        self._todo = 0
+        self._done = 0
+
+    def note(self, message: str) -> None:
+        """Show one line."""
+        self._clear()
+        print(message, file=self._stream, flush=True)
+
+    def job_started(self, job: Job, todo: int, skipped: int) -> None:
+        """Show that a job begins."""
+        self._begun, self._todo, self._done = time.monotonic(), todo, 0
+        if todo:
+            self.note(f"{job.pipeline}: running {todo} of {todo + skipped} datums (job {job.id})")
+
+    def datum_ended(self, job: Job, record: DatumRecord) -> None:
+        """Show which datum ended and, if it did not succeed, why."""
+        self._done += 1
+        reason = f": {record.reason}" if record.reason else ""
+        word = {PROCESSED: "ran", RECOVERED: "recovered" if reason else "ran", FAILED: "FAILED"}[record.state]
+        self.note(f"  {word:<9} {record.label}  {duration(record.seconds)}{reason}")
+
+    def tick(self, job: Job) -> None:
+        """Overwrite the counter."""
+        if self._live:
+            elapsed = duration(time.monotonic() - self._begun)
+            print(
+                f"\r\033[K  {job.pipeline}: {self._done}/{self._todo} datums, {elapsed}",
+                end="",
+                file=self._stream,
+                flush=True,
+            )
+
+    def job_ended(self, job: Job, datums: list[DatumRecord]) -> None:
+        """Show how the job ended, with its counts and its skipped datums."""
+        skipped = [each.label for each in datums if each.state == "skipped"]
+        if skipped:
+            more = " …" if len(skipped) > _MAX_NAMES else ""
+            self.note(f"  {'skipped':<9} {len(skipped)}: {', '.join(skipped[:_MAX_NAMES])}{more}")
+        counts = job.counts
+        parts = [
+            f"{count} {word}"
+            for count, word in (
+                (counts.processed, "processed"),
+                (counts.skipped, "skipped"),
+                (counts.recovered, "recovered"),
+                (counts.failed, "failed"),
+            )
+            if count or word in ("processed", "skipped")
+        ]
+        reason = "" if job.state == SUCCESS else f": {job.reason}"
+        spent = duration(job_seconds(job) or 0.0)
+        self.note(f"{job.pipeline}: {job.state}, {', '.join(parts)} of {counts.total} in {spent}{reason}")
+
+    def _clear(self) -> None:
+        if self._live:
+            print("\r\033[K", end="", file=self._stream)

@@ -1,0 +1,275 @@
+"""What is in the repos? Repos, branches, commits, files: every question about them as a named query over SQLite."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from localpach import schema
+from localpach.errors import NotFoundError, StateError
+from localpach.objects import Objects
+
+
+@dataclass(frozen=True, slots=True)
+class Repo:
+    """A repo."""
+
+    name: str
+    created: float
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A name in a repo that points at a commit, or at none yet."""
+
+    repo: str
+    name: str
+    head: str | None
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One state of a repo; open while `finished` is None. Times are seconds since the epoch."""
+
+    repo: str
+    id: str
+    branch: str
+    parent: str | None
+    origin: str
+    started: float
+    finished: float | None
+    error: str | None
+    description: str
+    tree: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of a commit."""
+
+    path: str
+    digest: str
+    size: int
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Branch `repo@branch` follows branch `up_repo@up_branch`; `never`: without new commits of its own accord."""
+
+    repo: str
+    branch: str
+    up_repo: str
+    up_branch: str
+    never: bool = False
+
+
+_COMMIT = "repo, id, branch, parent, origin, started, finished, error, description, tree"
+
+
+class Store:
+    """The state folder: a database and the objects beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.folder = folder.resolve()
+            self.objects = Objects(self.folder / "objects")
+        except OSError as error:
+            raise StateError(f"state folder {folder}: {error.strerror}; use another --state folder") from error
+        self.sql = schema.connect(self.folder / "state.sqlite")
+        self._depth = 0
+
+    def close(self) -> None:
+        """Close the database."""
+        self.sql.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all changes inside the block visible together, or none of them; inner blocks join the outer one."""
+        if self._depth == 0:
+            self.sql.execute("BEGIN IMMEDIATE")
+        self._depth += 1
+        try:
+            yield
+        except BaseException:
+            self._depth -= 1
+            if self._depth == 0:
+                self.sql.execute("ROLLBACK")
+            raise
+        self._depth -= 1
+        if self._depth == 0:
+            self.sql.execute("COMMIT")
+
+    # Repos
+
+    def repos(self) -> list[Repo]:
+        """List the repos, newest first."""
+        rows = self.sql.execute("SELECT name, created, description FROM repos ORDER BY created DESC, name")
+        return [Repo(*row) for row in rows]
+
+    def repo(self, name: str) -> Repo:
+        """Find one repo."""
+        row = self.sql.execute("SELECT name, created, description FROM repos WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            raise NotFoundError("repo", name, f"make it with `localpach create repo {name}`")
+        return Repo(*row)
+
+    def has_repo(self, name: str) -> bool:
+        """Tell whether a repo is there."""
+        return self.sql.execute("SELECT 1 FROM repos WHERE name = ?", (name,)).fetchone() is not None
+
+    def add_repo(self, name: str, description: str) -> None:
+        """Make a repo without branches."""
+        self.sql.execute("INSERT INTO repos VALUES (?, ?, ?)", (name, time.time(), description))
+
+    def set_description(self, name: str, description: str) -> None:
+        """Describe a repo anew."""
+        self.sql.execute("UPDATE repos SET description = ? WHERE name = ?", (description, name))
+
+    def remove_repo(self, name: str) -> None:
+        """Remove a repo with its branches, commits and file lists."""
+        self.sql.execute("DELETE FROM branch_provenance WHERE up_repo = ?", (name,))
+        self.sql.execute("DELETE FROM repos WHERE name = ?", (name,))
+        self.sql.execute("DELETE FROM trees WHERE id NOT IN (SELECT tree FROM commits)")
+
+    # Branches and what follows what
+
+    def branches(self, repo: str) -> list[Branch]:
+        """List the branches of a repo, newest first."""
+        rows = self.sql.execute(
+            "SELECT repo, name, head, created FROM branches WHERE repo = ? ORDER BY created DESC, name", (repo,)
+        )
+        return [Branch(*row) for row in rows]
+
+    def branch(self, repo: str, name: str) -> Branch | None:
+        """Find a branch, or None."""
+        row = self.sql.execute(
+            "SELECT repo, name, head, created FROM branches WHERE repo = ? AND name = ?", (repo, name)
+        ).fetchone()
+        return Branch(*row) if row else None
+
+    def set_head(self, repo: str, name: str, head: str | None) -> None:
+        """Point a branch at a commit, making the branch if it is new."""
+        self.sql.execute(
+            "INSERT INTO branches VALUES (?, ?, ?, ?) ON CONFLICT (repo, name) DO UPDATE SET head = excluded.head",
+            (repo, name, head, time.time()),
+        )
+
+    def remove_branch(self, repo: str, name: str) -> None:
+        """Remove a branch; its commits stay."""
+        self.sql.execute("DELETE FROM branch_provenance WHERE up_repo = ? AND up_branch = ?", (repo, name))
+        self.sql.execute("DELETE FROM branches WHERE repo = ? AND name = ?", (repo, name))
+
+    def edges(self) -> list[Edge]:
+        """List which branch follows which."""
+        rows = self.sql.execute("SELECT repo, branch, up_repo, up_branch, never FROM branch_provenance ORDER BY rowid")
+        return [Edge(repo, branch, up_repo, up_branch, bool(never)) for repo, branch, up_repo, up_branch, never in rows]
+
+    def set_provenance(self, repo: str, branch: str, edges: Iterable[Edge]) -> None:
+        """Replace what a branch follows."""
+        self.sql.execute("DELETE FROM branch_provenance WHERE repo = ? AND branch = ?", (repo, branch))
+        rows = [(edge.repo, edge.branch, edge.up_repo, edge.up_branch, edge.never) for edge in edges]
+        self.sql.executemany("INSERT INTO branch_provenance VALUES (?, ?, ?, ?, ?)", rows)
+
+    # Commits
+
+    def commit(self, repo: str, id_: str) -> Commit | None:
+        """Find a commit by its ID, or None."""
+        row = self.sql.execute(f"SELECT {_COMMIT} FROM commits WHERE repo = ? AND id = ?", (repo, id_)).fetchone()
+        return Commit(*row) if row else None
+
+    def commits(self, repo: str | None = None, *, id_: str | None = None) -> list[Commit]:
+        """List commits, newest first: all, of one repo, or of one set."""
+        rows = self.sql.execute(
+            f"SELECT {_COMMIT} FROM commits WHERE (?1 IS NULL OR repo = ?1) AND (?2 IS NULL OR id = ?2) "
+            "ORDER BY number DESC",
+            (repo, id_),
+        )
+        return [Commit(*row) for row in rows]
+
+    def add_commit(self, repo: str, id_: str, branch: str, parent: str | None, origin: str, tree: int) -> Commit:
+        """Add an open commit and make it the head of its branch."""
+        self.sql.execute(
+            f"INSERT INTO commits ({_COMMIT}) VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, '', ?)",
+            (repo, id_, branch, parent, origin, time.time(), tree),
+        )
+        self.set_head(repo, branch, id_)
+        commit = self.commit(repo, id_)
+        assert commit is not None
+        return commit
+
+    def describe_commit(self, repo: str, id_: str, description: str) -> None:
+        """Set the message of a commit."""
+        self.sql.execute("UPDATE commits SET description = ? WHERE repo = ? AND id = ?", (description, repo, id_))
+
+    def finish_commit(self, repo: str, id_: str, *, tree: int | None = None, error: str | None = None) -> None:
+        """Close a commit, perhaps with other files, perhaps with an error."""
+        self.sql.execute(
+            "UPDATE commits SET finished = ?, error = ?, tree = coalesce(?, tree) WHERE repo = ? AND id = ?",
+            (time.time(), error, tree, repo, id_),
+        )
+
+    def add_provenance(self, repo: str, id_: str, up_repo: str, up_branch: str, up_id: str) -> None:
+        """Note that a commit was made from another."""
+        self.sql.execute("INSERT INTO commit_provenance VALUES (?, ?, ?, ?, ?)", (repo, id_, up_repo, up_branch, up_id))
+
+    def provenance(self, repo: str, id_: str) -> dict[tuple[str, str], str]:
+        """Give the commit IDs a commit was made from, by (repo, branch)."""
+        rows = self.sql.execute(
+            "SELECT up_repo, up_branch, up_id FROM commit_provenance WHERE repo = ? AND id = ?", (repo, id_)
+        )
+        return {(up_repo, up_branch): up_id for up_repo, up_branch, up_id in rows}
+
+    def commit_used_in_set(self, repo: str, id_: str) -> str | None:
+        """Find the commit of a repo that a commit set was made from, when the set has none there itself."""
+        row = self.sql.execute(
+            "WITH RECURSIVE used(repo, id) AS (SELECT repo, id FROM commits WHERE id = ?1 UNION "
+            "SELECT up_repo, up_id FROM commit_provenance p JOIN used u ON p.repo = u.repo AND p.id = u.id) "
+            "SELECT id FROM used WHERE repo = ?2 LIMIT 1",
+            (id_, repo),
+        ).fetchone()
+        return str(row[0]) if row else None
+
+    # Trees and their files
+
+    def add_tree(self, copy_of: int | None = None) -> int:
+        """Make a tree, empty or with the files of another."""
+        tree = self.sql.execute("INSERT INTO trees DEFAULT VALUES").lastrowid
+        assert tree is not None
+        if copy_of is not None:
+            self.sql.execute(
+                "INSERT INTO entries SELECT ?, path, digest, size, owner FROM entries WHERE tree = ?", (tree, copy_of)
+            )
+        return tree
+
+    def write_entries(self, tree: int, entries: Iterable[Entry]) -> None:
+        """Put files into a tree, replacing those of the same path."""
+        rows = [(tree, entry.path, entry.digest, entry.size, entry.owner) for entry in entries]
+        self.sql.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", rows)
+
+    def remove_entries(self, tree: int, paths: Iterable[str]) -> None:
+        """Take files out of a tree."""
+        self.sql.executemany("DELETE FROM entries WHERE tree = ? AND path = ?", [(tree, path) for path in paths])
+
+    def entries(self, tree: int) -> list[Entry]:
+        """List the files of a tree in path order."""
+        rows = self.sql.execute("SELECT path, digest, size, owner FROM entries WHERE tree = ? ORDER BY path", (tree,))
+        return [Entry(*row) for row in rows]
+
+    def entry(self, tree: int, path: str) -> Entry | None:
+        """Find one file of a tree, or None."""
+        row = self.sql.execute(
+            "SELECT path, digest, size, owner FROM entries WHERE tree = ? AND path = ?", (tree, path)
+        ).fetchone()
+        return Entry(*row) if row else None
+
+    def tree_size(self, tree: int) -> tuple[int, int]:
+        """Give the number of files of a tree and their bytes."""
+        row: tuple[int, int] = self.sql.execute(
+            "SELECT count(*), coalesce(sum(size), 0) FROM entries WHERE tree = ?", (tree,)
+        ).fetchone()
+        return row
