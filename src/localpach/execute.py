@@ -18,10 +18,12 @@ from localpach.datums import Datum
 from localpach.errors import DamagedObjectError, OutputError
 from localpach.objects import Objects
 from localpach.plan import FAILED, PROCESSED, RECOVERED
+from localpach.processes import Processes, kill_leftovers
 from localpach.scratch import Scratch, map_pfs
 from localpach.spec import PipelineSpec
 from localpach.store import Entry
 
+NOTES = "running"
 _READERS_GRACE_S = 2.0  # a child that left the process group may keep a pipe open; its output is not waited for longer
 _SAFE_PATH = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-")
 
@@ -63,41 +65,6 @@ class Interrupted(Exception):  # noqa: N818  it is no error: the job was stopped
     """The datum was stopped together with its job; it has no outcome."""
 
 
-class Processes:
-    """The process groups that run now, so that they can be stopped all at once."""
-
-    def __init__(self) -> None:
-        self._groups: set[int] = set()
-        self._lock = threading.Lock()
-        self.stopped = False
-
-    def started(self, group: int) -> None:
-        """Take note of a group; one that starts after the stop is killed at once."""
-        with self._lock:
-            self._groups.add(group)
-            if self.stopped:
-                kill_group(group)
-
-    def ended(self, group: int) -> None:
-        """Kill what is left of a group and forget it."""
-        kill_group(group)
-        with self._lock:
-            self._groups.discard(group)
-
-    def stop(self) -> None:
-        """Kill all groups, those that run and those to come."""
-        with self._lock:
-            self.stopped = True
-            for group in self._groups:
-                kill_group(group)
-
-
-def kill_group(group: int) -> None:
-    """Send SIGKILL to a process group, if any of it is left."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
-
-
 @contextlib.contextmanager
 def scratch_root(state: Path) -> Iterator[Path]:
     """Make the folder for scratch folders; its path has no character that a shell would split or expand.
@@ -106,6 +73,7 @@ def scratch_root(state: Path) -> Iterator[Path]:
     gets a link from the system's folder for temporary files.
     """
     folder = state / "scratch"
+    kill_leftovers(folder / NOTES)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     if set(str(folder)) <= _SAFE_PATH:

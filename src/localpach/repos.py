@@ -225,9 +225,11 @@ def delete_branch(store: Store, repo: str, name: str, *, force: bool = False) ->
 def ensure_branch(store: Store, repo: str, name: str) -> None:
     """Make a branch with an empty commit if it is not there, as a pipeline's input branch must have a head.
 
-    Must be called inside a transaction.
+    A branch that follows others gets its commits from them. Must be called inside a transaction.
     """
     store.repo(repo)
+    if any((edge.repo, edge.branch) == (repo, name) for edge in store.edges()):
+        return
     branch = store.branch(repo, name)
     if branch is None or branch.head is None:
         id_ = new_id()
