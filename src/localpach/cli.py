@@ -3,6 +3,7 @@
 import argparse
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,9 +61,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LocalpachError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_ERROR
+    except sqlite3.Error as error:
+        print(f"error: the state in {folder} cannot be read or written: {error}", file=sys.stderr)
+        return EXIT_ERROR
     except BrokenPipeError:  # the reader of a listing, such as `head`, had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
+    except OSError as error:
+        print(f"error: {error.filename or folder}: {error.strerror or error}", file=sys.stderr)
+        return EXIT_ERROR
     except KeyboardInterrupt:
         print("\nstopped; finished datums are kept, the next change or `localpach wait job` goes on", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -27,7 +27,7 @@ def _register_pipelines(commands: Commands) -> None:
     ):
         command = commands.add(verb, "pipeline", run, text, runs=True)
         command.add_argument(
-            "-f", "--file", dest="specs", action="append", required=True, type=Path, help="spec; repeatable"
+            "-f", "--file", dest="specs", action="extend", nargs="+", required=True, type=Path, help="spec files"
         )
         if verb == "update":
             command.add_argument("--reprocess", action="store_true", help="process all datums again")
@@ -35,7 +35,7 @@ def _register_pipelines(commands: Commands) -> None:
             command.add_argument("--dry-run", action="store_true", help="check only, change nothing")
     command = commands.add("validate", "pipeline", validate_pipeline, "check spec files without a state")
     command.add_argument(
-        "-f", "--file", dest="specs", action="append", required=True, type=Path, help="spec; repeatable"
+        "-f", "--file", dest="specs", action="extend", nargs="+", required=True, type=Path, help="spec files"
     )
     commands.add("list", "pipeline", list_pipeline, "list the pipelines", raw=True)
     command = commands.add("inspect", "pipeline", inspect_pipeline, "describe one pipeline", raw=True)
@@ -325,6 +325,11 @@ def logs(session: Session, arguments: argparse.Namespace) -> None:
         path = session.store.folder / "logs" / job.pipeline / each.ran_in / f"{each.id}.log"
         print(f"== {each.label} ({each.state}{', in job ' + each.ran_in if each.ran_in != job.id else ''})")
         if path.exists():
+            print(path.read_text(encoding="utf-8", errors="replace"), end="")
+    finished = {each.id for each in datums}
+    for path in sorted((session.store.folder / "logs" / job.pipeline / job.id).glob("*.log")):
+        if not job.ended and not arguments.datum and path.stem not in finished:
+            print(f"== datum {path.stem} (running, or interrupted)")
             print(path.read_text(encoding="utf-8", errors="replace"), end="")
     if job.reason:
         print(f"== job {job.state}: {job.reason}")

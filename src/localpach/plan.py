@@ -21,7 +21,7 @@ PROCESSED, SKIPPED, RECOVERED, FAILED = "success", "skipped", "recovered", "fail
 
 @dataclass(frozen=True, slots=True)
 class BaseDatum:
-    """What the base job has on record of a datum."""
+    """What the base job has on record of a datum; no hash if it is to run again in any case."""
 
     hash: str
     state: str
@@ -89,6 +89,8 @@ def _why_again(before: BaseDatum, hash_: str, *, every_job: bool) -> str:
         return "reprocess_spec is every_job"
     if before.state == RECOVERED:
         return "recovered before, so it has no result to keep"
+    if not before.hash:
+        return "restarted by hand"
     if before.hash != hash_:
         return "its files changed, or the pipeline was updated with --reprocess"
     return ""

@@ -217,10 +217,8 @@ class Records:
         )
 
     def forget_datum(self, pipeline: str, job: str, id_: str) -> None:
-        """Take a datum off a job's record, so that the next job processes it again."""
-        self._sql.execute(
-            "UPDATE datums SET state = 'recovered' WHERE pipeline = ? AND job = ? AND id = ?", (pipeline, job, id_)
-        )
+        """Forget the hash of a datum, so that the next job processes it again."""
+        self._sql.execute("UPDATE datums SET hash = '' WHERE pipeline = ? AND job = ? AND id = ?", (pipeline, job, id_))
 
     def save_outputs(self, job: Job, datum: str, entries: Iterable[Entry]) -> None:
         """Note what a datum of an unfinished job wrote."""

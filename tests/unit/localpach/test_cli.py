@@ -1,0 +1,268 @@
+"""The program as a person types it: words, columns, exit codes, one-line errors."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import localpach
+from localpach.cli import main
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run one command in an empty folder; gives the exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LOCALPACH_STATE", raising=False)
+
+    def call(*words):
+        code = main(list(words))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def write_spec(folder, name, repo, script, **more):
+    fields = {"pipeline": {"name": name}, "transform": {"cmd": ["sh", "-c", script], **more.pop("transform", {})}}
+    fields |= {"input": {"pfs": {"repo": repo, "glob": more.pop("glob", "/*")}}, **more}
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(fields))
+    return str(path)
+
+
+@pytest.fixture
+def chain(run, tmp_path):
+    """Songs `a` and `b` in the repo `songs`, pipeline `loud` over it and `sum` over that."""
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    loud = write_spec(tmp_path, "loud", "songs", "tr a-z A-Z < $songs > /pfs/out/$(basename $songs)", autoscaling=True)
+    total = write_spec(tmp_path, "sum", "loud", "cat /pfs/loud/* > /pfs/out/all", glob="/")
+    assert run("create", "repo", "songs")[0] == 0
+    assert run("put", "file", "songs@master", "-f", "a", "-f", "b")[0] == 0
+    code, out, shown = run("create", "pipeline", "-f", total, "-f", loud)
+    assert (code, out) == (0, "")
+    return shown
+
+
+def test_a_chain_runs_in_the_foreground_and_names_its_datums(run, chain, tmp_path):
+    lines = [line.split("  ")[0] if line.startswith("loud: succ") else line for line in chain.splitlines()]
+    assert lines[0] == "loud: ignored on one machine: autoscaling"
+    assert lines[1].startswith("loud: running 2 of 2 datums (job ")
+    assert [line.split()[:2] for line in lines[2:4]] == [["ran", "/a"], ["ran", "/b"]]
+    assert lines[4].startswith("loud: success, 2 processed, 0 skipped of 2 in ")
+    assert run("get", "file", "sum@master:/all")[1] == "AB"
+    (tmp_path / "c").write_text("c")
+    code, _, shown = run("put", "file", "songs@master", "-f", "c")
+    assert code == 0
+    assert "ignored" not in shown
+    assert "  skipped   2: /a, /b\n" in shown
+    assert "  ran       /c" in shown
+    assert "loud: success, 1 processed, 2 skipped of 3" in shown
+    run("delete", "file", "songs@master:/c")
+    assert run("get", "file", "sum@master:/all")[1] == "AB"
+
+
+@pytest.mark.usefixtures("chain")
+def test_listings_have_pachctls_columns(run):
+    def header(*words):
+        return run(*words)[1].splitlines()[0].split()
+
+    assert header("list", "repo") == ["PROJECT", "NAME", "CREATED", "SIZE", "(MASTER)", "DESCRIPTION"]
+    assert header("list", "file", "songs@master") == ["SIZE", "NAME"]
+    assert header("list", "branch", "songs") == ["BRANCH", "HEAD", "TRIGGER", "CREATED"]
+    assert header("list", "job") == ["ID", "SUBJOBS", "PROGRESS", "CREATED", "MODIFIED"]
+    assert header("list", "job", "-p", "sum")[:3] == ["PROJECT", "PIPELINE", "ID"]
+    assert header("list", "datum", "loud") == ["ID", "FILES", "STATUS", "TIME"]
+    assert header("list", "commit") == ["ID", "SUBCOMMITS", "PROGRESS", "CREATED", "MODIFIED"]
+    assert header("list", "commit", "songs@master")[:4] == ["PROJECT", "REPO", "BRANCH", "COMMIT"]
+    assert header("list", "pipeline")[:4] == ["PROJECT", "NAME", "VERSION", "INPUT"]
+    assert run("glob", "file", "songs@master:/[a]")[1].splitlines()[1].split() == ["1B", "/a"]
+    assert run("draw", "pipeline")[1].split() == ["songs", "└─▶", "loud", "└─▶", "sum"]
+
+
+@pytest.mark.usefixtures("chain")
+def test_raw_prints_json(run):
+    (newest, *_) = json.loads(run("list", "job", "-p", "loud", "--raw", "-o", "json")[1])
+    assert (newest["pipeline"], newest["state"], newest["counts"]["processed"]) == ("loud", "success", 2)
+    assert [each["path"] for each in json.loads(run("list", "file", "songs@master", "--raw")[1])] == ["/a", "/b"]
+    assert json.loads(run("inspect", "pipeline", "sum", "--raw")[1])["pipeline"] == {"name": "sum"}
+
+
+@pytest.mark.usefixtures("chain")
+def test_one_thing_is_described_by_inspect(run):
+    head = json.loads(run("list", "job", "-p", "loud", "--raw")[1])[0]["id"]
+    for words in (("repo", "songs"), ("branch", "songs@master"), ("file", "songs@master:/a"), ("commit", "sum@master")):
+        assert run("inspect", *words)[0] == 0
+    assert "Processed: 2" in run("inspect", "job", f"loud@{head}")[1]
+    assert "Why: new" in run("inspect", "datum", f"loud@{head}", "/a")[1]
+    assert "Provenance: songs@master" in run("inspect", "commit", "loud@master")[1]
+    assert run("why", "loud", "/a")[1].splitlines()[1] == "  success   /a: new"
+
+
+def test_recovered_and_failed_datums_show_the_reason(run, tmp_path):
+    script = "echo 'not music' >&2; exit 1"
+    (tmp_path / "a").write_text("a")
+    run("create", "repo", "songs")
+    run("put", "file", "songs@master", "-f", "a")
+    kind = write_spec(tmp_path, "kind", "songs", script, transform={"err_cmd": ["true"]}, datum_tries=1)
+    code, _, shown = run("create", "pipeline", "-f", kind)
+    assert code == 0
+    assert ": not music" in next(line for line in shown.splitlines() if line.startswith("  recovered /a"))
+    assert "not music" in run("logs", "-p", "kind")[1]
+    assert "recovered" in run("list", "datum", "kind")[1]
+    strict = write_spec(tmp_path, "strict", "songs", script, datum_tries=1)
+    code, _, shown = run("create", "pipeline", "-f", strict)
+    assert code == 1
+    assert "  FAILED    /a" in shown
+    last = shown.splitlines()[-1]
+    assert last.startswith("error: 1 of 1 jobs did not succeed, first strict@")
+    assert "not music" in last
+
+
+def test_update_says_what_it_does_not_run_again(run, chain, tmp_path):
+    changed = write_spec(tmp_path, "loud", "songs", "cat $songs > /pfs/out/$(basename $songs)")
+    assert "2 datums keep their results; --reprocess runs them again" in run("update", "pipeline", "-f", changed)[2]
+    assert run("get", "file", "sum@master:/all")[1] == "AB"
+    run("update", "pipeline", "-f", changed, "--reprocess")
+    assert run("get", "file", "sum@master:/all")[1] == "ab"
+
+
+@pytest.mark.usefixtures("chain")
+def test_datum_can_be_restarted_by_its_path(run):
+    shown = run("restart", "datum", "loud", "/a")[2]
+    assert "/a: restarted by hand" in run("why", "loud", "/a")[1]
+    assert "  ran       /a" in shown
+    assert "loud: success, 1 processed, 1 skipped of 2" in shown
+
+
+@pytest.mark.usefixtures("chain")
+def test_stop_start_wait_and_delete(run):
+    assert run("stop", "pipeline", "loud")[0] == 0
+    assert "paused" in run("list", "pipeline")[1]
+    assert run("start", "pipeline", "loud")[0] == 0
+    newest = json.loads(run("list", "job", "-p", "loud", "--raw")[1])[0]["id"]
+    assert run("wait", "job", newest)[0] == 0
+    assert run("wait", "commit", "sum@master")[0] == 0
+    assert run("delete", "pipeline", "loud")[::2] == (
+        1,
+        "error: pipeline loud is needed by sum; delete these first, or use --force\n",
+    )
+    assert run("delete", "pipeline", "sum")[0] == 0
+    assert run("delete", "pipeline", "loud")[0] == 0
+    assert [each["name"] for each in json.loads(run("list", "repo", "--raw")[1])] == ["songs"]
+
+
+def test_open_commit_waits_and_finishing_runs_it(run, chain, tmp_path):
+    code, id_, _ = run("start", "commit", "songs@master", "-m", "two more")
+    assert code == 0
+    assert len(id_.strip()) == 32
+    run("put", "file", "songs@master", "-f", "a")
+    code, _, error = run("wait", "commit", "sum@master")
+    assert code == 1
+    assert "waits for an open commit" in error
+    code, _, shown = run("finish", "commit", "songs@master")
+    assert code == 0
+    assert "loud: success" in shown
+    assert "two more" in run("list", "commit", "songs@master")[1]
+
+
+def test_spec_is_previewed_without_being_created(run, chain, tmp_path):
+    spec = write_spec(tmp_path, "other", "songs", "true", glob="/")
+    assert run("validate", "pipeline", "-f", spec)[1] == f"{spec}: pipeline other is valid\n"
+    assert run("list", "datum", "-f", spec)[1].splitlines()[1].split()[1] == "/"
+    assert run("create", "pipeline", "-f", spec, "--dry-run")[0] == 0
+    assert "other" not in run("list", "pipeline")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("list", "file", "nope@master"), "repo nope not found; make it with `localpach create repo nope`"),
+        (("create", "repo", "songs"), "repo songs already exists"),
+        (("create", "repo", "my songs"), "repo name 'my songs' is refused; use letters, digits, - and _"),
+        (
+            ("get", "file", "songs@master:/x"),
+            "file songs@master:/x not found; `localpach list file songs@master:/` shows",
+        ),
+        (("get", "file", "songs@dev:/a"), "branch songs@dev not found; the repo has master"),
+        (("inspect", "job", "loud@1234"), "job loud@1234 not found"),
+        (("inspect", "job", "loud"), "'loud' names no place; expected pipeline@job"),
+        (("put", "file", "songs@master:/a?", "-f", "a"), "file name '/a?' is refused: it holds '?'"),
+        (("create", "pipeline", "-f", "missing.json"), "missing.json: $: cannot be read"),
+        (("create", "pipeline", "-f", "loud.json"), "pipeline loud already exists; use `update pipeline`"),
+    ],
+)
+@pytest.mark.usefixtures("chain")
+def test_error_is_one_line_and_exit_1(run, words, message):
+    code, out, error = run(*words)
+    assert (code, out) == (1, "")
+    assert error.startswith(f"error: {message}")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("nonsense",), ("list",), ("put", "file", "songs@master"), ("get", "file", "songs@master:/", "-r"), ("logs",)],
+)
+def test_wrong_usage_exits_2(run, words):
+    run("create", "repo", "songs")
+    with pytest.raises(SystemExit) as stopped:
+        run(*words)
+    assert stopped.value.code == 2
+
+
+def test_listing_in_a_folder_without_state_says_so_and_makes_none(run, tmp_path):
+    code, _, error = run("list", "repo")
+    assert code == 1
+    assert "begin with `localpach create repo NAME`" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_state_folder_by_flag_or_variable(run, tmp_path, monkeypatch):
+    run("--state", str(tmp_path / "one"), "create", "repo", "a")
+    monkeypatch.setenv("LOCALPACH_STATE", str(tmp_path / "two"))
+    run("create", "repo", "b")
+    assert "a " in run("--state", str(tmp_path / "one"), "list", "repo")[1]
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "two"}
+
+
+def test_interrupted_run_says_so_keeps_what_is_done_and_goes_on(run, tmp_path):
+    marker, blocked = tmp_path / "marker", tmp_path / "blocked"
+    blocked.touch()
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    run("create", "repo", "songs")
+    run("put", "file", "songs@master", "-f", "a", "-f", "b")
+    script = f"test -e /pfs/songs/b && test -e {blocked} && touch {marker} && sleep 1000; cp /pfs/songs/* /pfs/out"
+    spec = write_spec(tmp_path, "slow", "songs", script)
+    source = str(Path(localpach.__file__).parent.parent)
+    program = subprocess.Popen(
+        [sys.executable, "-m", "localpach", "create", "pipeline", "-f", spec],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": source},
+    )
+    while not marker.exists():
+        assert program.poll() is None
+        time.sleep(0.01)
+    program.send_signal(signal.SIGINT)
+    shown = program.communicate(timeout=30)[1]
+    assert program.returncode == 130
+    assert "stopped; finished datums are kept" in shown
+    assert "Traceback" not in shown
+    code, out, note = run("list", "datum", "slow")
+    assert (code, [line.split()[1] for line in out.splitlines()[1:]]) == (0, ["/a"])
+    assert "note: job slow@" in note
+    blocked.unlink()
+    newest = json.loads(run("list", "job", "-p", "slow", "--raw")[1])[0]
+    assert newest["state"] == "running"
+    shown = run("wait", "job", f"slow@{newest['id']}")[2]
+    assert "ran       /b" in shown
+    assert "ran       /a" not in shown
+    assert run("get", "file", "slow@master:/b")[1] == "b"
