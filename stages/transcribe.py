@@ -4,11 +4,13 @@ python3 -m stages.transcribe --input wav/ --output midi/
 """
 
 import argparse
+import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from ambient.onsets_and_frames.config import DecodingConfig
+from ambient.onsets_and_frames.config import KIND, DecodingConfig
 from stages.common import (
     SHIPPED_MODELS,
     files_below,
@@ -68,24 +70,24 @@ def run(arguments: argparse.Namespace) -> None:
     if not files:
         log(f"{source}: no WAV files, nothing to do")
         return
-    quiet_frameworks()
-    with native_messages_hidden():
-        import keras  # noqa: F401 - the framework behind it says at its import which instructions it uses
-
-    from dataclasses import replace
-
-    from ambient.midi import write_midi
     from ambient.model_folder import load_config
-    from ambient.onsets_and_frames.config import KIND
-    from ambient.onsets_and_frames.inference import Transcriber, decoding_of
 
-    decoding: DecodingConfig = decoding_of(load_config(arguments.model, kind=KIND), source=arguments.model)
+    # The model is looked at first: starting the framework takes longest.
+    decoding = DecodingConfig.from_json(
+        load_config(arguments.model, kind=KIND).get("decoding", {}), source=arguments.model
+    )
     if arguments.onset_threshold is not None:
         decoding = replace(decoding, onset_threshold=arguments.onset_threshold)
     if arguments.frame_threshold is not None:
         decoding = replace(decoding, frame_threshold=arguments.frame_threshold)
-    transcriber = Transcriber.from_folder(arguments.model, decoding=decoding)
+    quiet_frameworks()
+    with native_messages_hidden():
+        import keras  # noqa: F401 - the framework behind it says at its import which instructions it uses
 
+    from ambient.midi import write_midi
+    from ambient.onsets_and_frames.inference import Transcriber
+
+    transcriber = Transcriber.from_folder(arguments.model, decoding=decoding)
     targets = {path: arguments.output / path.relative_to(folder).with_suffix(".mid") for path in files}
 
     def transcribe(path: Path) -> str:
@@ -109,6 +111,7 @@ def quiet_frameworks() -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GLOG_minloglevel", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it counts the shapes of the pieces, which are few
 
 
 if __name__ == "__main__":

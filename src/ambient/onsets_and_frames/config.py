@@ -96,6 +96,20 @@ class DecodingConfig:
     frame_threshold: float = 0.5
     offset_threshold: float = 0.0
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], *, source: object) -> "DecodingConfig":
+        """Read the thresholds that a model folder names; those it does not name keep their defaults.
+
+        Raises:
+            InputError: they are not numbers by the names that we know.
+        """
+        try:
+            return cls(**{name: float(value) for name, value in values.items()})
+        except (TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                source, f"thresholds that cannot be read ({error})", "expected numbers", "Copy the whole folder again"
+            ) from error
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:

@@ -12,15 +12,13 @@ is kept for each frame: 2 D + 2 K + U numbers, for `small` about 5 MB a minute.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
-from ambient.errors import InputError
 from ambient.model_folder import assign_weights, load_config, load_weights, model_digest
 from ambient.notes import Note
-from ambient.onsets_and_frames.config import CONTEXT_FRAMES, KIND, DecodingConfig, ModelConfig
+from ambient.onsets_and_frames.config import CONTEXT_FRAMES, KIND, SAMPLE_RATE_HZ, DecodingConfig, ModelConfig
 from ambient.onsets_and_frames.decoding import Probabilities, probabilities_to_notes
 from ambient.onsets_and_frames.model import OnsetsAndFrames
 from ambient.onsets_and_frames.recording import Recording
@@ -65,7 +63,7 @@ class Transcriber:
         self.digest = digest
         self.piece_frames = piece_frames
         self._acoustic = network.acoustic
-        self._directions = {name: _directions(lstm) for name, lstm in network.lstms.items()}
+        self._lstms = {name: _stepping(lstm) for name, lstm in network.lstms.items()}
         self._probabilities = {name: _dense_sigmoid(layer) for name, layer in network.probabilities.items()}
 
     @classmethod
@@ -82,7 +80,11 @@ class Transcriber:
         config = load_config(folder, kind=KIND)
         network = OnsetsAndFrames(ModelConfig.from_json(config.get("model", {}), source=folder))
         assign_weights(network.full, load_weights(folder), source=folder)
-        return cls(network, decoding or decoding_of(config, source=folder), digest=model_digest(folder))
+        return cls(
+            network,
+            decoding or DecodingConfig.from_json(config.get("decoding", {}), source=folder),
+            digest=model_digest(folder),
+        )
 
     def transcribe(self, path: Path | str) -> Transcription:
         """Transcribe a WAV file.
@@ -98,8 +100,8 @@ class Transcriber:
                 notes, confidence = decoded.notes, decoded.confidence
             else:  # a constant picture would only show what the network makes of nothing
                 notes, confidence = [], 0.0
-            rate_hz = 16_000
-            return Transcription(notes, confidence, len(recording) / rate_hz, peak, recording.missing_samples / rate_hz)
+            seconds = len(recording) / SAMPLE_RATE_HZ
+            return Transcription(notes, confidence, seconds, peak, recording.missing_samples / SAMPLE_RATE_HZ)
 
     def _hear(self, recording: Recording, frames: int, peak: float) -> Probabilities:
         def read(first: int, count: int) -> np.ndarray:
@@ -143,27 +145,24 @@ class Transcriber:
         return {name: np.concatenate(parts) for name, parts in pieces.items()}
 
     def _run_head(self, name: str, evidence: np.ndarray) -> np.ndarray:
-        """Run an LSTM in both directions and its dense layer: [F, D] to [F, K]."""
-        forward, backward = self._directions[name]
-        spans = list(_spans(len(evidence), self.piece_frames))
-        ahead = _carried(forward, evidence, spans)
-        # Time runs the other way: the recording is turned round, and so is the answer.
-        behind = _carried(backward, evidence[::-1], spans)[::-1]
-        return self._probabilities[name](ahead, behind)
+        """Run an LSTM in both directions and its dense layer: [F, D] to [F, K].
 
-
-def decoding_of(config: dict[str, Any], *, source: object) -> DecodingConfig:
-    """Return the thresholds that a model folder names.
-
-    Raises:
-        InputError: they are not numbers by the names that we know.
-    """
-    try:
-        return DecodingConfig(**{name: float(value) for name, value in config.get("decoding", {}).items()})
-    except (TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            source, f"thresholds that cannot be read ({error})", "expected numbers", "Copy the whole folder again"
-        ) from error
+        Both directions take their pieces from the front, each beginning in the state in which the piece before ended;
+        for the second one time runs the other way, so the recording is turned round, and so is the answer.
+        """
+        model, turned = self._lstms[name], evidence[::-1]
+        state = [np.zeros((1, part.shape[-1]), dtype=np.float32) for part in model.inputs[2:]]
+        ahead, behind = [], []
+        longest = min(self.piece_frames, len(evidence))
+        for first, last in _spans(len(evidence), self.piece_frames):
+            # A shorter last piece is filled up, so that the framework sees one shape; its state is not needed any more.
+            missing = ((0, longest - (last - first)), (0, 0))
+            pieces = [np.pad(order[first:last], missing)[None] for order in (evidence, turned)]
+            answers = [np.asarray(part) for part in model.predict_on_batch([*pieces, *state])]
+            ahead.append(answers[0][0, : last - first])
+            behind.append(answers[1][0, : last - first])
+            state = answers[2:]
+        return self._probabilities[name](np.concatenate(ahead), np.concatenate(behind)[::-1])
 
 
 def _spans(frames: int, piece: int) -> Iterator[tuple[int, int]]:
@@ -171,31 +170,19 @@ def _spans(frames: int, piece: int) -> Iterator[tuple[int, int]]:
         yield first, min(first + piece, frames)
 
 
-def _directions(lstm: keras.layers.Bidirectional) -> tuple[keras.Model, keras.Model]:
-    """Return the two directions as models from [1, F, D] and a state to [1, F, U] and the next state."""
-    return _stepping(lstm.forward_layer), _stepping(lstm.backward_layer)
-
-
-def _stepping(lstm: keras.layers.LSTM) -> keras.Model:
-    width = lstm.cell.kernel.shape[0]
-    sequence = keras.Input((None, width))
-    state = [keras.Input((lstm.units,)), keras.Input((lstm.units,))]
-    layer = keras.layers.RNN(lstm.cell, return_sequences=True, return_state=True)
-    return keras.Model([sequence, *state], layer(sequence, initial_state=state))
-
-
-def _carried(model: keras.Model, evidence: np.ndarray, spans: list[tuple[int, int]]) -> np.ndarray:
-    """Run one direction over all pieces in turn, each beginning in the state in which the one before ended: [F, U]."""
-    units = model.inputs[1].shape[-1]
-    state = [np.zeros((1, units), dtype=np.float32)] * 2
-    hidden = []
-    longest = spans[0][1]
-    for first, last in spans:
-        # A shorter last piece is filled up, so that the framework sees one shape; its state is not needed any more.
-        piece = np.pad(evidence[first:last], ((0, longest - (last - first)), (0, 0)))
-        answer, *state = (np.asarray(part) for part in model.predict_on_batch([piece[None], *state]))
-        hidden.append(answer[0, : last - first])
-    return np.concatenate(hidden)
+def _stepping(lstm: keras.layers.Bidirectional) -> keras.Model:
+    """Return both directions as a model: two pieces [1, F, D], four states [1, U] to two [1, F, U], four states."""
+    pieces, states, answers, ends = [], [], [], []
+    for layer in (lstm.forward_layer, lstm.backward_layer):
+        piece = keras.Input((None, layer.cell.kernel.shape[0]))
+        state = [keras.Input((layer.units,)), keras.Input((layer.units,))]
+        stepping = keras.layers.RNN(layer.cell, return_sequences=True, return_state=True)
+        answer, *end = stepping(piece, initial_state=state)
+        pieces.append(piece)
+        states.extend(state)
+        answers.append(answer)
+        ends.extend(end)
+    return keras.Model([*pieces, *states], [*answers, *ends])
 
 
 def _dense_sigmoid(layer: keras.layers.Dense) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:

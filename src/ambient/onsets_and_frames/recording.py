@@ -17,6 +17,7 @@ from ambient.onsets_and_frames.config import SAMPLE_RATE_HZ
 
 _REMEDY = "Convert it with python3 -m stages.to_wav"
 _SAMPLES_A_PIECE = 1 << 19
+_RIFF_BYTES = 8  # wave counts from after the outermost chunk's name and length
 _FULL_SCALE = {1: 127.0, 2: 32767.0, 3: 8388607.0, 4: 2147483647.0}  # by bytes a sample
 
 
@@ -56,8 +57,9 @@ class Recording:
         self.missing_samples = announced - self._shape.samples
 
     def _present(self, sample_bytes: int) -> int:
-        """Return how many samples the file can hold after its header."""
-        return max(Path(self.path).stat().st_size - self._reader.getfp().tell(), 0) // sample_bytes  # type: ignore[union-attr]
+        """Return how many samples the file can hold after its header, at whose end the reader stands."""
+        header = self._reader.getfp().tell() + _RIFF_BYTES  # type: ignore[union-attr]
+        return max(Path(self.path).stat().st_size - header, 0) // sample_bytes
 
     def __enter__(self) -> "Recording":
         return self

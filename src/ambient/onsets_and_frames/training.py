@@ -227,7 +227,7 @@ class Trainer:
         arrays = {f"weights/{name}": array for name, array in weights_of(self.network.full).items()}
         for name, optimizer in self._optimizers().items():
             for index, variable in enumerate(optimizer.variables):
-                arrays[f"{name}/{index}"] = np.asarray(ops.convert_to_numpy(variable))
+                arrays[f"{name}/{index}"] = np.asarray(variable.numpy())
         _write_arrays(self.run_folder / STATE, arrays)
         partial = self.run_folder / f".{PROGRESS}"
         partial.write_text(json.dumps(asdict(self.progress), indent=1) + "\n")

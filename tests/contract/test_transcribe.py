@@ -1,0 +1,137 @@
+"""The stage transcribe as a program: which files it writes, what it says, and how it fails."""
+
+import os
+import wave
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+from ambient.midi import read_midi
+from ambient.model_folder import model_digest, save_model_folder, weights_of
+from stages.transcribe import build_parser
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory):
+    """A tiny model whose weights are random, so that it hears notes in everything."""
+    import keras
+
+    from ambient.onsets_and_frames.config import KIND, MODELS
+    from ambient.onsets_and_frames.model import OnsetsAndFrames
+
+    keras.utils.set_random_seed(7)
+    network = OnsetsAndFrames(MODELS["tiny"])
+    folder = tmp_path_factory.mktemp("model")
+    save_model_folder(
+        folder,
+        kind=KIND,
+        config={"model": MODELS["tiny"].to_json(), "decoding": {"onset_threshold": 0.52}},
+        weights=weights_of(network.full),
+        training={},
+        card="# test\n",
+    )
+    return folder
+
+
+def write_wav(path, samples):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(16_000)
+        writer.writeframes((np.asarray(samples) * 32767).astype("<i2").tobytes())
+
+
+@pytest.fixture
+def songs(pfs):
+    """An input folder with a song, a silent one in a folder of its own, and one that is no WAV file."""
+    time_s = np.arange(24_000) / 16_000
+    write_wav(pfs / "in" / "song.wav", 0.3 * np.sin(2 * np.pi * 440 * time_s))
+    write_wav(pfs / "in" / "quiet" / "silence.WAV", np.zeros(20_000))
+    (pfs / "in" / "broken.wav").write_bytes(b"RIFF nothing of the kind")
+    (pfs / "in" / "notes.txt").write_text("not a recording")
+    return pfs
+
+
+def test_songs_become_midi_and_a_broken_one_is_named_and_takes_no_other_with_it(
+    run_stage, songs, contents, model_folder
+):
+    before = contents(songs / "in")
+    arguments = ("transcribe", "--input", songs / "in", "--output", songs / "out", "--model", model_folder)
+    done = run_stage(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "error",
+        "warning",
+        "[2/3] silence.WAV",
+        "[3/3] song.wav",
+        "error",
+    ]
+    assert "broken.wav: not a PCM WAV file" in lines[0]
+    assert "silence.WAV: silence; the MIDI file has no notes" in lines[1]
+    assert lines[-1] == "error: 1 of 3 files failed; the others are done. See the lines above"
+    assert sorted(contents(songs / "out")) == ["quiet/silence.mid", "song.mid"]
+    assert contents(songs / "in") == before
+
+    song, silence = read_midi(songs / "out" / "song.mid"), read_midi(songs / "out" / "quiet" / "silence.mid")
+    assert len(song.notes) > 5
+    assert all(10 <= note.velocity <= 90 and 21 <= note.pitch <= 108 for note in song.notes)
+    assert silence.notes == []
+    assert silence.texts == [f"transcriber: onsets-and-frames {model_digest(model_folder)}", "confidence: 0.0000"]
+    assert 0.52 <= float(song.texts[1].removeprefix("confidence: ")) <= 1
+
+    first = contents(songs / "out")
+    (songs / "in" / "broken.wav").unlink()
+    again = run_stage(*arguments)
+    assert again.returncode == 0
+    assert contents(songs / "out") == first
+
+
+def test_one_file_and_a_stricter_threshold(run_stage, songs, contents, model_folder):
+    done = run_stage(
+        "transcribe", "--input", songs / "in" / "song.wav", "--output", songs / "out", "--model", model_folder,
+        "--onset_threshold", "0.99", "--frame_threshold", "0.9",
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "no note is sure enough" in done.stderr
+    assert sorted(contents(songs / "out")) == ["song.mid"]
+
+
+def test_an_empty_folder_is_nothing_to_do(run_stage, pfs, contents):
+    done = run_stage("transcribe", "--input", pfs / "in", "--output", pfs / "out")
+    assert done.returncode == 0
+    assert "no WAV files" in done.stderr
+    assert contents(pfs / "out") == {}
+
+
+def test_a_missing_folder_and_another_kind_of_model_end_in_one_line(run_stage, songs):
+    done = run_stage("transcribe", "--input", songs / "nowhere", "--output", songs / "out")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "no such folder" in done.stderr
+    (songs / "model").mkdir()
+    (songs / "model" / "config.json").write_text('{"kind": "music-transformer", "format_version": 1}')
+    done = run_stage("transcribe", "--input", songs / "in", "--output", songs / "out", "--model", songs / "model")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "a model of kind 'music-transformer'; expected 'onsets-and-frames'" in done.stderr
+
+
+@pytest.mark.parametrize("flags", [["--loud"], ["--onset_threshold", "2"], []])
+def test_wrong_usage_is_exit_code_2(run_stage, flags):
+    done = run_stage("transcribe", *flags, *(["--input", "a", "--output", "b"] if flags else []))
+    assert done.returncode == 2
+    assert "usage:" in done.stderr
+
+
+def test_help_imports_no_framework(help_imports):
+    assert not {"keras", "tensorflow", "numpy", "pretty_midi"} & help_imports("transcribe")
+
+
+def test_the_default_model_is_the_shipped_one():
+    parsed = build_parser().parse_args(["--input", "a", "--output", "b"])
+    assert parsed.model.parts[-2:] == ("trained-models", "onsets-and-frames")
+    assert parsed.onset_threshold is None

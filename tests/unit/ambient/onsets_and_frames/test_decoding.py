@@ -1,0 +1,118 @@
+"""Decoding equals note-seq's frame-by-frame machine, and gives labels their notes back."""
+
+import numpy as np
+import pytest
+
+from ambient.notes import Note
+from ambient.onsets_and_frames.config import DecodingConfig
+from ambient.onsets_and_frames.decoding import Probabilities, probabilities_to_notes, velocity_of
+from ambient.onsets_and_frames.labels import notes_to_rolls
+from ambient.onsets_and_frames.metrics import score
+
+
+def slow_notes(p, config):
+    """Walk over all frames of all keys with one state a key."""
+    onset = p.onset > config.onset_threshold
+    active = (p.frame > config.frame_threshold) | onset
+    if config.offset_threshold > 0:
+        active &= ~(p.offset > config.offset_threshold)
+    onset, active = (np.vstack([array, np.zeros((1, 88), dtype=bool)]) for array in (onset, active))
+    notes, started = [], {}
+    for frame in range(len(active)):
+        for key in range(88):
+            if active[frame, key]:
+                again = onset[frame, key] and frame > 0 and not onset[frame - 1, key]
+                if key not in started:
+                    if onset[frame, key]:
+                        started[key] = frame
+                elif again:
+                    notes.append((started[key], frame, key))
+                    started[key] = frame
+            elif key in started:
+                notes.append((started.pop(key), frame, key))
+    return sorted(
+        Note(first * 0.032, key + 21, last * 0.032, int(np.clip(p.velocity[first, key], 0, 1) * 80 + 10))
+        for first, last, key in notes
+    )
+
+
+def smooth_noise(random, frames):
+    raw = random.random((frames + 4, 88))
+    return sum(raw[shift : shift + frames] for shift in range(5)).astype(np.float32) / 5
+
+
+@pytest.mark.parametrize("offset_threshold", [0.0, 0.6])
+@pytest.mark.parametrize("seed", range(3))
+def test_decoding_equals_slow_version(seed, offset_threshold):
+    random = np.random.default_rng(seed)
+    velocity = random.normal(0.5, 0.5, (120, 88)).astype(np.float32)
+    p = Probabilities(*(smooth_noise(random, 120) for _ in range(3)), velocity)
+    config = DecodingConfig(0.6, 0.5, offset_threshold)
+    expected = slow_notes(p, config)
+    assert len(expected) > 100
+    assert probabilities_to_notes(p, config).notes == expected
+
+
+def test_labels_give_their_notes_back_at_frame_resolution(melody):
+    rolls = notes_to_rolls(melody, 130)
+    heard = probabilities_to_notes(
+        Probabilities(rolls.onset, rolls.offset, rolls.frame, rolls.velocity), DecodingConfig()
+    )
+    result = score(melody, heard.notes)
+    assert result.onset == result.onset_offset == 1
+    assert result.frame > 0.9
+    assert heard.confidence == 1
+    for true, found in zip(sorted(melody, key=lambda n: (n.pitch, n.start_s)), by_pitch(heard.notes), strict=True):
+        assert 0 <= true.start_s - found.start_s < 0.032
+        assert found.velocity == int(np.float32(true.velocity / 80) * 80 + 10)
+
+
+def by_pitch(notes):
+    return sorted(notes, key=lambda note: (note.pitch, note.start_s))
+
+
+def test_a_frame_without_an_onset_starts_nothing():
+    p = empty(10)
+    p.frame[2:6, 40] = 1
+    assert probabilities_to_notes(p, DecodingConfig()).notes == []
+
+
+def test_an_onset_alone_sounds_as_long_as_it_fires():
+    p = empty(10)
+    p.onset[2:4, 40] = 0.9
+    decoded = probabilities_to_notes(p, DecodingConfig())
+    assert [(note.start_s, note.end_s, note.pitch) for note in decoded.notes] == [(2 * 0.032, 4 * 0.032, 61)]
+    assert decoded.confidence == pytest.approx(0.9)
+
+
+def test_a_threshold_must_be_passed_not_met():
+    p = empty(10)
+    p.onset[2, 40] = 0.5
+    assert probabilities_to_notes(p, DecodingConfig()).notes == []
+
+
+def test_a_note_that_sounds_at_the_end_is_closed_there():
+    p = empty(10)
+    p.onset[8, 0] = 1
+    p.frame[8:, 0] = 1
+    assert probabilities_to_notes(p, DecodingConfig()).notes[0].end_s == pytest.approx(0.32)
+
+
+def test_velocities_lie_between_10_and_90_and_nan_is_the_softest_note():
+    assert [velocity_of(value) for value in (-3.0, 0.0, 0.5, 1.0, 7.0, float("nan"))] == [10, 10, 50, 90, 90, 1]
+
+
+def test_no_frames_and_silence_are_no_notes():
+    for frames in (0, 10):
+        decoded = probabilities_to_notes(empty(frames), DecodingConfig())
+        assert (decoded.notes, decoded.confidence) == ([], 0.0)
+
+
+def test_arrays_of_different_shapes_are_refused():
+    p = empty(10)
+    with pytest.raises(ValueError, match="one shape"):
+        probabilities_to_notes(Probabilities(p.onset[:5], p.offset, p.frame, p.velocity), DecodingConfig())
+
+
+def empty(frames):
+    return Probabilities(*(np.zeros((frames, 88), dtype=np.float32) for _ in range(4)))

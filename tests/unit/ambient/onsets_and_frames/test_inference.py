@@ -1,0 +1,94 @@
+"""A recording heard in pieces is heard as in one pass, whatever its length and width."""
+
+import numpy as np
+import pytest
+
+from ambient.errors import InputError
+from ambient.onsets_and_frames.config import DecodingConfig
+from ambient.onsets_and_frames.inference import Transcriber
+from ambient.onsets_and_frames.recording import Recording
+from ambient.onsets_and_frames.spectrogram import log_mel
+
+LOOSE = DecodingConfig(onset_threshold=0.52, frame_threshold=0.5)  # random weights answer about one half
+
+
+@pytest.fixture
+def transcriber(network):
+    return Transcriber(network, LOOSE)
+
+
+def test_pieces_give_the_probabilities_of_one_pass_over_the_whole_graph(network, sound):
+    picture = log_mel(sound)
+    whole = {
+        name: np.asarray(answer)[0] for name, answer in network.full.predict_on_batch(picture[None, ..., None]).items()
+    }
+    pieces = Transcriber(network, LOOSE, piece_frames=23).hear_samples(sound)
+    for name, expected in whole.items():
+        np.testing.assert_allclose(getattr(pieces, name), expected, atol=1e-4 if name == "velocity" else 1e-5)
+
+
+def test_the_size_of_the_pieces_does_not_change_the_notes(network, sound, write_wav):
+    path = write_wav(sound)
+    heard = [Transcriber(network, LOOSE, piece_frames=frames).transcribe(path) for frames in (11, 40, 512)]
+    assert len(heard[0].notes) > 20
+    assert heard[0].notes == heard[1].notes == heard[2].notes
+
+
+def test_a_file_gives_what_its_samples_give(transcriber, sound, write_wav):
+    from ambient.onsets_and_frames.decoding import probabilities_to_notes
+
+    quantised = (np.round(sound.astype(np.float64) * 32767) / 32767).astype(np.float32)
+    expected = probabilities_to_notes(transcriber.hear_samples(quantised), LOOSE)
+    assert transcriber.transcribe(write_wav(sound)).notes == expected.notes
+
+
+def test_silence_and_almost_no_sound_are_no_notes(transcriber, write_wav):
+    for samples in (np.zeros(20_000), np.zeros(0), np.full(100, 0.5)):
+        heard = transcriber.transcribe(write_wav(samples))
+        assert (heard.notes, heard.confidence) == ([], 0.0)
+
+
+def test_a_second_of_noise_and_a_single_frame_do_not_fail(transcriber, write_wav):
+    noise = np.random.default_rng(0).uniform(-1, 1, 16_000)
+    for samples in (noise, noise[:512]):
+        assert transcriber.transcribe(write_wav(samples)).seconds == len(samples) / 16_000
+
+
+@pytest.mark.parametrize(("width", "tolerance"), [(1, 0.01), (2, 1e-4), (3, 1e-6), (4, 1e-6)])
+def test_every_pcm_width_is_read(sound, write_wav, width, tolerance):
+    with Recording(write_wav(sound, width=width)) as recording:
+        np.testing.assert_allclose(recording.read(0, len(recording)), sound, atol=tolerance)
+        np.testing.assert_allclose(recording.read(1000, 50), sound[1000:1050], atol=tolerance)
+        assert recording.peak() == pytest.approx(float(np.abs(sound).max()), abs=tolerance)
+
+
+def test_two_channels_are_averaged(sound, write_wav):
+    with Recording(write_wav(np.stack([sound, np.zeros_like(sound)], axis=1))) as recording:
+        np.testing.assert_allclose(recording.read(0, len(recording)), sound / 2, atol=1e-4)
+
+
+def test_a_truncated_file_is_read_as_far_as_it_goes(transcriber, sound, write_wav):
+    path = write_wav(sound)
+    content = path.read_bytes()
+    path.write_bytes(content[: 44 + 2 * 16_000 + 1])
+    heard = transcriber.transcribe(path)
+    assert heard.seconds == 1.0
+    assert heard.missing_seconds == pytest.approx((len(sound) - 16_000) / 16_000)
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF", b"not a wav file at all" * 10, b"ID3\x03" + bytes(500)])
+def test_what_is_not_a_wav_file_is_refused_in_one_line(transcriber, tmp_path, content):
+    path = tmp_path / "song.wav"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"song\.wav: not a PCM WAV file .*to_wav"):
+        transcriber.transcribe(path)
+
+
+def test_another_rate_is_refused_with_the_remedy(transcriber, sound, write_wav):
+    with pytest.raises(InputError, match=r"44100 Hz, 16 bits; expected 16 kHz PCM WAV\. Convert it"):
+        transcriber.transcribe(write_wav(sound, rate_hz=44_100))
+
+
+def test_a_folder_of_another_kind_of_model_is_refused(tmp_path):
+    with pytest.raises(InputError, match="expected a model folder"):
+        Transcriber.from_folder(tmp_path)

@@ -1,0 +1,176 @@
+"""Training data: only what may be heard is rendered, sound and labels are in time, crops match their notes."""
+
+import csv
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ambient.errors import InputError
+from ambient.midi import write_midi
+from ambient.notes import Note
+from ambient.onsets_and_frames import rendering
+from ambient.onsets_and_frames.augmentation import humanised, recorded, resampled, without_overlaps
+from ambient.onsets_and_frames.data import TakeCache, prefetched
+from ambient.onsets_and_frames.labels import notes_to_rolls
+from ambient.onsets_and_frames.rendering import fill_cache, load_take, make_take, pieces_of, plan_takes, save_take
+
+COLUMNS = ("path", "split", "maps_test", "duplicate_of", "distinct_velocities")
+
+
+@pytest.fixture
+def midi_set(tmp_path, melody):
+    """A set of six pieces: two to train on, and one for each reason not to be."""
+    rows = [
+        ("played.mid", "train", "no", "", "40"),
+        ("score.mid", "train", "no", "", "1"),
+        ("again.mid", "train", "no", "played.mid", "1"),
+        ("maps.mid", "train", "yes", "", "50"),
+        ("kept.mid", "test", "no", "", "50"),
+        ("valid.mid", "valid", "no", "", "50"),
+    ]
+    folder = tmp_path / "midi"
+    folder.mkdir()
+    with (folder / "manifest.csv").open("w", newline="") as lines:
+        csv.writer(lines).writerows([COLUMNS, *rows])
+    for row in rows:
+        write_midi(folder / row[0], melody)
+    return folder
+
+
+@pytest.fixture
+def clicks(monkeypatch):
+    """Instead of a soundfont: each note is a click of noise at its start."""
+
+    def render(notes, soundfont, *, program):
+        played = list(notes)
+        sound = np.zeros((int((max(n.end_s for n in played) + 1) * 48_000), 2), dtype=np.float32)
+        for note in played:
+            start = round(note.start_s * 48_000)
+            sound[start : start + 480] = (
+                np.random.default_rng(note.pitch).uniform(-1, 1, (480, 2)) * note.velocity / 127
+            )
+        return sound
+
+    monkeypatch.setattr(rendering, "render_notes", render)
+
+
+def names(pieces):
+    return [piece.path.name for piece in pieces]
+
+
+def test_only_the_split_asked_for_and_nothing_of_maps_is_rendered(midi_set):
+    assert names(pieces_of(midi_set, "train")) == ["played.mid", "score.mid"]
+    assert names(pieces_of(midi_set, "valid")) == ["valid.mid"]
+
+
+def test_the_test_split_cannot_be_asked_for(midi_set):
+    with pytest.raises(ValueError, match="never rendered"):
+        pieces_of(midi_set, "test")
+
+
+def test_a_folder_without_a_manifest_or_with_another_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no manifest\.csv"):
+        pieces_of(tmp_path, "train")
+    (tmp_path / "manifest.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="cannot be used"):
+        pieces_of(tmp_path, "train")
+
+
+def test_performed_pieces_come_every_round_and_scores_every_other(midi_set):
+    plan = plan_takes(pieces_of(midi_set, "train"), seed=0)
+    taken = [(piece.path.name, number) for piece, number in (next(plan) for _ in range(6))]
+    assert sorted(taken) == [
+        ("played.mid", 0), ("played.mid", 1), ("played.mid", 2), ("played.mid", 3), ("score.mid", 1), ("score.mid", 3),
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("clicks")
+def test_sound_and_labels_of_a_take_start_together(midi_set):
+    piece = pieces_of(midi_set, "train")[0]
+    for seed in range(4):
+        take = make_take(piece, [Path("a.sf2")], np.random.default_rng(seed))
+        picture = take.mel.astype(np.float32)
+        rises = np.maximum(np.diff(picture, axis=0, prepend=picture[:1]), 0).mean(axis=1)
+        onsets = notes_to_rolls(take.notes, len(picture)).onset.max(axis=1) > 0
+        assert rises[onsets].mean() > 3 * rises[~onsets].mean()
+
+
+@pytest.mark.usefixtures("clicks")
+def test_a_cache_is_filled_once_with_the_same_takes_for_the_same_seed(midi_set, tmp_path):
+    pieces = pieces_of(midi_set, "train")
+    for name in ("one", "two"):
+        fill_cache(tmp_path / name, pieces, [Path("a.sf2")], hours=12 / 3600, seed=4, report=lambda line: None)
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert len(files) >= 4
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    stamps = [(tmp_path / "one" / file).stat().st_mtime_ns for file in files]
+    fill_cache(tmp_path / "one", pieces, [Path("a.sf2")], hours=12 / 3600, seed=4, report=lambda line: None)
+    assert [(tmp_path / "one" / file).stat().st_mtime_ns for file in files] == stamps
+
+
+def test_a_crop_has_the_labels_of_its_frames_and_batches_repeat_by_seed(tmp_path, melody):
+    rolls = notes_to_rolls(melody, 110)
+    picture = np.full((110, 229), -40.0, dtype=np.float16)
+    picture[:, :88] += (rolls.frame * 40).astype(np.float16)
+    save_take(tmp_path, "melody-0", rendering.Take(picture, melody), frames=110)
+    assert load_take(tmp_path, "melody-0").notes == sorted(melody)
+    cache = TakeCache(tmp_path, shortest_frames=30)
+    assert cache.refresh() == cache.refresh() == 1
+    batch = cache.batch(3, 30, np.random.default_rng(2))
+    assert batch.picture.shape == (3, 30, 229, 1)
+    for crop, frame in zip(batch.picture[..., 0], batch.rolls.frame, strict=True):
+        lit = crop[:, :88] - crop[:, :88].min(axis=0) > 20
+        varies = (frame.min(axis=0) == 0) & (frame.max(axis=0) == 1)
+        assert varies.any()
+        np.testing.assert_array_equal(lit[:, varies], frame[:, varies] > 0)
+    batches = prefetched(cache, size=3, frames=30, seed=9, first_step=4)
+    again = prefetched(cache, size=3, frames=30, seed=9, first_step=5)
+    next(batches)
+    np.testing.assert_array_equal(next(batches).picture, next(again).picture)
+    batches.close()
+    again.close()
+
+
+def test_an_empty_cache_names_the_remedy(tmp_path):
+    with pytest.raises(InputError, match="no takes"):
+        TakeCache(tmp_path).refresh()
+
+
+def test_resampling_keeps_pitch_and_time():
+    time_s = np.arange(96_000) / 48_000
+    tone = np.sin(2 * np.pi * 1000 * time_s).astype(np.float32)
+    expected = np.sin(2 * np.pi * 1000 * np.arange(32_000) / 16_000)
+    np.testing.assert_allclose(resampled(tone, rate_hz=48_000, stretch=1.0)[500:-500], expected[500:-500], atol=0.01)
+    stretched = resampled(tone, rate_hz=48_000, stretch=1.01)
+    assert len(stretched) == 32_320
+    spectrum = np.abs(np.fft.rfft(stretched))
+    assert np.argmax(spectrum) * 16_000 / 32_320 == pytest.approx(1000 / 1.01, abs=0.5)
+
+
+def test_a_recorded_click_stays_in_its_place_and_seeds_decide():
+    click = np.zeros(16_000, dtype=np.float32)
+    click[8000] = 1
+    for seed in range(6):
+        heard = recorded(click, np.random.default_rng(seed))
+        assert abs(int(np.argmax(np.abs(heard))) - 8000) < 32  # 2 ms
+        assert len(heard) == 16_000
+        np.testing.assert_array_equal(heard, recorded(click, np.random.default_rng(seed)))
+
+
+def test_humanised_notes_keep_their_pitches_and_vary_otherwise():
+    scale = [Note(0.5 * index, 60 + index % 8, 0.5 * index + 0.5, 64) for index in range(40)]
+    played = humanised(scale, np.random.default_rng(0))
+    assert [note.pitch for note in played] == [note.pitch for note in scale]
+    assert len({note.velocity for note in played}) > 5
+    assert len({round(b.start_s - a.start_s, 3) for a, b in pairwise(played)}) > 20
+    assert humanised([], np.random.default_rng(0)) == []
+
+
+def test_a_pitch_struck_again_ends_the_note_before():
+    assert without_overlaps([Note(0.0, 60, 2.0, 64), Note(1.0, 60, 3.0, 64), Note(1.0, 62, 1.001, 64)]) == [
+        Note(0.0, 60, 1.0, 64),
+        Note(1.0, 60, 3.0, 64),
+    ]

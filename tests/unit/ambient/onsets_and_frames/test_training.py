@@ -1,0 +1,124 @@
+"""Training learns, can be stopped and resumed, and its losses are the original's."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ambient.model_folder import weights_of
+from ambient.onsets_and_frames import training
+from ambient.onsets_and_frames.config import MODELS, TrainingConfig
+from ambient.onsets_and_frames.data import Batch, TakeCache
+from ambient.onsets_and_frames.labels import notes_to_rolls
+from ambient.onsets_and_frames.rendering import Take, save_take
+from ambient.onsets_and_frames.training import Trainer, cross_entropy, velocity_loss
+
+CONFIG = TrainingConfig(batch=1, crop_frames=24, learning_rate=0.02, warmup_steps=5)
+ONSET_HEAD = ("onsets_", "onset_probs")
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory):
+    """One for all tests that hold for a network in any state, because compiling it takes seconds."""
+    return Trainer(MODELS["tiny"], CONFIG, tmp_path_factory.mktemp("run"), minutes=60, seed=3)
+
+
+@pytest.fixture
+def take(melody):
+    """A picture in which each key lights up a band of its own while its note sounds, brighter at first."""
+    rolls = notes_to_rolls(melody, 110)
+    picture = np.full((110, 229), -40.0)
+    picture[:, 20 : 20 + 176] += np.repeat(rolls.frame * 30 + rolls.onset * 30, 2, axis=1)
+    return Take(picture.astype(np.float16), melody)
+
+
+@pytest.fixture
+def example(take):
+    rolls = notes_to_rolls(take.notes, 24, first_frame=40)
+    rolls = type(rolls)(*(array[None] for array in (rolls.onset, rolls.offset, rolls.frame, rolls.velocity)))
+    return Batch(take.mel[40:64].astype(np.float32)[None, :, :, None], rolls)
+
+
+@pytest.fixture
+def cache(tmp_path, take):
+    save_take_folder = tmp_path / "cache"
+    save_take_folder.mkdir()
+    save_take(save_take_folder, "melody-0", take, frames=110)
+    filled = TakeCache(save_take_folder, shortest_frames=24)
+    filled.refresh()
+    return filled
+
+
+def test_losses_of_one_repeated_example_fall_to_a_third_in_60_steps(trainer, example):
+    first_onset, first_rest = trainer.onset_step(example), trainer.rest_step(example)
+    for _ in range(60):
+        onset, rest = trainer.onset_step(example), trainer.rest_step(example)
+    assert onset < first_onset / 3
+    assert rest["frame"] < first_rest["frame"] / 3
+    assert rest["velocity"] < first_rest["velocity"] / 3
+
+
+def test_a_step_of_the_onset_head_moves_every_onset_weight_and_nothing_else(trainer, example):
+    before = {name: weight.copy() for name, weight in weights_of(trainer.network.full).items()}
+    trainer.onset_step(example)
+    moved = {n for n, weight in weights_of(trainer.network.full).items() if not np.array_equal(weight, before[n])}
+    assert moved == {name for name in before if name.startswith(ONSET_HEAD)}
+
+
+def test_a_step_of_the_other_heads_leaves_the_onset_head_alone(trainer, example):
+    before = {name: weight.copy() for name, weight in weights_of(trainer.network.full).items()}
+    trainer.rest_step(example)
+    moved = {n for n, weight in weights_of(trainer.network.full).items() if not np.array_equal(weight, before[n])}
+    assert moved == {name for name in before if not name.startswith(ONSET_HEAD)}
+
+
+def test_cross_entropy_equals_its_formula_and_weighs_what_is_there():
+    labels = np.array([[[1.0, 0.0, 0.0]]], dtype=np.float32)
+    answers = np.array([[[0.8, 0.3, 0.1]]], dtype=np.float32)
+    hit, miss = -np.log(0.8), -np.log(0.7) - np.log(0.9)
+    assert float(np.asarray(cross_entropy()(labels, answers))[0, 0]) == pytest.approx((hit + miss) / 3, rel=1e-4)
+    weighted = float(np.asarray(cross_entropy(positive_weight=4.0)(labels, answers))[0, 0])
+    assert weighted == pytest.approx((4 * hit + miss) / 3, rel=1e-4)
+
+
+def test_velocity_counts_only_where_a_note_starts():
+    onsets, velocities, values = np.zeros((3, 1, 2, 88), dtype=np.float32)
+    onsets[0, 1, 5], velocities[0, 1, 5], values[0, 1, 5], values[0, 0, :] = 1, 0.8, 0.5, 9.0
+    loss = np.asarray(velocity_loss(np.concatenate([onsets, velocities], axis=-1), values))
+    np.testing.assert_allclose(loss, [[0.0, 0.09]], atol=1e-6)
+
+
+def test_training_validates_and_a_resumed_one_goes_on_where_it_stopped(tmp_path, cache, take, monkeypatch):
+    monkeypatch.setattr(training, "VALIDATION_FRAMES", 110)
+    config = replace(CONFIG, onset_alone=0.5)
+    lines = []
+    first = Trainer(MODELS["tiny"], config, tmp_path / "run", minutes=4 / 60, seed=3)
+    first.train(cache, [take], report=lines.append)
+    assert first.progress.others_started
+    assert len(first.progress.history) == 1
+    assert any(line.startswith("validation at step") for line in lines)
+    assert json.loads((tmp_path / "run" / "progress.json").read_text())["step"] == first.progress.step > 0
+
+    second = Trainer(MODELS["tiny"], config, tmp_path / "run", minutes=4 / 60, seed=4)
+    assert second.load_checkpoint()
+    assert replace(second.progress, elapsed_s=0) == replace(first.progress, elapsed_s=0)
+    assert 0 < second.progress.elapsed_s <= first.progress.elapsed_s
+    for name, weight in weights_of(first.network.full).items():
+        np.testing.assert_array_equal(weights_of(second.network.full)[name], weight)
+    optimizers = first.network.onset.optimizer, second.network.onset.optimizer
+    assert int(optimizers[0].iterations) == int(optimizers[1].iterations) == first.progress.step
+    assert set(first.best_weights()) == set(weights_of(first.network.full))
+
+
+def test_without_a_checkpoint_nothing_is_resumed(trainer):
+    assert not trainer.load_checkpoint()
+
+
+def test_equal_seeds_give_equal_losses(tmp_path, cache):
+    curves = []
+    for _ in range(2):
+        trainer = Trainer(MODELS["tiny"], CONFIG, tmp_path / "run", minutes=60, seed=5)
+        curves.append([trainer.onset_step(cache.batch(1, 24, np.random.default_rng(step))) for step in range(3)])
+    assert curves[0] == curves[1]
+    assert len(set(curves[0])) == 3
