@@ -2,7 +2,7 @@
 
     python3 scripts/train_onsets_and_frames.py render --midi PATH_TO_MIDI --soundfonts A.sf2 B.sf2 --cache CACHE
     python3 scripts/train_onsets_and_frames.py train --cache CACHE --run RUN --minutes 80
-    python3 scripts/train_onsets_and_frames.py export --run RUN --card CARD.md --save_path trained-models/NAME
+    python3 scripts/train_onsets_and_frames.py export --cache CACHE --run RUN --card CARD.md --save_path FOLDER
 
 `train` may start as soon as `render` has made a few takes, and picks up new ones on the way; with `--resume` it goes on
 where it stopped. `KERAS_BACKEND` chooses the framework.
@@ -10,9 +10,11 @@ where it stopped. `KERAS_BACKEND` chooses the framework.
 
 import argparse
 import datetime
+import hashlib
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from ambient.onsets_and_frames.config import KIND, MODELS, TrainingConfig
@@ -48,6 +50,9 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--resume", action="store_true", help="go on from the last checkpoint of --run")
 
     export = commands.add_parser("export", help="write the best weights of a run as a model folder")
+    export.add_argument(
+        "--cache", type=Path, required=True, help="the cache, whose validation takes set the thresholds"
+    )
     export.add_argument("--run", type=Path, required=True, help="folder that train wrote")
     export.add_argument("--card", type=Path, required=True, help="model card, Markdown")
     export.add_argument("--save_path", type=Path, required=True, help="model folder to write")
@@ -85,8 +90,7 @@ def render_takes(arguments: argparse.Namespace) -> None:
 
 def train_network(arguments: argparse.Namespace) -> None:
     """Train until the planned time is over."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GLOG_minloglevel", "3")
+    quiet_frameworks()
     if arguments.threads:
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(arguments.threads)
     import keras
@@ -117,29 +121,34 @@ def train_network(arguments: argparse.Namespace) -> None:
 
 def export_model(arguments: argparse.Namespace) -> None:
     """Write the best weights with their record."""
+    quiet_frameworks()
     import numpy as np
 
     from ambient.errors import InputError
-    from ambient.model_folder import save_model_folder
-    from ambient.onsets_and_frames.training import BEST, PROGRESS
+    from ambient.model_folder import assign_weights, save_model_folder
+    from ambient.onsets_and_frames.data import TakeCache
+    from ambient.onsets_and_frames.model import OnsetsAndFrames
+    from ambient.onsets_and_frames.rendering import take_names
+    from ambient.onsets_and_frames.training import BEST, PROGRESS, best_decoding, listen
 
     try:
         setup = json.loads((arguments.run / SETUP).read_text())
         progress = json.loads((arguments.run / PROGRESS).read_text())
         with np.load(arguments.run / BEST) as stored:
-            weights = dict(stored)
+            weights = {name: array.astype(np.float16) for name, array in stored.items()}  # as they will be read
         card = arguments.card.read_text()
     except OSError as error:
         raise InputError(error.filename, "cannot be read", "expected a run with a validation", "Train first") from error
-    best = max(progress["history"], key=lambda entry: entry["scores"]["onset"])
+    network = OnsetsAndFrames(MODELS[setup["size"]])
+    assign_weights(network.full, weights, source=arguments.run / BEST)
+    validation = TakeCache(arguments.cache / "valid")
+    validation.refresh()
+    training_takes = take_names(arguments.cache / "train")
+    decoding, scores = best_decoding([(listen(network, take), take) for take in validation.takes])
     save_model_folder(
         arguments.save_path,
         kind=KIND,
-        config={
-            "size": setup["size"],
-            "model": MODELS[setup["size"]].to_json(),
-            "decoding": {"onset_threshold": best["onset_threshold"], "frame_threshold": 0.5, "offset_threshold": 0.0},
-        },
+        config={"size": setup["size"], "model": MODELS[setup["size"]].to_json(), "decoding": asdict(decoding)},
         weights=weights,
         training={
             "command": "scripts/train_onsets_and_frames.py train --cache CACHE --run RUN",
@@ -148,11 +157,25 @@ def export_model(arguments: argparse.Namespace) -> None:
             "seconds": round(progress["elapsed_s"]),
             "steps": progress["step"],
             "history": progress["history"],
+            "validation": {
+                "takes": len(validation.takes),
+                **{name: round(value, 4) for name, value in asdict(scores).items()},
+            },
+            "data": {
+                "takes": len(training_takes),
+                "digest": hashlib.sha256("\n".join(training_takes).encode()).hexdigest()[:16],
+            },
         },
         card=card,
         float16=True,
     )
-    log(f"{arguments.save_path}: weights of step {best['step']}, validation onset F1 {best['scores']['onset']}")
+    log(f"{arguments.save_path}: {decoding}, on {len(validation.takes)} validation takes {scores}")
+
+
+def quiet_frameworks() -> None:
+    """Keep TensorFlow's start-up notes off the terminal."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GLOG_minloglevel", "3")
 
 
 if __name__ == "__main__":

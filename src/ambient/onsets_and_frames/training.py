@@ -18,7 +18,7 @@ import numpy as np
 from keras import ops
 
 from ambient.model_folder import assign_weights, weights_of
-from ambient.onsets_and_frames.config import KEYS, DecodingConfig, ModelConfig, TrainingConfig
+from ambient.onsets_and_frames.config import FRAME_S, KEYS, DecodingConfig, ModelConfig, TrainingConfig
 from ambient.onsets_and_frames.data import Batch, TakeCache, prefetched
 from ambient.onsets_and_frames.decoding import Probabilities, probabilities_to_notes
 from ambient.onsets_and_frames.metrics import Scores, mean_scores, score
@@ -34,7 +34,7 @@ VALIDATION_FRAMES = 1280  # 41 s: validation takes are cut to this, so that the 
 # How often each label is 1, roughly. The last biases start there (0 in magenta/magenta), which saves the steps in which
 # a network only learns that most keys are silent.
 EXPECTED_SHARES = {"onset": 0.01, "offset": 0.01, "frame": 0.05}
-THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def cross_entropy(*, positive_weight: float = 1.0) -> Callable[[Any, Any], Any]:
@@ -214,12 +214,7 @@ class Trainer:
 
     def listen(self, take: Take) -> Probabilities:
         """Run the network over the beginning of a take."""
-        picture = take.mel[:VALIDATION_FRAMES].astype(np.float32)
-        frames = len(picture)
-        padding = ((0, VALIDATION_FRAMES - frames), (0, 0))
-        padded = np.pad(picture, padding, constant_values=float(picture.min()))
-        answers = self.network.full.predict_on_batch(padded[None, :, :, None])
-        return Probabilities(**{name: np.asarray(answer)[0, :frames] for name, answer in answers.items()})
+        return listen(self.network, take)
 
     def save_checkpoint(self) -> None:
         """Write weights, optimizer states and progress; the progress last, as it says that the rest is complete."""
@@ -259,18 +254,37 @@ class Trainer:
         return {"onset_optimizer": self.network.onset.optimizer, "rest_optimizer": self.network.rest.optimizer}
 
 
+def listen(network: OnsetsAndFrames, take: Take) -> Probabilities:
+    """Run a network over the beginning of a take."""
+    picture = take.mel[:VALIDATION_FRAMES].astype(np.float32)
+    frames = len(picture)
+    padding = ((0, VALIDATION_FRAMES - frames), (0, 0))
+    padded = np.pad(picture, padding, constant_values=float(picture.min()))
+    answers = network.full.predict_on_batch(padded[None, :, :, None])
+    return Probabilities(**{name: np.asarray(answer)[0, :frames] for name, answer in answers.items()})
+
+
 def best_threshold(heard: list[tuple[Probabilities, Take]]) -> tuple[float, Scores]:
     """Return the onset threshold with the best mean onset F1 over the takes, and the scores there."""
-    results = []
-    for threshold in THRESHOLDS:
-        config = DecodingConfig(onset_threshold=threshold)
-        scores = []
-        for probabilities, take in heard:
-            end_s = len(probabilities.onset) * 0.032
-            true_notes = [note for note in take.notes if note.start_s < end_s - 0.064]
-            scores.append(score(true_notes, probabilities_to_notes(probabilities, config).notes))
-        results.append((threshold, mean_scores(scores)))
+    results = [(value, scores_at(DecodingConfig(onset_threshold=value), heard)) for value in THRESHOLDS]
     return max(results, key=lambda result: result[1].onset)
+
+
+def best_decoding(heard: list[tuple[Probabilities, Take]]) -> tuple[DecodingConfig, Scores]:
+    """Return the onset threshold with the best mean onset F1, then the frame threshold with the best frame F1."""
+    onset_threshold, _ = best_threshold(heard)
+    configs = [DecodingConfig(onset_threshold=onset_threshold, frame_threshold=value) for value in THRESHOLDS]
+    return max(((config, scores_at(config, heard)) for config in configs), key=lambda result: result[1].frame)
+
+
+def scores_at(config: DecodingConfig, heard: list[tuple[Probabilities, Take]]) -> Scores:
+    """Return the mean scores of takes at these thresholds; notes that start where the take is cut do not count."""
+    scores = []
+    for probabilities, take in heard:
+        end_s = (len(probabilities.onset) - 2) * FRAME_S
+        true_notes = [note for note in take.notes if note.start_s < end_s]
+        scores.append(score(true_notes, probabilities_to_notes(probabilities, config).notes))
+    return mean_scores(scores)
 
 
 def _blend(losses: dict[str, float], name: str, value: float) -> None:
