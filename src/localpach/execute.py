@@ -25,6 +25,7 @@ from localpach.store import Entry
 
 NOTES = "running"
 _READERS_GRACE_S = 2.0  # a child that left the process group may keep a pipe open; its output is not waited for longer
+_TAIL_BYTES = 4096
 _SAFE_PATH = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-")
 
 
@@ -181,8 +182,7 @@ class _Attempt:
             return f"stopped after {self._limit_s:g} s, the datum_timeout"
         if process.returncode == 0 or process.returncode in self._transform.accept_return_code:
             return ""
-        last = self._last_line.decode(errors="replace").strip()
-        return last or _describe_exit(process.returncode)
+        return _last_of(self._last_line) or _describe_exit(process.returncode)
 
     def _wait(self, process: "subprocess.Popen[bytes]") -> bool:
         """Wait for the end of the process; tell whether its time ran out."""
@@ -217,6 +217,24 @@ class _Attempt:
                     self._log.flush()
                 if is_stderr and line.strip():
                     self._last_line = line
+
+
+def last_line(log: Path) -> str:
+    """Give the last line of a log that is being written; empty if there is none yet."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - _TAIL_BYTES))
+            lines = [line for line in file.read().split(b"\n") if line.strip()]
+    except FileNotFoundError:
+        return ""
+    return _last_of(lines[-1]) if lines else ""
+
+
+def _last_of(line: bytes) -> str:
+    """Give what is left of a line on a terminal: a progress bar overwrites itself after each carriage return."""
+    parts = [part.strip() for part in line.decode(errors="replace").split("\r")]
+    return next((part for part in reversed(parts) if part), "")
 
 
 def _feed(pipe: IO[bytes], text: bytes) -> None:

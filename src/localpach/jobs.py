@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from localpach.datums import Listing, expand
-from localpach.execute import NOTES, Interrupted, JobContext, Outcome, run_datum, scratch_root
+from localpach.execute import NOTES, Interrupted, JobContext, Outcome, last_line, run_datum, scratch_root
 from localpach.lock import only_runner
 from localpach.pipelines import kill_job
 from localpach.plan import FAILED, PROCESSED, RECOVERED, BaseDatum, Plan, Todo, merge, plan
@@ -43,8 +43,8 @@ class Progress(Protocol):
     def datum_ended(self, job: Job, record: DatumRecord) -> None:
         """A datum ended."""
 
-    def tick(self, job: Job) -> None:
-        """Time passes while datums run."""
+    def tick(self, job: Job, latest: str) -> None:
+        """Time passes while datums run; `latest` is the last line that one of them wrote."""
 
     def job_ended(self, job: Job, datums: list[DatumRecord]) -> None:
         """A job reached its end."""
@@ -62,7 +62,7 @@ class Silent:
     def datum_ended(self, job: Job, record: DatumRecord) -> None:
         """Show nothing."""
 
-    def tick(self, job: Job) -> None:
+    def tick(self, job: Job, latest: str) -> None:
         """Show nothing."""
 
     def job_ended(self, job: Job, datums: list[DatumRecord]) -> None:
@@ -211,7 +211,7 @@ class _JobRun:
                     self._save(running.pop(future), future.result())
                 if not self._alive():
                     return False
-                self._progress.tick(self._job)
+                self._progress.tick(self._job, self._latest_line(running.values()))
         except Interrupted:
             return False
         finally:
@@ -220,6 +220,14 @@ class _JobRun:
                 self._processes.stop()
             pool.shutdown(wait=True, cancel_futures=True)
         return True
+
+    def _latest_line(self, running: Iterable[Todo]) -> str:
+        """Give the end of the log of a datum that runs, so that a long one shows where it is."""
+        for todo in running:
+            line = last_line(self._context.logs / f"{todo.id}.log")
+            if line:
+                return line
+        return ""
 
     def _alive(self) -> bool:
         """Tell whether the job may go on; one that is out of time, or was killed from outside, stops."""

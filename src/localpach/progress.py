@@ -1,5 +1,6 @@
 """What does a person see while jobs run? A line when a job begins and ends, the names of its datums, a live counter."""
 
+import shutil
 import sys
 import time
 from typing import TextIO
@@ -8,6 +9,7 @@ from localpach.columns import duration, job_seconds
 from localpach.plan import FAILED, PROCESSED, RECOVERED
 from localpach.records import SUCCESS, DatumRecord, Job
 
+_PLAIN_EVERY_S = 30.0  # between counters in a log file
 _MAX_NAMES = 4  # of skipped datums; those that ran are all named
 
 
@@ -21,7 +23,7 @@ class Console:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
-        self._begun = 0.0
+        self._begun = self._shown = 0.0
         self._todo = 0
         self._done = 0
 
@@ -32,7 +34,8 @@ class Console:
 
     def job_started(self, job: Job, todo: int, skipped: int) -> None:
         """Show that a job begins."""
-        self._begun, self._todo, self._done = time.monotonic(), todo, 0
+        self._begun = self._shown = time.monotonic()
+        self._todo, self._done = todo, 0
         if todo:
             self.note(f"{job.pipeline}: running {todo} of {todo + skipped} datums (job {job.id})")
 
@@ -43,16 +46,18 @@ class Console:
         word = {PROCESSED: "ran", RECOVERED: "recovered" if reason else "ran", FAILED: "FAILED"}[record.state]
         self.note(f"  {word:<9} {record.label}  {duration(record.seconds)}{reason}")
 
-    def tick(self, job: Job) -> None:
-        """Overwrite the counter."""
-        if self._live:
-            elapsed = duration(time.monotonic() - self._begun)
-            print(
-                f"\r\033[K  {job.pipeline}: {self._done}/{self._todo} datums, {elapsed}",
-                end="",
-                file=self._stream,
-                flush=True,
-            )
+    def tick(self, job: Job, latest: str) -> None:
+        """Overwrite the counter; where that cannot be done, print it now and then."""
+        now = time.monotonic()
+        if self._live or now - self._shown >= _PLAIN_EVERY_S:
+            self._shown = now
+            elapsed = duration(now - self._begun)
+            line = f"  {job.pipeline}: {self._done}/{self._todo} datums, {elapsed}  {latest}"
+            if self._live:
+                width = shutil.get_terminal_size().columns
+                print(f"\r\033[K{line[: width - 1]}", end="", file=self._stream, flush=True)
+            else:
+                print(line.rstrip(), file=self._stream, flush=True)
 
     def job_ended(self, job: Job, datums: list[DatumRecord]) -> None:
         """Show how the job ended, with its counts and its skipped datums."""

@@ -1,0 +1,50 @@
+"""What a person sees while jobs run."""
+
+import io
+
+import pytest
+
+from localpach.execute import last_line
+from localpach.progress import Console
+from localpach.records import Counts, DatumRecord, Job
+
+JOB = Job("midi", "0" * 32, 1, "running", "", 0.0, 1.0, 3.0, Counts(processed=1, total=1))
+
+
+def record(state, reason=""):
+    return DatumRecord("id", 0, "hash", "/a.wav", (), state, "new", reason, 1.0, 1, JOB.id, 1)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_gets_a_counter_that_is_overwritten():
+    stream = Terminal()
+    console = Console(stream)
+    console.job_started(JOB, 1, 0)
+    console.tick(JOB, "epoch 3 of 40")
+    assert "\r\033[K  midi: 0/1 datums, 0.0s  epoch 3 of 40" in stream.getvalue()
+    console.datum_ended(JOB, record("success"))
+    assert stream.getvalue().endswith("\r\033[K  ran       /a.wav  1.0s\n")
+
+
+def test_a_log_file_gets_plain_lines_only():
+    stream = io.StringIO()
+    console = Console(stream)
+    console.job_started(JOB, 1, 0)
+    console.tick(JOB, "epoch 3 of 40")
+    console.datum_ended(JOB, record("failed", "no music"))
+    assert stream.getvalue().splitlines()[1:] == ["  FAILED    /a.wav  1.0s: no music"]
+    assert "\r" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("", ""), ("one\ntwo\n", "two"), ("one\n\n", "one"), ("1/3\r2/3\r", "2/3"), ("begun\nhalf", "half")],
+)
+def test_last_line_of_a_log_is_what_a_terminal_would_show(tmp_path, text, shown):
+    (tmp_path / "log").write_text(text, newline="")
+    assert last_line(tmp_path / "log") == shown
+    assert last_line(tmp_path / "missing") == ""
