@@ -182,7 +182,8 @@ class _Attempt:
             return f"stopped after {self._limit_s:g} s, the datum_timeout"
         if process.returncode == 0 or process.returncode in self._transform.accept_return_code:
             return ""
-        return _last_of(self._last_line) or _describe_exit(process.returncode)
+        last = _last_of(self._last_line).replace(str(root), "/pfs")  # the path that the reader of the spec knows
+        return last or _describe_exit(process.returncode)
 
     def _wait(self, process: "subprocess.Popen[bytes]") -> bool:
         """Wait for the end of the process; tell whether its time ran out."""

@@ -172,6 +172,8 @@ def test_reason_is_the_last_line_of_stderr(world):
         world.toy(cmd=world.sh("echo early >&2; echo out; echo 'the reason' >&2; echo >&2; exit 3"), datum_tries=1)
     )
     assert world.datums()[0].reason == "the reason"
+    world.create(world.toy("R", world.sh("echo /pfs/in/file: bad >&2; exit 1"), datum_tries=1))
+    assert world.datums("R")[0].reason == "/pfs/in/file: bad"
     world.create(world.toy("Q", ["false"], datum_tries=1))
     assert world.datums("Q")[0].reason == "exit code 1"
 
