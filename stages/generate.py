@@ -17,7 +17,7 @@ DEFAULTS = SamplingConfig()
 MIDI_SUFFIXES = (".mid", ".midi")
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this stage."""
     parser = argparse.ArgumentParser(prog="generate", description=__doc__)
     # Files
@@ -153,7 +153,7 @@ def _program(text: str) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the stage."""
-    return run_program(make_parser(), run, argv)
+    return run_program(build_parser(), run, argv)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ MIDI_SUFFIXES = (".mid", ".midi")
 REPORT_SUFFIX = ".report.json"
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this stage."""
     parser = argparse.ArgumentParser(prog="preprocess", description=__doc__)
     parser.add_argument("input", type=Path, help="folder of MIDI files, searched to any depth")
@@ -24,6 +25,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Turn every MIDI file below the input folder into tokens; folders below it are kept."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GLOG_minloglevel", "3")
     from ambient.music_transformer.records import SUFFIX, write_record
 
     def process(path: Path) -> str:
@@ -79,7 +82,7 @@ def _dropped(report: dict[str, Any]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the stage."""
-    return run_program(make_parser(), run, argv)
+    return run_program(build_parser(), run, argv)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Tokens to a composer: fine-tunes the shipped model on a corpus, or trains one from scratch."""
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 
 DEFAULTS = TrainingConfig()
 FROM_SCRATCH_RATE = 1e-3
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT = "checkpoint.npz"
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this stage."""
     parser = argparse.ArgumentParser(prog="train", description=__doc__)
     # Files
@@ -39,6 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("warmup_steps", int, "steps in which the learning rate rises"),
         ("patience", int, "evaluations without gain before the end"),
         ("minutes", float, "ceiling of wall-clock time, 0 for none"),
+        ("schedule_minutes", float, "time the learning rate takes to fall, if longer than --minutes"),
         ("evaluate_every", int, "steps between evaluations, 0 for an epoch"),
         ("calm_weight", float, "draw pieces of under six notes a second so much more often"),
         ("performed_weight", float, "draw pieces with the dynamics of a performance so much more often"),
@@ -54,19 +56,18 @@ def make_parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> None:
     """Train and write the model folder."""
     check_flags(arguments)
+    quiet_frameworks()
     records = read_records(arguments.input_path)
     split, judges = split_corpus(arguments, records)
 
     # Keras starts after the data is known to be good: starting it takes longest.
-    import keras
-
     from ambient.model_folder import save_model_folder, weights_of
     from ambient.music_transformer.card import describe_training, model_card
     from ambient.music_transformer.data import evaluation_batches
+    from ambient.music_transformer.model import use_precision
     from ambient.music_transformer.training import Trainer, evaluate
 
-    if arguments.precision == "bfloat16":
-        keras.config.set_dtype_policy("mixed_bfloat16")
+    use_precision(arguments.precision)
     model, origin = starting_model(arguments)
     config = training_config(arguments)
     music = f"{len(records)} songs, {sum(r.tokens.size for r in records)} tokens, {minutes_of(records):.1f} minutes"
@@ -94,6 +95,13 @@ def run(arguments: argparse.Namespace) -> None:
         f"bits per second of music; best at step {result.best_step} of {result.steps}, stopped by {result.stopped_by}, "
         f"{result.seconds:.0f} s{kept}"
     )
+
+
+def quiet_frameworks() -> None:
+    """Choose Keras' backend, and keep TensorFlow's start-up notes off stderr, which belongs to the stage."""
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GLOG_minloglevel", "3")
 
 
 def check_flags(arguments: argparse.Namespace) -> None:
@@ -171,7 +179,7 @@ def minutes_of(records: "list[TokenRecord]") -> float:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the stage."""
-    return run_program(make_parser(), run, argv)
+    return run_program(build_parser(), run, argv)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,8 @@ class ModelConfig:
             raise InputError(
                 source, f"configuration with unexpected fields ({', '.join(odd)})", "expected ours", remedy
             )
+        if values["vocabulary"] != VOCABULARY:
+            raise InputError(source, f"vocabulary {values['vocabulary']!r}", f"expected {VOCABULARY!r}", remedy)
         try:
             return cls(**values)
         except (TypeError, ValueError) as error:
@@ -88,6 +90,8 @@ class TrainingConfig:
         clip_norm: Ceiling of the norm of all gradients together.
         patience: Evaluations without improvement before training stops.
         minutes: Ceiling of wall-clock time; 0 means none.
+        schedule_minutes: Time that the learning rate takes to fall, where a run is one phase of several; 0 means
+            `minutes`.
         evaluate_every: Steps between two evaluations; 0 means once an epoch.
         transpose: Semitones up and down that crops are transposed by.
         stretch: Largest change of tempo, as a fraction.
@@ -105,6 +109,7 @@ class TrainingConfig:
     clip_norm: float = 1.0
     patience: int = 3
     minutes: float = 0.0
+    schedule_minutes: float = 0.0
     evaluate_every: int = 0
     transpose: int = 3
     stretch: float = 0.05

@@ -84,6 +84,11 @@ def load_model(folder: Path | str) -> MusicTransformer:
     return model
 
 
+def use_precision(name: str) -> None:
+    """Compute the matrix products of models made from now on in `float32` or `bfloat16`; weights stay float32."""
+    keras.config.set_dtype_policy("mixed_bfloat16" if name == "bfloat16" else "float32")
+
+
 def token_loss(labels: Any, logits: Any) -> Any:
     """Return the mean cross-entropy in nats over the labels that are not padding."""
     nats = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)  # [B, T]

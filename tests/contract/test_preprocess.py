@@ -1,0 +1,122 @@
+import json
+
+import numpy as np
+import pytest
+
+from ambient.midi import write_midi
+from ambient.notes import Note
+
+NOTES = [Note(i * 0.5, 60 + i, i * 0.5 + 0.4, 65) for i in range(8)]
+
+
+@pytest.fixture
+def midi_folder(pfs):
+    """Two pieces of the same base name in two folders, one with the other suffix, one file that is no MIDI at all."""
+    folder = pfs / "in"
+    write_midi(folder / "song.mid", NOTES)
+    (folder / "b").mkdir()
+    write_midi(folder / "b" / "song.mid", NOTES[:4])
+    write_midi(folder / "b" / "Other.MIDI", NOTES[2:])
+    (folder / "notes.txt").write_text("left alone")
+    return folder
+
+
+def tokens_of(path):
+    from ambient.music_transformer.records import read_record
+
+    return read_record(path).tokens.tolist()
+
+
+def test_each_piece_becomes_one_token_file_and_a_report_in_the_same_folder(run_stage, pfs, midi_folder, contents):
+    before = contents(midi_folder)
+    done = run_stage("preprocess", midi_folder, pfs / "out")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert sorted(contents(pfs / "out")) == [
+        "b/Other.MIDI.report.json",
+        "b/Other.MIDI.tfrecord",
+        "b/song.report.json",
+        "b/song.tfrecord",
+        "song.report.json",
+        "song.tfrecord",
+    ]
+    assert contents(midi_folder) == before
+    assert tokens_of(pfs / "out" / "song.tfrecord") != tokens_of(pfs / "out" / "b" / "song.tfrecord")
+    report = json.loads((pfs / "out" / "song.report.json").read_text())
+    assert (report["notes"], report["source"], report["dropped"]) == (8, "song.mid", {})
+    assert report["seconds"] == pytest.approx(3.9)
+
+    first = contents(pfs / "out")
+    assert run_stage("preprocess", midi_folder, pfs / "out").returncode == 0
+    assert contents(pfs / "out") == first
+
+
+def test_drums_are_left_out_and_the_report_says_so(run_stage, pfs):
+    import pretty_midi
+
+    midi = pretty_midi.PrettyMIDI()
+    for is_drum, count in ((False, 3), (True, 5)):
+        part = pretty_midi.Instrument(0, is_drum=is_drum)
+        part.notes = [pretty_midi.Note(80, 40 + i, i, i + 0.5) for i in range(count)]
+        midi.instruments.append(part)
+    midi.write(str(pfs / "in" / "band.mid"))
+    done = run_stage("preprocess", pfs / "in", pfs / "out")
+    assert "3 notes" in done.stderr
+    assert "left out: 5 drum notes" in done.stderr
+    assert json.loads((pfs / "out" / "band.report.json").read_text())["dropped"] == {"drum_notes": 5}
+
+
+def test_a_corrupt_file_is_named_and_takes_no_other_with_it_and_gets_no_tokens(run_stage, pfs, midi_folder, contents):
+    (midi_folder / "a-first.mid").write_bytes(b"not MIDI")
+    done = run_stage("preprocess", midi_folder, pfs / "out")
+    assert done.returncode == 1
+    assert "a-first.mid: not readable as MIDI" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not [name for name in contents(pfs / "out") if "a-first" in name]
+    assert len(contents(pfs / "out")) == 6
+
+
+def test_a_file_without_notes_is_one_clear_line(run_stage, pfs, contents):
+    write_midi(pfs / "in" / "silence.mid", [])
+    done = run_stage("preprocess", pfs / "in", pfs / "out")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert "silence.mid: 0 notes; needs at least 1" in done.stderr
+    assert contents(pfs / "out") == {}
+
+
+def test_an_empty_folder_gives_an_empty_folder(run_stage, pfs, contents):
+    assert run_stage("preprocess", pfs / "in", pfs / "out").returncode == 0
+    assert contents(pfs / "out") == {}
+
+
+def test_an_unknown_flag_is_wrong_usage(run_stage, pfs):
+    assert run_stage("preprocess", pfs / "in", pfs / "out", "--fast").returncode == 2
+
+
+def test_help_loads_no_framework(help_imports):
+    assert not help_imports("preprocess") & {"tensorflow", "keras", "numpy", "pretty_midi"}
+
+
+def test_a_stage_killed_while_writing_leaves_no_half_file(pfs, midi_folder, monkeypatch):
+    from ambient.music_transformer import records
+    from stages import preprocess
+
+    def die(path, record):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(records, "write_record", die)
+    assert preprocess.main([str(midi_folder), str(pfs / "out")]) == 130
+    assert [path.name for path in (pfs / "out").rglob("*") if path.is_file()] == ["Other.MIDI.report.json"]
+
+
+def test_velocities_and_times_survive_the_whole_way(run_stage, pfs):
+    from ambient.music_transformer.tokens import tokens_to_notes
+
+    notes = [Note(float(i), 40 + i, i + 0.75, 1 + 4 * i) for i in range(30)]
+    write_midi(pfs / "in" / "song.mid", notes)
+    run_stage("preprocess", pfs / "in", pfs / "out")
+    again = tokens_to_notes(tokens_of(pfs / "out" / "song.tfrecord")).notes
+    assert [(n.pitch, n.velocity) for n in again] == [(n.pitch, n.velocity) for n in notes]
+    assert np.allclose([n.start_s for n in again], [n.start_s for n in notes], atol=0.006)

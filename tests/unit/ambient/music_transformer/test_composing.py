@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+
+from ambient.music_transformer.composing import compose, compose_by_beam
+from ambient.music_transformer.config import SamplingConfig
+from ambient.music_transformer.decoder import Decoder
+from ambient.music_transformer.tokens import (
+    END,
+    PAD,
+    START,
+    TIME_SHIFT,
+    VELOCITY,
+    VOCABULARY_SIZE,
+    tokens_to_notes,
+)
+
+SAMPLING = SamplingConfig(temperature=1.0, top_p=1.0)
+
+
+class FakeModel:
+    """Remembers what it heard, and gives each token the log-probability that a table of its last token says."""
+
+    def __init__(self, table=None, songs=1):
+        self.table, self.songs = table or {}, songs
+        self.heard = []
+
+    def _row(self, token):
+        row = np.full(VOCABULARY_SIZE, -20.0)
+        for following, probability in self.table.get(int(token), {}).items():
+            row[following] = np.log(probability)
+        return row
+
+    def read(self, tokens):
+        self.heard.extend(tokens.tolist())
+        return np.stack([self._row(tokens[-1])] * self.songs)
+
+    def step(self, tokens):
+        self.heard.append(int(tokens[0]))
+        return np.stack([self._row(token) for token in tokens])
+
+    def reorder(self, songs):
+        assert len(songs) == self.songs
+
+
+def test_the_whole_primer_is_heard_before_the_first_new_event(bars):
+    model, primer = FakeModel(), bars(200).tolist()
+    compose(model, primer, length=1, sampling=SAMPLING, seed=1)
+    assert model.heard == [START, *primer]
+
+
+def test_a_song_from_nothing_needs_no_primer():
+    composition = compose(FakeModel(), [], length=50, sampling=SAMPLING, seed=1)
+    assert len(composition.tokens) >= 50
+
+
+def test_so_many_new_tokens_come_as_were_asked_for(bars):
+    composition = compose(FakeModel(), bars(4).tolist(), length=64, sampling=SAMPLING, seed=1)
+    closing = [token for token in composition.tokens[65:] if not 128 <= token <= 256]
+    assert closing == []
+    assert len(composition.tokens) >= 65  # the velocity in force, then 64
+
+
+def test_a_model_that_wants_only_specials_still_gives_a_valid_piece():
+    table = {token: {PAD: 0.5, START: 0.3, END: 0.2} for token in range(VOCABULARY_SIZE)}
+    decoded = tokens_to_notes(compose(FakeModel(table), [], length=300, sampling=SAMPLING, seed=1).tokens)
+    assert decoded.notes
+    assert not decoded.dropped
+
+
+def test_random_weights_give_a_valid_piece_beyond_the_window(tiny_config, tiny_weights):
+    composition = compose(Decoder(tiny_config, tiny_weights), [], length=400, sampling=SAMPLING, seed=1)
+    decoded = tokens_to_notes(composition.tokens)
+    assert decoded.notes
+    assert (decoded.dropped, decoded.closed) == ({}, 0)
+
+
+def test_equal_seeds_give_equal_music_and_different_seeds_different(tiny_config, tiny_weights, bars):
+    def music(seed):
+        decoder = Decoder(tiny_config, tiny_weights)
+        return compose(decoder, bars(8).tolist(), length=60, sampling=SAMPLING, seed=seed).tokens
+
+    assert music(1) == music(1)
+    assert music(1) != music(2)
+
+
+def test_every_part_of_the_primer_within_reach_matters(tiny_config, tiny_weights, bars):
+    def music(lowest):
+        decoder = Decoder(tiny_config, tiny_weights)
+        return compose(decoder, bars(3, lowest).tolist(), length=60, sampling=SAMPLING, seed=1).tokens
+
+    assert music(60) != music(61)
+
+
+def test_temperature_zero_follows_the_likeliest_path():
+    table = {START: {60: 0.6, 61: 0.4}, 60: {TIME_SHIFT: 0.9, 64: 0.1}, TIME_SHIFT: {128 + 60: 1.0}}
+    greedy = SamplingConfig(temperature=0)
+    assert compose(FakeModel(table), [], length=3, sampling=greedy, seed=1).tokens == [60, TIME_SHIFT, 128 + 60]
+
+
+def test_beam_search_adds_log_probabilities_and_finds_what_greedy_misses():
+    # 60 looks better at first (0.6 over 0.4), but what follows 61 is surer: 0.4 x 0.9 > 0.6 x 0.5.
+    table = {
+        START: {60: 0.6, 61: 0.4},
+        60: {TIME_SHIFT: 0.5, TIME_SHIFT + 1: 0.5},
+        61: {TIME_SHIFT + 4: 0.9, TIME_SHIFT: 0.1},
+    }
+    found = compose_by_beam(FakeModel(table, songs=3), [], length=2)
+    assert found.tokens[:2] == [61, TIME_SHIFT + 4]
+    assert found.nats_per_token == pytest.approx(-np.log(0.4 * 0.9) / 2, abs=1e-3)
+
+
+def test_beam_search_on_a_real_decoder_is_valid_and_deterministic(tiny_config, tiny_weights, bars):
+    def music():
+        return compose_by_beam(Decoder(tiny_config, tiny_weights, songs=3), bars(4).tolist(), length=30).tokens
+
+    assert music() == music()
+    assert not tokens_to_notes([t for t in music() if t != VELOCITY]).dropped

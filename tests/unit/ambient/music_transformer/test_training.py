@@ -1,0 +1,134 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ambient.errors import InputError
+from ambient.model_folder import weights_of
+from ambient.music_transformer import training as training_module
+from ambient.music_transformer.card import bits_per_second
+from ambient.music_transformer.config import ModelConfig, TrainingConfig
+from ambient.music_transformer.data import whole
+from ambient.music_transformer.model import build_model
+from ambient.music_transformer.tokens import PAD
+from ambient.music_transformer.training import Trainer, evaluate
+
+SHAPE = ModelConfig(layers=1, width=32, heads=2, feed_forward=32, max_distance=24, window=48, dropout=0.1)
+CONFIG = TrainingConfig(
+    epochs=40, batch_size=4, max_seq=24, learning_rate=1e-2, warmup_steps=4, transpose=0, stretch=0.0, patience=99
+)
+
+
+@pytest.fixture
+def song(bars):
+    return whole(bars(60))
+
+
+def trainer(config, pieces, held_out, checkpoint=None, lines=None):
+    lines = lines if lines is not None else []
+    return Trainer(build_model(SHAPE, seed=1), config, pieces, held_out, report=lines.append, checkpoint=checkpoint)
+
+
+def test_the_loss_on_one_repeated_bar_falls_below_a_tenth_within_two_hundred_steps(song):
+    training = trainer(replace(CONFIG, epochs=100), [song], [song])
+    result = training.run()
+    assert result.steps <= 200
+    assert result.before > 5
+    assert result.best < 0.1 * result.before
+    assert evaluate(training.model, training.held_out) == pytest.approx(result.best, abs=1e-5)
+
+
+def test_equal_seeds_give_equal_weights_to_the_last_bit(song):
+    def weights(seed):
+        training = trainer(replace(CONFIG, epochs=3, seed=seed), [song], [song])
+        training.run()
+        return np.concatenate([array.ravel() for array in weights_of(training.model).values()]).tobytes()
+
+    assert weights(1) == weights(1)
+    assert weights(1) != weights(2)
+
+
+def test_training_stops_when_the_held_out_part_gains_no_more_and_keeps_the_best_weights(song):
+    noise = np.random.default_rng(0).integers(0, PAD, 200).astype(np.int16)
+    config = replace(CONFIG, epochs=500, patience=2)
+    training = trainer(config, [song], [noise])
+    result = training.run()
+    assert result.stopped_by == "patience"
+    assert len(result.history) == result.best_step // training.steps_per_epoch + 2
+    assert evaluate(training.model, training.held_out) == pytest.approx(result.best, abs=1e-5)
+
+
+def test_weights_that_training_only_makes_worse_are_kept(song):
+    noise = np.random.default_rng(0).integers(0, PAD, 200).astype(np.int16)
+    training = trainer(replace(CONFIG, epochs=50, learning_rate=0.3, warmup_steps=1, patience=2), [song], [noise])
+    before = weights_of(training.model)
+    result = training.run()
+    assert result.best_step == 0
+    for name, array in weights_of(training.model).items():
+        assert (array == before[name]).all()
+
+
+def test_a_killed_and_resumed_run_has_the_curve_of_an_undisturbed_one(song, tmp_path, monkeypatch):
+    monkeypatch.setattr(training_module, "CHECKPOINT_SECONDS", 0.0)
+    config = replace(CONFIG, epochs=6, evaluate_every=3)
+    undisturbed = trainer(config, [song], [song])
+    wanted = undisturbed.run()
+
+    killed = trainer(config, [song], [song], tmp_path / "checkpoint.npz")
+
+    def kill(line):
+        if line.startswith(("step 9 ", "step 8 ")):
+            raise KeyboardInterrupt
+
+    killed.report = kill
+    with pytest.raises(KeyboardInterrupt):
+        killed.run()
+    resumed = trainer(config, [song], [song], tmp_path / "checkpoint.npz")
+    resumed.resume()
+    assert resumed.result.steps == 6
+    result = resumed.run()
+    curve = [(entry["step"], entry["training"], entry["held_out"]) for entry in result.history]
+    assert curve == [(entry["step"], entry["training"], entry["held_out"]) for entry in wanted.history]
+    for name, array in weights_of(resumed.model).items():
+        assert (array == weights_of(undisturbed.model)[name]).all()
+
+
+def test_a_checkpoint_of_another_model_is_refused(song, tmp_path):
+    trainer(CONFIG, [song], [song], tmp_path / "checkpoint.npz").save()
+    other = Trainer(
+        build_model(replace(SHAPE, layers=2)),
+        CONFIG,
+        [song],
+        [song],
+        report=print,
+        checkpoint=tmp_path / "checkpoint.npz",
+    )
+    with pytest.raises(InputError, match="a checkpoint of another model"):
+        other.resume()
+
+
+def test_the_learning_rate_rises_and_then_falls_to_a_tenth(song):
+    training = trainer(CONFIG, [song], [song])
+    rates = []
+    for step in range(training.planned_steps + 1):
+        training.result.steps = step
+        rates.append(training._learning_rate())
+    assert rates[0] == pytest.approx(CONFIG.learning_rate / 4, rel=0.01)
+    assert max(rates) == pytest.approx(CONFIG.learning_rate, rel=0.01)
+    assert rates[-1] == pytest.approx(CONFIG.learning_rate / 10)
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+
+
+def test_a_wall_clock_ceiling_ends_the_run(song):
+    result = trainer(replace(CONFIG, epochs=10_000, minutes=1e-6), [song], [song]).run()
+    assert result.stopped_by == "minutes"
+
+
+def test_a_loss_that_is_no_number_stops_with_advice(song):
+    with pytest.raises(InputError, match="Lower --l_r"):
+        trainer(replace(CONFIG, learning_rate=math.nan), [song], [song]).run()
+
+
+def test_bits_per_second_count_labels_and_seconds():
+    assert bits_per_second(math.log(2), [np.arange(11), np.arange(6)], 5.0) == pytest.approx(3.0)
