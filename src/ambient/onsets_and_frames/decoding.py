@@ -78,7 +78,7 @@ def probabilities_to_notes(probabilities: Probabilities, config: DecodingConfig)
         ends = np.minimum(silent[np.searchsorted(silent, begins)], np.append(begins[1:], len(active)))
         for begin, end in zip(begins, ends, strict=True):
             velocity = velocity_of(float(probabilities.velocity[begin, key]))
-            notes.append(Note(begin * FRAME_S, int(key) + LOWEST_PITCH, end * FRAME_S, velocity))
+            notes.append(Note(float(begin) * FRAME_S, int(key) + LOWEST_PITCH, float(end) * FRAME_S, velocity))
             certainties.append(float(probabilities.onset[begin, key]))
     return Decoded(sorted(notes), float(np.mean(certainties)) if certainties else 0.0)
 
