@@ -1,16 +1,25 @@
 """What all stages share: exit codes, one-line errors, atomic files, one line a file."""
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ambient.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHIPPED_MODELS = REPOSITORY / "trained-models"
+
+_REMEDIES = {
+    errno.ENOSPC: "Free space there, or choose another folder",
+    errno.EDQUOT: "Free space there, or choose another folder",
+    errno.EROFS: "Choose another folder",
+    errno.EACCES: "Check its permissions",
+    errno.EPERM: "Check its permissions",
+}
 
 
 def run_program(
@@ -24,11 +33,11 @@ def run_program(
     arguments = parser.parse_args(argv)
     try:
         run(arguments)
-    except InputError as error:
+    except (InputError, FilesFailedError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except FilesFailedError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"error: {unusable(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -39,7 +48,21 @@ class FilesFailedError(Exception):
     """Some files of a folder could not be processed; each was named when it failed, the others are done."""
 
     def __init__(self, failed: int, total: int) -> None:
-        super().__init__(f"{failed} of {total} files failed; the others are done. See the lines above")
+        others = "; the others are done" if failed < total else ""
+        super().__init__(f"{failed} of {total} files failed{others}. See the lines above")
+
+
+def unusable(error: OSError, *, where: object = "") -> InputError:
+    """Say in the words of this program what the system says about a file or folder.
+
+    Args:
+        error: What the system said.
+        where: The file, where the error names none, as when a disk is full.
+    """
+    source = error.filename or where or "a file"
+    found = (error.strerror or str(error)).lower()
+    remedy = _REMEDIES.get(error.errno or 0, "Check the path")
+    return InputError(source, found, "expected a place that can be read, or written to", remedy)
 
 
 def log(message: str) -> None:
@@ -59,15 +82,18 @@ def for_each_file(files: Iterable[Path], process: Callable[[Path], str]) -> None
         FilesFailedError: at least one of several could not be processed.
     """
     todo = list(files)
+    if not todo:
+        log("no files to process")
     failed = 0
     for index, path in enumerate(todo, start=1):
         try:
             log(f"[{index}/{len(todo)}] {path.name}: {process(path)}")
-        except InputError as error:
+        except (InputError, OSError) as error:
+            reason = error if isinstance(error, InputError) else unusable(error, where=path)
             if len(todo) == 1:
-                raise
+                raise reason from error
             failed += 1
-            log(f"error: {error}")
+            log(f"error: {reason}")
     if failed:
         raise FilesFailedError(failed, len(todo))
 
@@ -79,12 +105,13 @@ def files_below(folder: Path, suffixes: Iterable[str]) -> list[Path]:
 
     Raises:
         InputError: the folder is not there.
+        OSError: it, or a folder below it, cannot be read; leaving it out would lose its files.
     """
     if not folder.is_dir():
         raise InputError(folder, "no such folder", "expected the input folder", "Check the path")
     wanted = {suffix.lower() for suffix in suffixes}
     found: list[Path] = []
-    for root, folders, names in os.walk(folder, followlinks=True):
+    for root, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
         folders.sort()
         found.extend(Path(root, name) for name in names if not name.startswith(".") and _suffix(name) in wanted)
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
@@ -108,15 +135,24 @@ def refuse_shared_target(path: Path, targets: Mapping[Path, Path]) -> None:
 
 @contextmanager
 def written_atomically(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends well, remove it otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends well, remove it otherwise.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     # The suffix stays last: some writers choose the format by it.
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         partial.replace(path)
+    except OSError as error:
+        if error.filename in (None, str(partial), partial):  # a full disk comes without a name
+            raise unusable(OSError(error.errno, error.strerror), where=path) from error
+        raise
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # an error here would hide the one that matters
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -131,6 +167,10 @@ def native_messages_hidden() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _suffix(name: str) -> str:

@@ -58,9 +58,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _files(folder: Path) -> list[str]:
-    """List all files below a folder as relative paths, sorted; links are followed."""
+    """List all files below a folder as relative paths, sorted; links are followed, a locked folder is an error."""
+
+    def give_up(error: OSError) -> None:
+        raise error
+
     found: list[str] = []
-    for root, _, names in os.walk(folder, followlinks=True):
+    for root, _, names in os.walk(folder, followlinks=True, onerror=give_up):
         found.extend(Path(root, name).relative_to(folder).as_posix() for name in names)
     return sorted(found)
 

@@ -4,6 +4,8 @@ Conventions: samples are float32 in -1 to 1, [samples, channels]. Nothing here r
 same samples give the same bytes with the same ffmpeg.
 """
 
+import errno
+import os
 import re
 import shutil
 import wave
@@ -66,12 +68,15 @@ def decode_to_wav(source: Path, target: Path, *, rate_hz: int = TRANSCRIPTION_RA
 
     Raises:
         InputError: the file is empty, is no audio, or has not one sample that can be decoded.
+        OSError: the file cannot be read, or the disk is full.
     """
     expected = "expected a recording that ffmpeg can decode"
     if not source.is_file():
         raise InputError(source, "no such file", expected, "Check the path")
     if source.stat().st_size == 0:
         raise InputError(source, "empty file", expected, _EXPORT_AGAIN)
+    with source.open("rb"):  # may it be read? ffmpeg would say that it cannot be decoded
+        pass
     # `file:` and the whitelist keep names and playlists from reaching the network.
     stream = ffmpeg.input(f"file:{source}", protocol_whitelist="file").output(
         f"file:{target}", format="wav", acodec="pcm_s16le", ac=1, ar=rate_hz, map="0:a:0", **_BIT_EXACT
@@ -79,6 +84,7 @@ def decode_to_wav(source: Path, target: Path, *, rate_hz: int = TRANSCRIPTION_RA
     try:
         complaint = _run(stream)
     except ffmpeg.Error as error:
+        _raise_if_full(error)
         reason = _condensed(error.stderr) or "ffmpeg gives no reason"
         raise InputError(source, f"cannot be decoded ({reason})", expected, _EXPORT_AGAIN) from error
     with wave.open(str(target)) as reader:
@@ -98,15 +104,21 @@ def write_wav(path: Path, samples: np.ndarray, *, rate_hz: int) -> None:
 
 
 def write_mp3(path: Path, samples: np.ndarray, *, rate_hz: int, bitrate: str = MP3_BITRATE) -> None:
-    """Write [samples, channels] float32 as MP3 of constant bit rate."""
+    """Write [samples, channels] float32 as MP3 of constant bit rate.
+
+    Raises:
+        InputError: this ffmpeg cannot write MP3.
+        OSError: the disk is full.
+    """
     source = ffmpeg.input("pipe:0", format="s16le", ac=samples.shape[1], ar=rate_hz)
     stream = source.output(f"file:{path}", format="mp3", acodec="libmp3lame", audio_bitrate=bitrate, **_BIT_EXACT)
     try:
         _run(stream, _pcm16(samples))
     except ffmpeg.Error as error:
+        _raise_if_full(error)
         reason = _condensed(error.stderr) or "ffmpeg gives no reason"
-        expected = "expected an ffmpeg with libmp3lame and room on the disk"
-        raise InputError(path, f"cannot be encoded ({reason})", expected, "Write WAV instead") from error
+        expected = "expected one with libmp3lame"
+        raise InputError(find_ffmpeg(), f"cannot write MP3 ({reason})", expected, "Write WAV instead") from error
 
 
 def _run(stream: "ffmpeg.Stream", data: bytes | None = None) -> str:
@@ -116,6 +128,13 @@ def _run(stream: "ffmpeg.Stream", data: bytes | None = None) -> str:
         stream, cmd=command, input=data, capture_stdout=True, capture_stderr=True, overwrite_output=True
     )
     return _condensed(complaint)
+
+
+def _raise_if_full(error: "ffmpeg.Error") -> None:
+    """Tell a full disk, which only ffmpeg saw, from a file that is at fault."""
+    full = os.strerror(errno.ENOSPC)
+    if full.encode() in error.stderr:
+        raise OSError(errno.ENOSPC, full) from error
 
 
 def _condensed(stderr: bytes) -> str:

@@ -95,5 +95,5 @@ def write_midi(
 
 
 def _not_midi(path: Path | str, error: Exception) -> InputError:
-    reason = str(error) or type(error).__name__
+    reason = str(error) or ("it ends too early" if isinstance(error, EOFError) else type(error).__name__)
     return InputError(path, f"not readable as MIDI ({reason})", "expected a standard MIDI file", "Export it again")

@@ -124,3 +124,11 @@ def test_killed_stage_leaves_no_half_file(pfs, songs):
     left = [path.name for path in (pfs / "out").iterdir()]
     assert left
     assert all(name.startswith(".partial-") for name in left)
+
+
+def test_output_that_cannot_be_written_is_one_line(run_stage, pfs, songs, tmp_path):
+    (tmp_path / "file").touch()
+    done = run_stage("rename", "--input", songs, "--output", tmp_path / "file" / "out")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert all(line.startswith("error: ") or "left out" in line for line in done.stderr.splitlines())
+    assert "not a directory" in done.stderr

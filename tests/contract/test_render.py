@@ -159,3 +159,12 @@ def test_help_imports_nothing_heavy(help_imports):
 def test_killed_stage_leaves_no_half_file(run_stage, pfs, pieces, deadly_ffmpeg):
     assert render(run_stage, pfs, env=deadly_ffmpeg).returncode == -signal.SIGKILL
     assert all(path.name.startswith(".partial-") for path in (pfs / "out").iterdir())
+
+
+def test_output_that_cannot_be_written_is_one_line(run_stage, pfs, pieces, tmp_path):
+    (tmp_path / "file").touch()
+    piece = min(pieces.iterdir())
+    done = run_stage("render", "--input", piece, "--output", tmp_path / "file" / "out")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "not a directory" in done.stderr

@@ -114,3 +114,12 @@ def test_killed_stage_leaves_no_half_file(run_stage, pfs, recordings, deadly_ffm
     left = [path.name for path in (pfs / "out").iterdir()]
     assert left
     assert all(name.startswith(".partial-") for name in left)
+
+
+def test_output_that_cannot_be_written_is_one_line(run_stage, pfs, tone, tmp_path):
+    write_wav(pfs / "in" / "song.wav", tone, rate_hz=44_100)
+    (tmp_path / "file").touch()
+    done = run_stage("to_wav", "--input", pfs / "in", "--output", tmp_path / "file" / "out")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "not a directory" in done.stderr

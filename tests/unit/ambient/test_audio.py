@@ -147,3 +147,18 @@ def test_ffmpeg_without_an_mp3_encoder_is_one_error(tmp_path, tone, monkeypatch,
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(InputError, match="Unknown encoder 'libmp3lame'"):
         write_mp3(tmp_path / "a.mp3", tone, rate_hz=RATE_HZ)
+
+
+def test_full_disk_is_not_taken_for_a_bad_recording(tmp_path, tone, monkeypatch, fresh_search):
+    write_wav(tmp_path / "song.wav", tone, rate_hz=RATE_HZ)
+    program = tmp_path / "ffmpeg"
+    program.write_text(
+        "#!/bin/sh\necho 'Error submitting a packet to the muxer: No space left on device' >&2\nexit 228\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        decode_to_wav(tmp_path / "song.wav", tmp_path / "a.wav")
+    assert caught.value.filename is None
+    with pytest.raises(OSError, match="No space left on device"):
+        write_mp3(tmp_path / "a.mp3", tone, rate_hz=RATE_HZ)

@@ -37,6 +37,12 @@ def test_damaged_file_is_named_in_one_line(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
+def test_empty_file_says_so_in_words(tmp_path):
+    (tmp_path / "empty.mid").touch()
+    with pytest.raises(InputError, match=r"not readable as MIDI \(it ends too early\)"):
+        read_midi(tmp_path / "empty.mid")
+
+
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         read_midi(tmp_path / "none.mid")
