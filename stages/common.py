@@ -147,7 +147,8 @@ def written_atomically(path: Path) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except OSError as error:
-        if error.filename in (None, str(partial), partial):  # a full disk comes without a name
+        # A full disk comes without a name, or with that of the file that is copied.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or error.filename in (None, str(partial), partial):
             raise unusable(OSError(error.errno, error.strerror), where=path) from error
         raise
     finally:

@@ -9,8 +9,8 @@ from ambient.errors import InputError
 from stages.common import FilesFailedError, files_below, for_each_file, run_program, unusable, written_atomically
 
 
-def full_disk():
-    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def full_disk(*names):
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *names)
 
 
 @pytest.fixture
@@ -84,11 +84,12 @@ def test_locked_folder_is_an_error_not_an_empty_one(locked_folder):
     assert str(unusable(caught.value)).startswith(f"{locked_folder / 'locked'}: permission denied; ")
 
 
-def test_full_disk_names_the_file_that_was_to_be_written_and_leaves_nothing(tmp_path):
+@pytest.mark.parametrize("names", [(), ("copied-from.mid",)])
+def test_full_disk_names_the_file_that_was_to_be_written_and_leaves_nothing(tmp_path, names):
     def write():
         with written_atomically(tmp_path / "out" / "song.mid") as partial:
             partial.write_bytes(b"half")
-            raise full_disk()
+            raise full_disk(*names)
 
     with pytest.raises(InputError, match=r"song\.mid: no space left on device"):
         write()
