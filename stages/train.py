@@ -70,6 +70,10 @@ def run(arguments: argparse.Namespace) -> None:
     use_precision(arguments.precision)
     model, origin = starting_model(arguments)
     config = training_config(arguments)
+    longest = max(piece.size - 1 for piece in split.training)
+    if config.max_seq > min(longest, model.config.window):
+        config = replace(config, max_seq=min(longest, model.config.window))
+        log(f"crops of {config.max_seq} tokens: no song is longer, or the model sees no farther")
     music = f"{len(records)} songs, {sum(r.tokens.size for r in records)} tokens, {minutes_of(records):.1f} minutes"
     log(f"{music}; {origin}; held out: {split.explanation}")
     checkpoint = arguments.resume / CHECKPOINT if arguments.resume else None

@@ -5,6 +5,7 @@ import pytest
 
 from ambient.midi import write_midi
 from ambient.notes import Note
+from stages import preprocess
 
 NOTES = [Note(i * 0.5, 60 + i, i * 0.5 + 0.4, 65) for i in range(8)]
 
@@ -21,13 +22,28 @@ def midi_folder(pfs):
     return folder
 
 
+@pytest.fixture
+def preprocess_in(pfs, capsys):
+    """Run the stage in this process on `in`; returns exit code and what it said."""
+
+    def run():
+        code = preprocess.main([str(pfs / "in"), str(pfs / "out")])
+        said = capsys.readouterr()
+        assert said.out == ""
+        return code, said.err
+
+    return run
+
+
 def tokens_of(path):
     from ambient.music_transformer.records import read_record
 
     return read_record(path).tokens.tolist()
 
 
-def test_each_piece_becomes_one_token_file_and_a_report_in_the_same_folder(run_stage, pfs, midi_folder, contents):
+def test_each_piece_becomes_one_token_file_and_a_report_in_the_same_folder(
+    run_stage, preprocess_in, pfs, midi_folder, contents
+):
     before = contents(midi_folder)
     done = run_stage("preprocess", midi_folder, pfs / "out")
     assert done.returncode == 0, done.stderr
@@ -47,11 +63,11 @@ def test_each_piece_becomes_one_token_file_and_a_report_in_the_same_folder(run_s
     assert report["seconds"] == pytest.approx(3.9)
 
     first = contents(pfs / "out")
-    assert run_stage("preprocess", midi_folder, pfs / "out").returncode == 0
+    assert preprocess_in()[0] == 0
     assert contents(pfs / "out") == first
 
 
-def test_drums_are_left_out_and_the_report_says_so(run_stage, pfs):
+def test_drums_are_left_out_and_the_report_says_so(preprocess_in, pfs):
     import pretty_midi
 
     midi = pretty_midi.PrettyMIDI()
@@ -60,38 +76,42 @@ def test_drums_are_left_out_and_the_report_says_so(run_stage, pfs):
         part.notes = [pretty_midi.Note(80, 40 + i, i, i + 0.5) for i in range(count)]
         midi.instruments.append(part)
     midi.write(str(pfs / "in" / "band.mid"))
-    done = run_stage("preprocess", pfs / "in", pfs / "out")
-    assert "3 notes" in done.stderr
-    assert "left out: 5 drum notes" in done.stderr
+    _, said = preprocess_in()
+    assert "3 notes" in said
+    assert "left out: 5 drum notes" in said
     assert json.loads((pfs / "out" / "band.report.json").read_text())["dropped"] == {"drum_notes": 5}
 
 
-def test_a_corrupt_file_is_named_and_takes_no_other_with_it_and_gets_no_tokens(run_stage, pfs, midi_folder, contents):
+def test_a_corrupt_file_is_named_and_takes_no_other_with_it_and_gets_no_tokens(
+    preprocess_in, pfs, midi_folder, contents
+):
     (midi_folder / "a-first.mid").write_bytes(b"not MIDI")
-    done = run_stage("preprocess", midi_folder, pfs / "out")
-    assert done.returncode == 1
-    assert "a-first.mid: not readable as MIDI" in done.stderr
-    assert "Traceback" not in done.stderr
+    code, said = preprocess_in()
+    assert code == 1
+    assert "a-first.mid: not readable as MIDI" in said
+    assert "Traceback" not in said
     assert not [name for name in contents(pfs / "out") if "a-first" in name]
     assert len(contents(pfs / "out")) == 6
 
 
-def test_a_file_without_notes_is_one_clear_line(run_stage, pfs, contents):
+def test_a_file_without_notes_is_one_clear_line(preprocess_in, pfs, contents):
     write_midi(pfs / "in" / "silence.mid", [])
-    done = run_stage("preprocess", pfs / "in", pfs / "out")
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: ")
-    assert "silence.mid: 0 notes; needs at least 1" in done.stderr
+    code, said = preprocess_in()
+    assert code == 1
+    assert said.splitlines()[-1].startswith("error: ")
+    assert "silence.mid: 0 notes; needs at least 1" in said
     assert contents(pfs / "out") == {}
 
 
-def test_an_empty_folder_gives_an_empty_folder(run_stage, pfs, contents):
-    assert run_stage("preprocess", pfs / "in", pfs / "out").returncode == 0
+def test_an_empty_folder_gives_an_empty_folder(preprocess_in, pfs, contents):
+    assert preprocess_in()[0] == 0
     assert contents(pfs / "out") == {}
 
 
-def test_an_unknown_flag_is_wrong_usage(run_stage, pfs):
-    assert run_stage("preprocess", pfs / "in", pfs / "out", "--fast").returncode == 2
+def test_an_unknown_flag_is_wrong_usage(preprocess_in, pfs):
+    with pytest.raises(SystemExit) as end:
+        preprocess.main([str(pfs / "in"), str(pfs / "out"), "--fast"])
+    assert end.value.code == 2
 
 
 def test_help_loads_no_framework(help_imports):
@@ -100,7 +120,6 @@ def test_help_loads_no_framework(help_imports):
 
 def test_a_stage_killed_while_writing_leaves_no_half_file(pfs, midi_folder, monkeypatch):
     from ambient.music_transformer import records
-    from stages import preprocess
 
     def die(path, record):
         path.write_bytes(b"half")
@@ -111,12 +130,12 @@ def test_a_stage_killed_while_writing_leaves_no_half_file(pfs, midi_folder, monk
     assert [path.name for path in (pfs / "out").rglob("*") if path.is_file()] == ["Other.MIDI.report.json"]
 
 
-def test_velocities_and_times_survive_the_whole_way(run_stage, pfs):
+def test_velocities_and_times_survive_the_whole_way(preprocess_in, pfs):
     from ambient.music_transformer.tokens import tokens_to_notes
 
     notes = [Note(float(i), 40 + i, i + 0.75, 1 + 4 * i) for i in range(30)]
     write_midi(pfs / "in" / "song.mid", notes)
-    run_stage("preprocess", pfs / "in", pfs / "out")
+    assert preprocess_in()[0] == 0
     again = tokens_to_notes(tokens_of(pfs / "out" / "song.tfrecord")).notes
     assert [(n.pitch, n.velocity) for n in again] == [(n.pitch, n.velocity) for n in notes]
     assert np.allclose([n.start_s for n in again], [n.start_s for n in notes], atol=0.006)

@@ -1,0 +1,189 @@
+import json
+import os
+
+import mido
+import numpy as np
+import pytest
+
+from ambient.midi import read_midi, write_midi
+from ambient.model_folder import save_model_folder
+from ambient.music_transformer.config import KIND, ModelConfig
+from ambient.music_transformer.decoder import tensor_shapes
+from ambient.notes import Note
+from stages import generate
+
+PRIMER = [Note(i * 0.5, 60 + i % 5, i * 0.5 + 0.4, 65) for i in range(12)]
+
+
+@pytest.fixture
+def model_folder(tmp_path):
+    """A model of random weights: whatever comes out is legal, or the stage is wrong."""
+    config = ModelConfig(layers=1, width=16, heads=2, feed_forward=16, max_distance=8, window=32)
+    rng = np.random.default_rng(0)
+    weights = {name: rng.normal(0, 0.3, shape) for name, shape in tensor_shapes(config).items()}
+    folder = tmp_path / "model"
+    save_model_folder(folder, kind=KIND, config=config.to_json(), weights=weights, training={}, card="", float16=True)
+    return folder
+
+
+@pytest.fixture
+def seeds(pfs):
+    """Two primers of one base name in two folders."""
+    write_midi(pfs / "in" / "calm.mid", PRIMER)
+    (pfs / "in" / "b").mkdir()
+    write_midi(pfs / "in" / "b" / "calm.mid", PRIMER[:5])
+    return pfs / "in"
+
+
+@pytest.fixture
+def compose(model_folder, capsys):
+    """Run the stage in this process; returns exit code and what it said."""
+
+    def run(*arguments):
+        code = generate.main(["--load_path", str(model_folder), "--length", "80", *map(str, arguments)])
+        said = capsys.readouterr()
+        assert said.out == ""
+        return code, said.err
+
+    return run
+
+
+def made_by(path):
+    (text,) = read_midi(path).texts
+    return json.loads(text.removeprefix("ambient-music-generation "))
+
+
+def test_each_primer_gives_a_piece_named_like_it(run_stage, pfs, seeds, model_folder, contents):
+    before = contents(seeds)
+    out = pfs / "out"
+    command = ["--load_path", model_folder, "--inputs", seeds, "--length", "80", "--save_path", out]
+    done = run_stage("generate", *command)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert sorted(contents(out)) == ["b/calm.mid", "calm.mid"]
+    assert contents(seeds) == before
+    first = contents(out)
+    assert run_stage("generate", *command).returncode == 0
+    assert contents(out) == first
+
+
+def test_random_weights_give_a_piece_that_any_midi_reader_takes(compose, pfs, seeds):
+    assert compose("--inputs", seeds / "calm.mid", "--save_path", pfs / "out" / "song.mid")[0] == 0
+    sounding = set()
+    for message in mido.MidiFile(pfs / "out" / "song.mid"):
+        if message.type == "note_on" and message.velocity:
+            assert message.note not in sounding
+            sounding.add(message.note)
+        elif message.type in ("note_off", "note_on"):
+            sounding.remove(message.note)
+    assert not sounding
+
+
+def test_a_file_as_input_and_a_folder_to_save_in_names_the_piece_like_the_primer(compose, pfs, seeds):
+    assert compose("--inputs", seeds / "calm.mid", "--save_path", pfs / "out")[0] == 0
+    assert (pfs / "out" / "calm.mid").exists()
+
+
+def test_no_primer_composes_from_nothing(compose, pfs):
+    code, said = compose("--save_path", pfs / "out" / "song.mid")
+    assert code == 0
+    assert said.startswith("from nothing: ")
+    assert read_midi(pfs / "out" / "song.mid").notes
+
+
+def test_seeds_decide_and_the_midi_tells_how_it_was_made(compose, pfs, seeds, model_folder):
+    out = pfs / "out"
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        compose("--inputs", seeds / "calm.mid", "--save_path", out / f"{name}.mid", "--seed", seed, "--top_k", 9)
+    assert (out / "a.mid").read_bytes() == (out / "b.mid").read_bytes() != (out / "c.mid").read_bytes()
+    told = made_by(out / "c.mid")
+    assert (told["seed"], told["length"], told["top_k"], told["primer"]) == (2, 80, 9, "calm.mid")
+    assert len(told["model"]) == len(told["primer_digest"]) == 16
+
+
+def test_the_primer_is_kept_only_when_asked(compose, pfs, seeds):
+    for name, flags in (("new", []), ("all", ["--keep_primer"])):
+        compose("--inputs", seeds / "calm.mid", "--save_path", pfs / "out" / f"{name}.mid", *flags)
+    new, everything = (read_midi(pfs / "out" / f"{name}.mid").notes for name in ("new", "all"))
+    assert len(everything) == len(new) + len(PRIMER)
+    assert [note.pitch for note in everything[: len(PRIMER)]] == [note.pitch for note in PRIMER]
+    assert new[0].start_s == 0
+
+
+def test_temperature_zero_ignores_the_random_seed(compose, pfs, seeds):
+    for seed in (1, 2):
+        flags = ["--seed", seed, "--temperature", 0]
+        compose("--inputs", seeds / "calm.mid", "--save_path", pfs / "out" / f"{seed}.mid", *flags)
+    one, two = (read_midi(pfs / "out" / f"{seed}.mid").notes for seed in (1, 2))
+    assert one == two
+
+
+def test_beam_search_composes_too(compose, pfs, seeds):
+    assert compose("--inputs", seeds / "calm.mid", "--save_path", pfs / "out" / "x.mid", "--beam", 3)[0] == 0
+    assert made_by(pfs / "out" / "x.mid")["beam"] == 3
+
+
+def test_the_program_is_written(compose, pfs):
+    compose("--save_path", pfs / "out" / "pad.mid", "--program", 89)
+    programs = [m.program for m in mido.MidiFile(pfs / "out" / "pad.mid") if m.type == "program_change"]
+    assert programs == [89]
+
+
+@pytest.mark.parametrize("bad", [["--length", "0"], ["--program", "128"], ["--beam", "0"], ["--loud"]])
+def test_wrong_usage_exits_with_two(bad):
+    with pytest.raises(SystemExit) as end:
+        generate.main(bad)
+    assert end.value.code == 2
+
+
+def test_a_corrupt_primer_is_named_and_the_others_are_composed(compose, pfs, seeds, contents):
+    (seeds / "bad.mid").write_bytes(b"no MIDI")
+    code, said = compose("--inputs", seeds, "--save_path", pfs / "out")
+    assert code == 1
+    assert "bad.mid: not readable as MIDI" in said
+    assert sorted(contents(pfs / "out")) == ["b/calm.mid", "calm.mid"]
+
+
+def test_a_primer_without_notes_is_one_line(compose, pfs):
+    write_midi(pfs / "in" / "silence.mid", [])
+    code, said = compose("--inputs", pfs / "in" / "silence.mid", "--save_path", pfs / "out" / "x.mid")
+    assert code == 1
+    assert "silence.mid: 0 notes; a primer needs at least 1" in said
+    assert not (pfs / "out" / "x.mid").exists()
+
+
+def test_a_model_folder_of_another_kind_is_one_line(compose, pfs, model_folder, contents):
+    config = json.loads((model_folder / "config.json").read_text())
+    (model_folder / "config.json").write_text(json.dumps(config | {"kind": "onsets-and-frames"}))
+    code, said = compose("--save_path", pfs / "out" / "x.mid")
+    assert code == 1
+    assert said.startswith("error: ")
+    assert "a model of kind 'onsets-and-frames'; expected 'music-transformer'" in said
+    assert contents(pfs / "out") == {}
+
+
+def test_an_empty_folder_of_primers_gives_no_piece(compose, pfs, contents):
+    assert compose("--inputs", pfs / "in", "--save_path", pfs / "out")[0] == 0
+    assert contents(pfs / "out") == {}
+
+
+def test_a_stage_killed_while_writing_leaves_no_half_file(compose, pfs, monkeypatch):
+    from ambient import midi
+
+    def die(path, notes, **_):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(midi, "write_midi", die)
+    assert compose("--save_path", pfs / "out" / "x.mid")[0] == 130
+    assert os.listdir(pfs / "out") == []
+
+
+def test_help_loads_neither_numpy_nor_a_framework(help_imports):
+    assert not help_imports("generate") & {"tensorflow", "keras", "numpy", "pretty_midi"}
+
+
+def test_the_shipped_model_goes_on_from_a_primer(seeds, pfs, capsys):
+    target = pfs / "out" / "song.mid"
+    assert generate.main(["--inputs", str(seeds / "calm.mid"), "--length", "64", "--save_path", str(target)]) == 0
+    assert read_midi(target).notes

@@ -1,0 +1,160 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+from ambient.midi import write_midi
+from ambient.notes import Note
+from stages import generate, train
+
+SCRATCH = ["--from_scratch", "--size", "tiny", "--num_layers", "1", "--epochs", "2", "--max_seq", "32", "--l_r", "0.01"]
+
+
+def song(index, notes=60):
+    steps = np.random.default_rng(index).integers(48, 80, notes)
+    return [Note(i * 0.25, int(p), i * 0.25 + 0.2, 65) for i, p in enumerate(steps)]
+
+
+@pytest.fixture
+def corpus(pfs):
+    """Three songs of fifteen seconds as preprocess writes them, reports included."""
+    from stages import preprocess
+
+    midi = pfs / "midi"
+    midi.mkdir()
+    for index in range(3):
+        write_midi(midi / f"{index}.mid", song(index))
+    assert preprocess.main([str(midi), str(pfs / "in")]) == 0
+    return pfs / "in"
+
+
+@pytest.fixture
+def run_train(corpus, pfs, capsys):
+    """Run the stage in this process; returns exit code and what it said."""
+
+    def run(*arguments, save_path=None):
+        capsys.readouterr()
+        target = save_path or pfs / "out"
+        code = train.main(["--input_path", str(corpus), "--save_path", str(target), *map(str, arguments)])
+        said = capsys.readouterr()
+        assert said.out == ""
+        return code, said.err
+
+    return run
+
+
+def test_a_corpus_becomes_a_model_folder_that_composes_and_a_second_run_the_same_bytes(
+    run_train, corpus, pfs, contents
+):
+    before = contents(corpus)
+    code, said = run_train(*SCRATCH)
+    assert code == 0, said
+    assert sorted(contents(pfs / "out")) == ["README.md", "config.json", "training.json", "weights.safetensors"]
+    assert contents(corpus) == before
+    assert re.search(r"3 songs, \d+ tokens, 0\.\d minutes; from scratch; held out: ", said)
+    assert re.search(r"held-out \d\.\d+ -> \d\.\d+ nats per token, [\d.]+ bits per second of music", said)
+    training = json.loads((pfs / "out" / "training.json").read_text())
+    assert training["data"]["songs"] == 3
+    assert training["held_out"]["nats_per_token"] < training["held_out"]["nats_per_token_before"]
+
+    # A model trained at any --max_seq composes at any length.
+    piece = pfs / "piece.mid"
+    assert generate.main(["--load_path", str(pfs / "out"), "--length", "300", "--save_path", str(piece)]) == 0
+    assert piece.exists()
+
+    assert run_train(*SCRATCH, save_path=pfs / "again")[0] == 0
+    assert contents(pfs / "again") == contents(pfs / "out")
+
+
+def test_fine_tuning_goes_on_from_a_model_folder_and_keeps_its_shape(run_train, pfs):
+    assert run_train(*SCRATCH)[0] == 0
+    code, said = run_train("--load_path", pfs / "out", "--epochs", 1, "--max_seq", 32, save_path=pfs / "tuned")
+    assert code == 0
+    assert "starting from the model " in said
+    configs = [json.loads((pfs / folder / "config.json").read_text()) for folder in ("out", "tuned")]
+    assert configs[0] == configs[1]
+
+
+def test_one_short_song_is_enough(run_train, corpus):
+    for index in (1, 2):
+        (corpus / f"{index}.tfrecord").unlink()
+    code, said = run_train(*SCRATCH)
+    assert code == 0
+    assert "the last tenth of each of 1 songs" in said
+
+
+def test_crops_longer_than_any_song_are_cut_and_it_says_so(run_train):
+    code, said = run_train(*SCRATCH[:-4], "--max_seq", 2048)
+    assert code == 0
+    assert re.search(r"crops of \d+ tokens: no song is longer", said)
+
+
+def test_a_run_goes_on_from_its_checkpoint(run_train, pfs):
+    assert run_train(*SCRATCH, "--resume", pfs / "run")[0] == 0
+    assert (pfs / "run" / "checkpoint.npz").exists()
+    code, said = run_train(*SCRATCH, "--epochs", 3, "--resume", pfs / "run")
+    assert code == 0
+    assert "resumed at step " in said
+
+
+def test_a_corrupt_token_file_is_named_and_no_model_is_written(run_train, corpus, pfs, contents):
+    content = bytearray((corpus / "1.tfrecord").read_bytes())
+    content[40] ^= 0xFF
+    (corpus / "1.tfrecord").write_bytes(content)
+    code, said = run_train(*SCRATCH)
+    assert code == 1
+    assert said.splitlines()[-1].startswith("error: ")
+    assert "1.tfrecord: damaged" in said
+    assert contents(pfs / "out") == {}
+
+
+def test_too_little_music_says_how_much_is_needed(run_train, corpus, pfs):
+    from ambient.music_transformer.records import make_record, write_record
+
+    for path in corpus.glob("*.tfrecord"):
+        path.unlink()
+    write_record(corpus / "short.tfrecord", make_record([356, 60, 300, 188], source="short.mid"))
+    code, said = run_train(*SCRATCH)
+    assert code == 1
+    assert "0.0 minutes of music in 1 songs (4 tokens); needs at least 0.1 minutes" in said
+
+
+def test_an_empty_input_is_one_line(run_train, corpus):
+    for path in corpus.iterdir():
+        path.unlink()
+    code, said = run_train(*SCRATCH)
+    assert code == 1
+    assert "no TFRecord files; expected the output of preprocess" in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--size", "tiny"], "a trained model has its own shape"),
+        (["--num_layers", "3"], "a trained model has its own shape"),
+        (["--from_scratch", "--load_path", "x"], "given with --from_scratch"),
+        (["--from_scratch", "--batch_size", "0"], "--batch_size: 0; expected 1 or more"),
+        (["--load_path", "nowhere"], "nowhere: no readable config.json"),
+    ],
+)
+def test_flags_that_contradict_are_refused_in_one_line(run_train, flags, message):
+    code, said = run_train(*flags)
+    assert code == 1
+    assert message in said
+
+
+def test_an_unknown_flag_is_wrong_usage():
+    with pytest.raises(SystemExit) as end:
+        train.main(["--input_path", "in", "--fast"])
+    assert end.value.code == 2
+
+
+def test_help_loads_no_framework(help_imports):
+    assert not help_imports("train") & {"tensorflow", "keras", "numpy", "safetensors"}
+
+
+def test_the_originals_command_is_understood():
+    flags = "--epochs 500 --save_path /pfs/out --input_path /pfs/transformer-preprocess --batch_size 2 --max_seq 2048"
+    arguments = train.build_parser().parse_args(flags.split())
+    assert (arguments.epochs, arguments.batch_size, arguments.max_seq) == (500, 2, 2048)
