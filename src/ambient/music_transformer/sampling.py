@@ -22,7 +22,10 @@ from ambient.music_transformer.tokens import (
     VOCABULARY_SIZE,
 )
 
-LONGEST_NOTE_STEPS = 30 * STEPS_PER_SECOND
+# Of the notes in the base model's data one in a thousand is longer than 4.3 s, and one event in a thousand has more
+# than 13 notes sounding: what lies far beyond is a forgotten off, not music.
+LONGEST_NOTE_STEPS = 12 * STEPS_PER_SECOND
+MOST_SOUNDING = 16
 LONGEST_SILENCE_STEPS = 5 * STEPS_PER_SECOND
 
 
@@ -32,7 +35,8 @@ class LegalEvents:
     - An off only for a sounding note, and not at the step it started; an on only for a silent pitch.
     - A velocity only if it changes, and only right before an on.
     - Time shifts as `notes_to_tokens` writes them: full seconds first, then at most one shorter shift.
-    - A note that has sounded for half a minute ends; after five seconds of silence a note starts.
+    - A note that has sounded for twelve seconds ends; at most sixteen sound at once; after five seconds of silence a
+      note starts.
     - Never padding or a start; an end only if asked for.
     """
 
@@ -85,12 +89,14 @@ class LegalEvents:
         if overdue and not after_velocity:
             allowed[[NOTE_OFF + pitch for pitch in overdue]] = True
             return allowed
-        allowed[NOTE_ON : NOTE_ON + PITCHES] = True
-        allowed[[NOTE_ON + pitch for pitch in self._sounding]] = False
+        room = len(self._sounding) < MOST_SOUNDING
+        if room:
+            allowed[NOTE_ON : NOTE_ON + PITCHES] = True
+            allowed[[NOTE_ON + pitch for pitch in self._sounding]] = False
         if after_velocity:
             return allowed
         allowed[[NOTE_OFF + pitch for pitch, starts in self._sounding.items() if starts[0] < self.now]] = True
-        if len(self._sounding) < PITCHES:
+        if room:
             allowed[VELOCITY:PAD] = True
             if self.velocity_bin >= 0:
                 allowed[VELOCITY + self.velocity_bin] = False

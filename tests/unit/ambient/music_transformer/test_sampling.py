@@ -7,6 +7,7 @@ from ambient.music_transformer.config import SamplingConfig
 from ambient.music_transformer.sampling import (
     LONGEST_NOTE_STEPS,
     LONGEST_SILENCE_STEPS,
+    MOST_SOUNDING,
     LegalEvents,
     draw_token,
     token_probabilities,
@@ -64,9 +65,16 @@ def test_pad_and_start_are_never_legal_and_an_end_only_on_request():
     assert not legal.mask(may_end=True)[END]
 
 
-def test_a_note_held_for_half_a_minute_must_end():
+def test_a_note_held_for_twelve_seconds_must_end():
     held = after(60, *[FULL_SECOND] * (LONGEST_NOTE_STEPS // 100))
     assert np.flatnonzero(held).tolist() == [NOTE_OFF + 60]
+
+
+def test_no_note_starts_while_sixteen_sound():
+    full = after(*range(40, 40 + MOST_SOUNDING), TIME_SHIFT)
+    assert not full[:128].any()
+    assert not full[VELOCITY:PAD].any()
+    assert np.flatnonzero(full).tolist() == [NOTE_OFF + pitch for pitch in range(40, 40 + MOST_SOUNDING)]
 
 
 def test_a_silence_of_five_seconds_must_end():
