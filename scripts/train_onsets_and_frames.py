@@ -162,7 +162,7 @@ def export_model(arguments: argparse.Namespace) -> None:
                 **{name: round(value, 4) for name, value in asdict(scores).items()},
             },
             "data": {
-                "takes": len(training_takes),
+                "takes": training_takes,
                 "digest": hashlib.sha256("\n".join(training_takes).encode()).hexdigest()[:16],
             },
         },

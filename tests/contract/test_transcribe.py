@@ -11,7 +11,7 @@ import pytest
 
 from ambient.midi import read_midi
 from ambient.model_folder import model_digest, save_model_folder, weights_of
-from stages.transcribe import build_parser
+from stages.transcribe import build_parser, main
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +92,10 @@ def test_songs_become_midi_and_a_broken_one_is_named_and_takes_no_other_with_it(
     assert contents(songs / "out") == first
 
 
-def test_one_file_and_a_stricter_threshold(run_stage, songs, contents, model_folder):
-    done = run_stage(
-        "transcribe", "--input", songs / "in" / "song.wav", "--output", songs / "out", "--model", model_folder,
-        "--onset_threshold", "0.99", "--frame_threshold", "0.9",
-    )  # fmt: skip
-    assert done.returncode == 0
-    assert "no note is sure enough" in done.stderr
+def test_one_file_and_a_stricter_threshold(songs, contents, model_folder, capfd):
+    song, strict = songs / "in" / "song.wav", ["--onset_threshold", "0.99", "--frame_threshold", "0.9"]
+    assert main(["--input", str(song), "--output", str(songs / "out"), "--model", str(model_folder), *strict]) == 0
+    assert "no note is sure enough" in capfd.readouterr().err
     assert sorted(contents(songs / "out")) == ["song.mid"]
 
 

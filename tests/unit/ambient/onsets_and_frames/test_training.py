@@ -91,16 +91,16 @@ def test_velocity_counts_only_where_a_note_starts():
 
 def test_training_validates_and_a_resumed_one_goes_on_where_it_stopped(tmp_path, cache, take, monkeypatch):
     monkeypatch.setattr(training, "VALIDATION_FRAMES", 110)
-    config = replace(CONFIG, onset_alone=0.5)
+    config = replace(CONFIG, onset_alone=0.0)
     lines = []
-    first = Trainer(MODELS["tiny"], config, tmp_path / "run", minutes=4 / 60, seed=3)
+    first = Trainer(MODELS["tiny"], config, tmp_path / "run", minutes=0.01, seed=3)
     first.train(cache, [take], report=lines.append)
     assert first.progress.others_started
     assert len(first.progress.history) == 1
     assert any(line.startswith("validation at step") for line in lines)
     assert json.loads((tmp_path / "run" / "progress.json").read_text())["step"] == first.progress.step > 0
 
-    second = Trainer(MODELS["tiny"], config, tmp_path / "run", minutes=4 / 60, seed=4)
+    second = Trainer(MODELS["tiny"], config, tmp_path / "run", minutes=0.01, seed=4)
     assert second.load_checkpoint()
     assert replace(second.progress, elapsed_s=0) == replace(first.progress, elapsed_s=0)
     assert 0 < second.progress.elapsed_s <= first.progress.elapsed_s
