@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from localpach import columns
 from localpach.errors import StateError
 from localpach.jobs import Progress, run_jobs
-from localpach.records import Job
+from localpach.records import Job, Records
 from localpach.store import Store
 
 Run = Callable[["Session", argparse.Namespace], None]
@@ -51,8 +51,16 @@ class Session:
         return self._store is not None
 
     def run_jobs(self) -> None:
-        """Run all jobs that can run, in the foreground."""
-        self.ended += run_jobs(self.store, self.progress)
+        """Run all jobs that can run, in the foreground; those that another process ran meanwhile count as well."""
+        records = Records(self.store)
+        waiting = records.unfinished_jobs()
+        ran = run_jobs(self.store, self.progress)
+        names = {job.name for job in ran}
+        found = [records.find_job(job.pipeline, job.id) for job in waiting if job.name not in names]
+        elsewhere = [job for job in found if job is not None and job.ended]
+        for job in elsewhere:
+            self.progress.job_ended(job, records.datums(job.pipeline, job.id))
+        self.ended += [*elsewhere, *ran]
 
     def close(self) -> None:
         """Close the state."""

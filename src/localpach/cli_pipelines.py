@@ -259,8 +259,9 @@ def _job(records: Records, text: str) -> Job:
 
 
 def _datum(datums: list[DatumRecord], text: str) -> DatumRecord:
+    path = "/" + text.removeprefix("/")
     for each in datums:
-        if each.label == text or each.id.startswith(text) or text in [path for *_, path in each.files]:
+        if text == each.label or each.id.startswith(text) or path in [found.rstrip("/") for *_, found in each.files]:
             return each
     raise NotFoundError("datum", text, "`localpach list datum` shows those there are")
 

@@ -10,7 +10,7 @@ from localpach.records import SUCCESS, Job
 from localpach.spec import Combination, Input, PfsInput
 
 _SIGNS = {"cross": " ⨯ ", "join": " ⋈ ", "union": " ∪ "}
-_MAX_REASON = 25  # characters of a job's reason in a listing, as pachctl cuts it
+_MAX_REASON = 60
 _BINARY = 1024
 
 

@@ -71,7 +71,7 @@ class CycleError(LocalpachError):
     """A pipeline would read what it writes, directly or through others."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        super().__init__(f"cycle of pipelines: {' -> '.join(names)}; no repo can be in its own provenance")
+        super().__init__(f"cycle of pipelines: {' -> '.join(names)}; no repo can be made from itself, change an input")
 
 
 class DependedOnError(LocalpachError):

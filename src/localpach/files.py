@@ -106,7 +106,11 @@ def _destinations(address: FileAddress, source: str, *, recursive: bool) -> Iter
 
 def _files_below(folder: Path) -> Iterator[Path]:
     """Walk the files below a folder in path order; a linked file counts as a file, a linked folder is refused."""
-    for root, folders, names in os.walk(folder):
+
+    def give_up(error: OSError) -> None:
+        raise SourceError(error.filename, error.strerror or str(error)) from error
+
+    for root, folders, names in os.walk(folder, onerror=give_up):
         folders.sort()
         for name in folders:
             if Path(root, name).is_symlink():
@@ -259,7 +263,7 @@ def glob_files(store: Store, address: CommitAddress, pattern: str) -> list[FileI
 
 
 def read_file(store: Store, address: FileAddress) -> Iterator[bytes]:
-    """Yield the bytes of one file.
+    """Yield the bytes of one file; they are checked before the first is given.
 
     Raises:
         NotFoundError: there is no such file.
@@ -269,6 +273,7 @@ def read_file(store: Store, address: FileAddress) -> Iterator[bytes]:
     entry = store.entry(commit.tree, _path(address))
     if entry is None:
         raise NotFoundError("file", str(address), _hint(store, commit, _path(address)))
+    store.objects.check(entry.digest)
     return store.objects.read(entry.digest)
 
 

@@ -37,8 +37,8 @@ class Progress(Protocol):
     def note(self, message: str) -> None:
         """Show one line."""
 
-    def job_started(self, job: Job, todo: int, skipped: int) -> None:
-        """A job begins; `todo` datums will run."""
+    def job_started(self, job: Job, todo: int, done: int) -> None:
+        """A job begins; `todo` datums will run, `done` have run before it was interrupted."""
 
     def datum_ended(self, job: Job, record: DatumRecord) -> None:
         """A datum ended."""
@@ -56,7 +56,7 @@ class Silent:
     def note(self, message: str) -> None:
         """Show nothing."""
 
-    def job_started(self, job: Job, todo: int, skipped: int) -> None:
+    def job_started(self, job: Job, todo: int, done: int) -> None:
         """Show nothing."""
 
     def datum_ended(self, job: Job, record: DatumRecord) -> None:
@@ -146,8 +146,8 @@ class _JobRun:
         self._job = self._records.job(self._job.pipeline, self._job.id)
         if self._spec.ignored and self._is_first_of_version():
             self._progress.note(f"{self._job.pipeline}: ignored on one machine: {', '.join(self._spec.ignored)}")
-        todo = len(made.parallel) + len(made.serial)
-        self._progress.job_started(self._job, todo, len(made.skipped))
+        done = len(self._records.datums(self._job.pipeline, self._job.id))
+        self._progress.job_started(self._job, len(made.parallel) + len(made.serial) - done, done)
         for phase in (made.parallel, made.serial):
             if not self._run_phase(phase):
                 return self._ended()
@@ -268,7 +268,7 @@ class _JobRun:
     def _failed_reason(self) -> str:
         for each in self._records.datums(self._job.pipeline, self._job.id):
             if each.state == FAILED:
-                return f"datum {each.id} failed: {each.label}: {each.reason}"
+                return f"datum {each.label} failed: {each.reason}"
         return ""
 
     def _finish(self, made: Plan) -> None:

@@ -39,7 +39,7 @@ class Objects:
                     size += file.write(chunk)
                 name = digest.hexdigest()
                 final = self._path(name)
-                if not self._is_whole(final, size):  # bytes that are there already are not written again
+                if not self._is_whole(name, size):  # bytes that are there already are not written again
                     file.flush()
                     os.fsync(file.fileno())
                     final.parent.mkdir(exist_ok=True)
@@ -58,7 +58,7 @@ class Objects:
             for chunk in _chunks(file):
                 digest.update(chunk)
                 size += len(chunk)
-            if self._is_whole(self._path(digest.hexdigest()), size):
+            if self._is_whole(digest.hexdigest(), size):
                 return digest.hexdigest(), size
             file.seek(0)
             return self.add(_chunks(file))
@@ -80,6 +80,15 @@ class Objects:
         if found.hexdigest() != digest:
             raise DamagedObjectError(digest, "is damaged: its bytes have another digest")
 
+    def check(self, digest: str) -> None:
+        """Read an object for its digest only.
+
+        Raises:
+            DamagedObjectError: it is missing or damaged.
+        """
+        for _ in self.read(digest):
+            pass
+
     def copy_to(self, digest: str, path: Path) -> None:
         """Write the bytes of an object to a new file; a damaged object leaves no file."""
         try:
@@ -100,12 +109,15 @@ class Objects:
     def _path(self, digest: str) -> Path:
         return self.folder / digest[:2] / digest[2:]
 
-    def _is_whole(self, path: Path, size: int) -> bool:
-        """Tell whether an object is there with its length; a shorter one, left by a full disk, is written again."""
+    def _is_whole(self, digest: str, size: int) -> bool:
+        """Tell whether an object is there and undamaged; one that is not is written again, which repairs it."""
         try:
-            return path.stat().st_size == size
-        except FileNotFoundError:
+            if self._path(digest).stat().st_size != size:
+                return False
+            self.check(digest)
+        except (FileNotFoundError, DamagedObjectError):
             return False
+        return True
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

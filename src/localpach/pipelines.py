@@ -184,6 +184,9 @@ def _follow_inputs(store: Store, spec: PipelineSpec) -> None:
     for each in spec.inputs:
         never[each.repo, each.branch] &= each.never_propagates
     for repo, branch in spec.upstream:
+        if not store.has_repo(repo):
+            reader = f"pipeline {spec.name}" + (f" in {spec.source}" if spec.source else "")
+            raise NotFoundError("repo", repo, f"{reader} reads it; make it with `localpach create repo {repo}`")
         ensure_branch(store, repo, branch)
     edges = [Edge(spec.name, spec.output_branch, repo, branch, quiet) for (repo, branch), quiet in never.items()]
     store.set_provenance(spec.name, spec.output_branch, edges)

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from localpach.columns import duration, job_seconds
 from localpach.plan import FAILED, PROCESSED, RECOVERED
-from localpach.records import SUCCESS, DatumRecord, Job
+from localpach.records import SUCCESS, UNRUNNABLE, DatumRecord, Job
 
 _PLAIN_EVERY_S = 30.0  # between counters in a log file
 _MAX_NAMES = 4  # of skipped datums; those that ran are all named
@@ -32,12 +32,13 @@ class Console:
         self._clear()
         print(message, file=self._stream, flush=True)
 
-    def job_started(self, job: Job, todo: int, skipped: int) -> None:
-        """Show that a job begins."""
+    def job_started(self, job: Job, todo: int, done: int) -> None:
+        """Show that a job begins, or goes on."""
         self._begun = self._shown = time.monotonic()
         self._todo, self._done = todo, 0
-        if todo:
-            self.note(f"{job.pipeline}: running {todo} of {todo + skipped} datums (job {job.id})")
+        if job.counts.total:
+            before = f", {done} done before" if done else ""
+            self.note(f"{job.pipeline}: running {todo} of {job.counts.total} datums{before} (job {job.id})")
 
     def datum_ended(self, job: Job, record: DatumRecord) -> None:
         """Show which datum ended and, if it did not succeed, why."""
@@ -61,6 +62,9 @@ class Console:
 
     def job_ended(self, job: Job, datums: list[DatumRecord]) -> None:
         """Show how the job ended, with its counts and its skipped datums."""
+        if job.state == UNRUNNABLE:
+            self.note(f"{job.pipeline}: {job.reason}")
+            return
         skipped = [each.label for each in datums if each.state == "skipped"]
         if skipped:
             more = " …" if len(skipped) > _MAX_NAMES else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from localpach.addresses import DEFAULT_BRANCH
-from localpach.errors import SpecError
+from localpach.errors import GlobError, SpecError
 from localpach.globs import compile_glob
 from localpach.spec_fields import IGNORED, REFUSED, duration_s, normalise
 
@@ -64,7 +64,7 @@ class Transform:
 
 @dataclass(frozen=True, slots=True)
 class PipelineSpec:
-    """One pipeline, checked; `text` is the normalised JSON it was read from."""
+    """One pipeline, checked; `text` is the normalised JSON it was read from, `source` the file, if there was one."""
 
     name: str
     transform: Transform
@@ -79,6 +79,7 @@ class PipelineSpec:
     every_job: bool = False
     salt: str = ""
     ignored: tuple[str, ...] = ()
+    source: str = ""
 
     @property
     def inputs(self) -> list[PfsInput]:
@@ -108,10 +109,12 @@ def load(path: Path) -> list[PipelineSpec]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError("$", f"cannot be read: {error}", str(path)) from error
+    except OSError as error:
+        raise SpecError("$", f"cannot be read: {error.strerror}", str(path)) from error
+    except UnicodeDecodeError as error:
+        raise SpecError("$", "cannot be read: it is no UTF-8 text", str(path)) from error
     try:
-        return parse(text)
+        return [replace(each, source=str(path)) for each in parse(text)]
     except SpecError as error:
         raise SpecError(error.where, error.problem, str(path)) from error
 
@@ -130,7 +133,7 @@ def parse_fields(text: str) -> list[dict[str, Any]]:
     if not text.strip():
         return []
     try:
-        parsed = json.loads(text)
+        parsed = json.loads(text, object_pairs_hook=_each_once)
     except json.JSONDecodeError as error:
         raise SpecError(
             f"line {error.lineno}",
@@ -146,6 +149,15 @@ def parse_fields(text: str) -> list[dict[str, Any]]:
             raise SpecError(f"{where}.pipeline.name", "missing; a pipeline needs a name")
         found.append(fields)
     return found
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a JSON object, but not of a field given twice: Python would take the last without a word."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise SpecError("$", f"the field {next(name for name in names if names.count(name) > 1)} is given twice")
+    return fields
 
 
 def from_fields(fields: dict[str, Any]) -> PipelineSpec:
@@ -243,7 +255,10 @@ def _pfs(fields: dict[str, Any], where: str) -> PfsInput:
     _refuse(fields, "pfs.", f"{where}.")
     if not fields.get("glob"):
         raise SpecError(f"{where}.glob", "missing; an input needs a glob such as / or /*")
-    compile_glob(fields["glob"])
+    try:
+        compile_glob(fields["glob"])
+    except GlobError as error:
+        raise SpecError(f"{where}.glob", str(error)) from error
     if fields.get("repo_type", "user") != "user" or fields.get("project", "default") != "default":
         raise SpecError(where, "only user repos of the default project can be inputs on one machine")
     name = fields.get("name") or fields["repo"]

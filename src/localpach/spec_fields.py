@@ -155,7 +155,7 @@ def _typed(value: Any, kind: str, where: str) -> Any:
         return value
     try:
         return _scalar(value, kind)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter of 1e400 as a whole number
         wanted = {"str": "a string", "bool": "true or false", "int": "a whole number", "float": "a number"}
         expected = wanted.get(kind, 'a duration such as "300s"')
         raise SpecError(where, f"expected {expected}, found {value!r}") from None

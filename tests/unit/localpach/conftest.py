@@ -1,6 +1,9 @@
 """Starting states: a fresh store, and a small world of toy pipelines that copy files."""
 
 import json
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from localpach.addresses import parse_commit, parse_file
 from localpach.records import DatumRecord, Job, Records
 from localpach.store import Store
 
+MEMORY = Path("/dev/shm")
 COPY = ["sh", "-c", "cp -r /pfs/in/* /pfs/out/"]
 
 
@@ -112,6 +116,19 @@ class World:
     def line(self, branch: str) -> int:
         """The number of commits of a branch."""
         return len(repos.ancestry(self.store, repos.find_commit(self.store, parse_commit(branch))))
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where the system has one: every transaction syncs, and half the time went into that.
+
+    Nothing is lost by it: these tests kill processes, which leave what they wrote; they never cut the power.
+    """
+    if not os.access(MEMORY, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="localpach-test-", dir=MEMORY) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 
 import localpach
 from localpach.cli import main
+from localpach.progress import Console
 
 
 @pytest.fixture
@@ -194,12 +195,17 @@ def test_spec_is_previewed_without_being_created(run, chain, tmp_path):
         (("inspect", "job", "loud@1234"), "job loud@1234 not found"),
         (("inspect", "job", "loud"), "'loud' names no place; expected pipeline@job"),
         (("put", "file", "songs@master:/a?", "-f", "a"), "file name '/a?' is refused: it holds '?'"),
-        (("create", "pipeline", "-f", "missing.json"), "missing.json: $: cannot be read"),
+        (("create", "pipeline", "-f", "missing.json"), "missing.json: $: cannot be read: No such file or directory"),
+        (
+            ("create", "pipeline", "-f", "orphan.json"),
+            "repo nowhere not found; pipeline orphan in orphan.json reads it; make it with `localpach create",
+        ),
         (("create", "pipeline", "-f", "loud.json"), "pipeline loud already exists; use `update pipeline`"),
     ],
 )
 @pytest.mark.usefixtures("chain")
-def test_error_is_one_line_and_exit_1(run, words, message):
+def test_error_is_one_line_and_exit_1(run, tmp_path, words, message):
+    write_spec(tmp_path, "orphan", "nowhere", "true")
     code, out, error = run(*words)
     assert (code, out) == (1, "")
     assert error.startswith(f"error: {message}")
@@ -266,3 +272,44 @@ def test_interrupted_run_says_so_keeps_what_is_done_and_goes_on(run, tmp_path):
     assert "ran       /b" in shown
     assert "ran       /a" not in shown
     assert run("get", "file", "slow@master:/b")[1] == "b"
+
+
+def test_command_whose_jobs_another_process_runs_tells_how_they_ended(run, tmp_path, monkeypatch):
+    started, blocked = tmp_path / "started", tmp_path / "blocked"
+    blocked.touch()
+    (tmp_path / "good").write_text("good")
+    (tmp_path / "bad").write_text("bad")
+    run("create", "repo", "songs")
+    run("put", "file", "songs@master", "-f", "good")
+    script = f"touch {started}; while test -e {blocked}; do sleep 0.02; done; ! grep -q bad $songs"
+    spec = write_spec(tmp_path, "slow", "songs", script, datum_tries=1)
+    source = str(Path(localpach.__file__).parent.parent)
+    first = subprocess.Popen(
+        [sys.executable, "-m", "localpach", "create", "pipeline", "-f", spec],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": source},
+    )
+    while not started.exists():
+        assert first.poll() is None
+        time.sleep(0.01)
+    note = Console.note
+
+    def unblock(console, message):
+        note(console, message)
+        if "waiting for it" in message:
+            blocked.unlink()
+
+    monkeypatch.setattr(Console, "note", unblock)
+    code, _, shown = run("put", "file", "songs@master", "-f", "bad")
+    first.communicate(timeout=30)
+    assert code == 1
+    assert "slow: failure, 0 processed, 1 skipped, 1 failed of 2" in shown
+    assert shown.splitlines()[-1].startswith("error: 1 of 2 jobs did not succeed, first slow@")
+    assert "datum /bad failed: exit code 1" in shown
+
+
+@pytest.mark.usefixtures("chain")
+def test_datum_is_found_by_its_path_with_or_without_the_slash(run):
+    assert run("why", "loud", "a") == run("why", "loud", "/a")
+    assert run("why", "loud", "x")[0] == 1

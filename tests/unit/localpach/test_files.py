@@ -1,5 +1,7 @@
 """Putting and getting files: pachctl's rule for where they land, one commit a command, nothing changed by a refusal."""
 
+import os
+
 import pytest
 
 from localpach import files, repos
@@ -57,6 +59,22 @@ def test_refused_put_changes_nothing(world, sources, place, names, message):
     given = [name if "://" in name or name == "-" else str(sources / name) for name in names]
     with pytest.raises(LocalpachError, match=message):
         files.put_files(world.store, parse_file(place), given, recursive="link" in names)
+    assert world.store.commits() == []
+
+
+def test_folder_with_a_locked_folder_in_it_is_not_put_in_part(world, sources, monkeypatch):
+    (sources / "dir" / "locked").mkdir()
+    scandir = os.scandir
+
+    def refusing(path):  # also to root, for whom no folder is locked
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    world.repo("in")
+    with pytest.raises(LocalpachError, match="locked: Permission denied; nothing was put"):
+        files.put_files(world.store, parse_file("in@master"), [str(sources / "dir")], recursive=True)
     assert world.store.commits() == []
 
 

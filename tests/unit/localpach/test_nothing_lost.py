@@ -123,6 +123,8 @@ def test_damaged_object_is_reported_and_never_handed_out(world, tmp_path):
     with pytest.raises(DamagedObjectError, match="is damaged"):
         files.get_files(world.store, parse_file("in@master:/file"), target)
     assert not target.exists()
+    with pytest.raises(DamagedObjectError, match="is damaged"):
+        files.read_file(world.store, parse_file("in@master:/file"))
     world.create(world.toy(err_cmd=["true"]))
     assert world.last().state == "failure"
     assert "is damaged" in world.last().reason
@@ -139,12 +141,13 @@ def test_program_may_change_its_inputs_without_harm_to_the_store(world):
     assert world.read("in@master:/file") == "mine"
 
 
-def test_object_that_was_cut_short_is_written_again(tmp_path):
+@pytest.mark.parametrize("damaged", [b"all", b"any of it"])
+def test_damaged_object_is_written_again_when_its_bytes_are_put_again(tmp_path, damaged):
     objects = Objects(tmp_path)
     digest, _ = objects.add([b"all of it"])
     (stored,) = [path for path in tmp_path.rglob("*") if path.is_file()]
     stored.chmod(0o644)
-    stored.write_bytes(b"all")
+    stored.write_bytes(damaged)
     objects.add([b"all of it"])
     assert b"".join(objects.read(digest)) == b"all of it"
 
@@ -173,7 +176,7 @@ def spec_of(name, repo):
 @pytest.mark.parametrize(
     ("specs", "message"),
     [
-        ([spec_of("A", "missing")], "repo missing not found"),
+        ([spec_of("A", "missing")], "repo missing not found; pipeline A reads it; make it with"),
         ([spec_of("A", "B"), spec_of("B", "A")], "cycle of pipelines: A -> B -> A"),
         ([spec_of("A", "A")], "reads itself"),
         ([spec_of("P", "in")], "pipeline P already exists; use `update pipeline`"),

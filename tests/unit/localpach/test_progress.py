@@ -1,6 +1,7 @@
 """What a person sees while jobs run."""
 
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from localpach.progress import Console
 from localpach.records import Counts, DatumRecord, Job
 
 JOB = Job("midi", "0" * 32, 1, "running", "", 0.0, 1.0, 3.0, Counts(processed=1, total=1))
+UNRUNNABLE = Job("sum", "0" * 32, 1, "unrunnable", "unrunnable because midi failed", 0.0, None, 3.0, Counts())
 
 
 def record(state, reason=""):
@@ -38,6 +40,32 @@ def test_a_log_file_gets_plain_lines_only():
     console.datum_ended(JOB, record("failed", "no music"))
     assert stream.getvalue().splitlines()[1:] == ["  FAILED    /a.wav  1.0s: no music"]
     assert "\r" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("todo", "done", "line"),
+    [
+        (6, 0, f"midi: running 6 of 6 datums (job {JOB.id})"),
+        (2, 4, f"midi: running 2 of 6 datums, 4 done before (job {JOB.id})"),
+        (0, 0, f"midi: running 0 of 6 datums (job {JOB.id})"),
+    ],
+)
+def test_a_job_says_first_what_it_will_run(todo, done, line):
+    stream = io.StringIO()
+    Console(stream).job_started(replace(JOB, counts=Counts(total=6)), todo, done)
+    assert stream.getvalue() == line + "\n"
+
+
+def test_a_job_without_datums_says_only_how_it_ended():
+    stream = io.StringIO()
+    Console(stream).job_started(replace(JOB, counts=Counts()), 0, 0)
+    assert stream.getvalue() == ""
+
+
+def test_a_job_that_cannot_run_says_why_and_no_counts():
+    stream = io.StringIO()
+    Console(stream).job_ended(UNRUNNABLE, [])
+    assert stream.getvalue() == "sum: unrunnable because midi failed\n"
 
 
 @pytest.mark.parametrize(
