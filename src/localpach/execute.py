@@ -99,7 +99,7 @@ def run_datum(context: JobContext, datum: Datum, processes: Processes) -> Outcom
     started = time.monotonic()
     recovered, reason, tries = False, "", 0
     try:
-        with log_path.open("wb") as log:
+        with log_path.open("wb", buffering=0) as log:
             while tries < context.spec.datum_tries:
                 tries += 1
                 scratch.lay_out()
@@ -116,8 +116,8 @@ def run_datum(context: JobContext, datum: Datum, processes: Processes) -> Outcom
                 if processes.stopped:
                     raise Interrupted
     except (OutputError, DamagedObjectError, OSError) as error:  # more tries would not help
-        reason, recovered = str(error), False
-        with log_path.open("ab") as log:
+        reason, recovered = _told(error, scratch), False
+        with contextlib.suppress(OSError), log_path.open("ab") as log:  # a full disk must not hide the reason
             log.write(f"localpach: {reason}\n".encode())
     finally:
         shutil.rmtree(scratch.folder, ignore_errors=True)
@@ -141,8 +141,8 @@ class _Attempt:
 
     def note(self, message: str) -> None:
         """Write a line of our own to the log of the datum."""
-        self._log.write(f"localpach: {message}\n".encode())
-        self._log.flush()
+        with contextlib.suppress(OSError):  # as in _copy_lines
+            self._log.write(f"localpach: {message}\n".encode())
 
     def run(self) -> str:
         """Run the command; give the reason why it failed, or nothing."""
@@ -213,11 +213,19 @@ class _Attempt:
     def _copy_lines(self, pipe: IO[bytes], is_stderr: bool) -> None:
         with pipe:
             for line in pipe:
-                with contextlib.suppress(ValueError):  # the log is closed: a child outlived its datum
+                # The log is closed when a child outlives its datum. A full disk costs the log, not the datum.
+                with contextlib.suppress(ValueError, OSError):
                     self._log.write(line)
-                    self._log.flush()
                 if is_stderr and line.strip():
                     self._last_line = line
+
+
+def _told(error: Exception, scratch: Scratch) -> str:
+    """Write what stopped a datum from outside its program as one line, with the path that the spec knows."""
+    if isinstance(error, OSError):
+        place = str(error.filename).replace(str(scratch.root), "/pfs") if error.filename else "state folder"
+        return f"{place}: {error.strerror or error}"
+    return str(error)
 
 
 def last_line(log: Path) -> str:

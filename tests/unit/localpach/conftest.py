@@ -42,6 +42,7 @@ def sh(script: str) -> list[str]:
 class World:
     """A state folder with short words for what tests do; every change is followed by running its jobs."""
 
+    parsed = staticmethod(parsed)
     toy = staticmethod(toy)
     sh = staticmethod(sh)
 

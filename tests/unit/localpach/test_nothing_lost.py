@@ -1,5 +1,6 @@
 """Killed at any moment: finished commits stay readable, half of nothing is seen, and the next run goes on."""
 
+import errno
 import json
 import os
 import signal
@@ -239,3 +240,31 @@ def test_second_process_waits_for_the_one_that_runs_jobs(world, tmp_path):
     assert f"process {runner.pid} is running jobs" in notes[0]
     assert [job.state for job in world.jobs("P")] == ["success", "success"]
     assert json.dumps([each.label for each in world.datums()]) == '["/file", "/file2"]'
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_log_on_a_full_disk_costs_the_log_and_not_the_datum(world):
+    world.repo("in")
+    world.put("in@master", {"/file": "x"})
+    spec = world.toy(cmd=world.sh("seq 1000; seq 1000 >&2; cp /pfs/in/* /pfs/out"))
+    world.create(spec, run=False)
+    (datum,) = pipelines.preview_datums(world.store, world.parsed(spec))
+    log = world.folder / "logs" / "P" / world.last().id / f"{datum.id}.log"
+    log.parent.mkdir(parents=True)
+    log.symlink_to("/dev/full")
+    world.run()
+    assert world.tree("P@master") == {"/file": "x"}
+
+
+def test_full_disk_is_the_reason_in_words_when_a_datum_cannot_be_laid_out(world, monkeypatch):
+    def full(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    world.repo("in")
+    world.put("in@master", {"/file": "x"})
+    monkeypatch.setattr(Objects, "copy_to", full)
+    world.create(world.toy())
+    assert world.last().reason == "datum /file failed: state folder: No space left on device"
+    monkeypatch.undo()
+    world.put("in@master", {"/other": "y"})
+    assert set(world.tree("P@master")) == {"/file", "/other"}
