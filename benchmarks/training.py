@@ -12,7 +12,9 @@ import resource
 import time
 from dataclasses import replace
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from ambient.framework import start_framework
+
+start_framework()
 
 import keras
 import numpy as np

@@ -9,7 +9,6 @@ in this process after one warm-up; peak memory is that of the whole process so f
 """
 
 import argparse
-import os
 import resource
 import subprocess
 import sys
@@ -56,9 +55,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> None:
     """Transcribe and score every recording, then print the table."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GLOG_minloglevel", "3")
     from dataclasses import replace
+
+    from ambient.framework import start_framework
+
+    start_framework()
 
     from ambient.onsets_and_frames.inference import Transcriber
     from ambient.onsets_and_frames.metrics import Scores, mean_scores, score

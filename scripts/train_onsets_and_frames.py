@@ -90,9 +90,11 @@ def render_takes(arguments: argparse.Namespace) -> None:
 
 def train_network(arguments: argparse.Namespace) -> None:
     """Train until the planned time is over."""
-    quiet_frameworks()
+    from ambient.framework import start_framework
+
     if arguments.threads:
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(arguments.threads)
+    start_framework()
     import keras
 
     from ambient.onsets_and_frames.data import TakeCache
@@ -121,7 +123,9 @@ def train_network(arguments: argparse.Namespace) -> None:
 
 def export_model(arguments: argparse.Namespace) -> None:
     """Write the best weights with their record."""
-    quiet_frameworks()
+    from ambient.framework import start_framework
+
+    start_framework()
     import numpy as np
 
     from ambient.errors import InputError
@@ -170,12 +174,6 @@ def export_model(arguments: argparse.Namespace) -> None:
         float16=True,
     )
     log(f"{arguments.save_path}: {decoding}, on {len(validation.takes)} validation takes {scores}")
-
-
-def quiet_frameworks() -> None:
-    """Keep TensorFlow's start-up notes off the terminal."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GLOG_minloglevel", "3")
 
 
 if __name__ == "__main__":

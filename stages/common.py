@@ -156,20 +156,6 @@ def written_atomically(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-@contextmanager
-def native_messages_hidden() -> Iterator[None]:
-    """Keep what native libraries write to stderr off it; for the import of a framework, which no setting silences."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
 def _raise(error: OSError) -> None:
     raise error
 

@@ -48,8 +48,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--top_p", type=float, default=DEFAULTS.top_p, help="keep the likeliest of this probability (%(default)s)"
     )
     parser.add_argument("--beam", type=_count, help="search with so many beams instead of drawing")
-    # Of the original; the model folder knows its own window
+    # Of the original, so that its commands keep working; the model folder knows its own window and kind.
     parser.add_argument("--max_seq", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--mode", choices=["dec"], help=argparse.SUPPRESS)
     return parser
 
 

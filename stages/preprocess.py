@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +24,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Turn every MIDI file below the input folder into tokens; folders below it are kept."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GLOG_minloglevel", "3")
+    from ambient.framework import start_framework
+
+    start_framework("tensorflow")
     from ambient.music_transformer.records import SUFFIX, write_record
 
     def process(path: Path) -> str:

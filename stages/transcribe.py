@@ -4,8 +4,6 @@ python3 -m stages.transcribe --input wav/ --output midi/
 """
 
 import argparse
-import logging
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +14,6 @@ from stages.common import (
     files_below,
     for_each_file,
     log,
-    native_messages_hidden,
     refuse_shared_target,
     run_program,
     written_atomically,
@@ -70,6 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not files:
         log(f"{source}: no WAV files, nothing to do")
         return
+    from ambient.framework import start_framework
     from ambient.model_folder import load_config
 
     # The model is looked at first: starting the framework takes longest.
@@ -80,10 +78,7 @@ def run(arguments: argparse.Namespace) -> None:
         decoding = replace(decoding, onset_threshold=arguments.onset_threshold)
     if arguments.frame_threshold is not None:
         decoding = replace(decoding, frame_threshold=arguments.frame_threshold)
-    quiet_frameworks()
-    with native_messages_hidden():
-        import keras  # noqa: F401 - the framework behind it says at its import which instructions it uses
-
+    start_framework()
     from ambient.midi import write_midi
     from ambient.onsets_and_frames.inference import Transcriber
 
@@ -104,14 +99,6 @@ def run(arguments: argparse.Namespace) -> None:
         return f"{len(heard.notes)} notes in {heard.seconds:.1f} s, confidence {heard.confidence:.2f}"
 
     for_each_file(files, transcribe)
-
-
-def quiet_frameworks() -> None:
-    """Choose the framework, and keep its start-up messages off the terminal; only before it is imported."""
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GLOG_minloglevel", "3")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it counts the shapes of the pieces, which are few
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "ambient": (),
     "ambient.errors": (),
     "ambient.names": (),
+    "ambient.framework": (),
     "ambient.notes": ("numpy",),
     "ambient.model_folder": ("ambient.errors", "numpy", "safetensors*"),
     "ambient.midi": ("ambient.errors", "ambient.notes", "numpy", "pretty_midi"),

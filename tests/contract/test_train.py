@@ -58,7 +58,8 @@ def test_a_corpus_becomes_a_model_folder_that_composes_and_a_second_run_the_same
     assert training["data"]["songs"] == 3
     assert training["held_out"]["nats_per_token"] < training["held_out"]["nats_per_token_before"]
 
-    # A model trained at any --max_seq composes at any length.
+    # A model trained at any --max_seq composes at any length, and looks back as far as it has learned to.
+    assert json.loads((pfs / "out" / "config.json").read_text())["window"] == 32
     piece = pfs / "piece.mid"
     assert generate.main(["--load_path", str(pfs / "out"), "--length", "300", "--save_path", str(piece)]) == 0
     assert piece.exists()

@@ -1,10 +1,6 @@
 """The stage transcribe as a program: which files it writes, what it says, and how it fails."""
 
-import os
 import wave
-
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest

@@ -1,10 +1,5 @@
 """Starting states that the composer's tests share: the smallest model, its weights, a corpus of a few bars."""
 
-import os
-
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import numpy as np
 import pytest
 

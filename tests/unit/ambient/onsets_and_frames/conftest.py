@@ -1,10 +1,5 @@
 """Starting states for the transcriber's tests: a tiny network with random weights, some notes, some sound."""
 
-import os
-
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import keras
 import numpy as np
 import pytest
