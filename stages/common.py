@@ -44,6 +44,14 @@ def run_program(
     return 0
 
 
+def seed(text: str) -> int:
+    """Read a random seed from the command line."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0; expected a whole number from 0 up")
+    return value
+
+
 class FilesFailedError(Exception):
     """Some files of a folder could not be processed; each was named when it failed, the others are done."""
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from ambient.errors import InputError
-from stages.common import files_below, for_each_file, refuse_shared_target, run_program, written_atomically
+from stages.common import files_below, for_each_file, refuse_shared_target, run_program, seed, written_atomically
 
 MIDI_SUFFIXES = (".mid", ".midi")
 AUDIO_FORMATS = ("mp3", "wav")
@@ -43,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="S",
         help="every note sounds at least so long (default: %(default)s)",
     )
-    sound.add_argument("--seed", type=int, default=0, help="chooses the room's noise (default: %(default)s)")
+    sound.add_argument("--seed", type=seed, default=0, help="chooses the room's noise (default: %(default)s)")
     return parser
 
 

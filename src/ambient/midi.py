@@ -45,8 +45,8 @@ def read_midi(path: Path | str) -> MidiPiece:
         if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
             raise InputError(path, error.strerror or "unreadable", "expected a MIDI file", "Check the path") from error
         raise _not_midi(path, error) from error
-    except (ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
-        # mido and pretty_midi let whatever went wrong inside them escape on damaged files.
+    except Exception as error:
+        # mido and pretty_midi let whatever went wrong inside them escape on damaged files, in classes of their own too.
         raise _not_midi(path, error) from error
     notes: list[Note] = []
     drum_notes = 0

@@ -92,7 +92,9 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         _prepare(connection)
     except sqlite3.Error as error:
-        raise StateError(f"{path}: {error}; expected the state of localpach. Use another --state folder") from error
+        raise StateError(
+            f"{path}: {error}; expected the state of localpach, which can be written. Use another --state"
+        ) from error
     return connection
 
 

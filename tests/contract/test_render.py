@@ -145,6 +145,7 @@ def test_missing_file_is_one_error(run_stage, pfs, pieces, flags, message):
         ("--reverb", "1.5"),
         ("--reverb", "nan"),
         ("--hold_s", "-1"),
+        ("--seed", "-1"),
         ("--format", "ogg"),
     ],
 )

@@ -28,7 +28,12 @@ def test_same_notes_give_the_same_bytes(tmp_path):
     assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
 
 
-@pytest.mark.parametrize("content", [b"", b"not midi at all", b"MThd\x00\x00\x00\x06\x00\x01", b"\xff" * 500])
+IMPOSSIBLE_KEY = b"MThd\0\0\0\x06\0\0\0\x01\x01\xe0MTrk\0\0\0\x0a\0\xff\x59\x02\x7b\x00\0\xff\x2f\0"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not midi at all", b"MThd\x00\x00\x00\x06\x00\x01", b"\xff" * 500, IMPOSSIBLE_KEY]
+)
 def test_damaged_file_is_named_in_one_line(tmp_path, content):
     path = tmp_path / "bad.mid"
     path.write_bytes(content)
