@@ -61,6 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LocalpachError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_ERROR
+    except UnicodeEncodeError as error:
+        print(f"error: {error.object[error.start]!a} is no character of UTF-8; leave it out", file=sys.stderr)
+        return EXIT_ERROR
     except sqlite3.Error as error:
         print(f"error: the state in {folder} cannot be read or written: {error}", file=sys.stderr)
         return EXIT_ERROR

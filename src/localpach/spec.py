@@ -139,6 +139,8 @@ def parse_fields(text: str) -> list[dict[str, Any]]:
             f"line {error.lineno}",
             f"{error.msg}; a spec is JSON here (convert YAML to JSON first, Pachyderm reads both)",
         ) from error
+    except RecursionError as error:
+        raise SpecError("$", "is nested too deep for a spec") from error
     if not isinstance(parsed, (dict, list)):
         raise SpecError("$", "expected an object or a list of objects")
     found = []

@@ -195,6 +195,7 @@ def test_spec_is_previewed_without_being_created(run, chain, tmp_path):
         (("inspect", "job", "loud@1234"), "job loud@1234 not found"),
         (("inspect", "job", "loud"), "'loud' names no place; expected pipeline@job"),
         (("put", "file", "songs@master:/a?", "-f", "a"), "file name '/a?' is refused: it holds '?'"),
+        (("create", "repo", "new", "-d", "caf\udce9"), r"'\udce9' is no character of UTF-8"),
         (("create", "pipeline", "-f", "missing.json"), "missing.json: $: cannot be read: No such file or directory"),
         (
             ("create", "pipeline", "-f", "orphan.json"),

@@ -51,6 +51,7 @@ def crossed(*members):
     [
         ("this is: no JSON", "line 1: .*a spec is JSON here"),
         ('"text"', "expected an object or a list"),
+        ("[" * 100_000, "nested too deep"),
         ('{"pipeline": {"name": "a", "name": "b"}}', r"\$: the field name is given twice"),
         (one(datum_tries=float("inf")), r"\$\.datum_tries: expected a whole number, found inf"),
         (one(input={"pfs": {"repo": "a", "glob": "/[a"}}), r"\$\.input\.pfs\.glob: glob '/\[a': '\[' is never closed"),
