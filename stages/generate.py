@@ -80,7 +80,9 @@ def run(arguments: argparse.Namespace) -> None:
 
         def process(path: Path) -> str:
             target = arguments.save_path / path.relative_to(arguments.inputs)
-            return _piece(arguments, decoder, settings, path, target.with_suffix(".mid"))
+            # Only what lacks the usual suffix gets it, so that song.mid and song.midi stay two pieces.
+            name = target.name if target.suffix == ".mid" else f"{target.name}.mid"
+            return _piece(arguments, decoder, settings, path, target.with_name(name))
 
         for_each_file(primers, process)
     else:

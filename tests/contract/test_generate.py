@@ -79,6 +79,13 @@ def test_random_weights_give_a_piece_that_any_midi_reader_takes(compose, pfs, se
     assert not sounding
 
 
+def test_primers_that_differ_in_their_suffix_alone_give_two_pieces(compose, pfs, contents):
+    for index, name in enumerate(("song.mid", "song.midi", "song.MID")):
+        write_midi(pfs / "in" / name, PRIMER[index:])
+    assert compose("--inputs", pfs / "in", "--save_path", pfs / "out")[0] == 0
+    assert sorted(contents(pfs / "out")) == ["song.MID.mid", "song.mid", "song.midi.mid"]
+
+
 def test_a_file_as_input_and_a_folder_to_save_in_names_the_piece_like_the_primer(compose, pfs, seeds):
     assert compose("--inputs", seeds / "calm.mid", "--save_path", pfs / "out")[0] == 0
     assert (pfs / "out" / "calm.mid").exists()
