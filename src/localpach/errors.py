@@ -93,6 +93,13 @@ class OutputBranchError(LocalpachError):
         super().__init__(f"{repo}@{branch} has provenance: its commits are made by localpach, not by hand")
 
 
+class StoppedError(LocalpachError):
+    """A stopped pipeline reads nothing, so it cannot run."""
+
+    def __init__(self, pipeline: str) -> None:
+        super().__init__(f"pipeline {pipeline} is stopped; start it with `localpach start pipeline {pipeline}`")
+
+
 class OutputError(LocalpachError):
     """User code left something in /pfs/out that cannot become a commit."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from localpach.addresses import CommitAddress
 from localpach.datums import Datum, Listing, expand
-from localpach.errors import AlreadyExistsError, DependedOnError, NotFoundError
+from localpach.errors import AlreadyExistsError, DependedOnError, NotFoundError, StoppedError
 from localpach.graph import check_no_cycle, order
 from localpach.propagate import new_id, newest_without_error, propagate
 from localpach.records import KILLED, Counts, Pipeline, Records
@@ -206,10 +206,17 @@ def kill_job(store: Store, pipeline: str, id_: str, reason: str) -> None:
 
 
 def restart_datum(store: Store, pipeline: str, datum: str) -> None:
-    """Process one datum again, in a new job over the same inputs; the others are skipped."""
+    """Process one datum again, in a new job over the same inputs; the others are skipped.
+
+    Raises:
+        StoppedError: the pipeline is stopped; a job without inputs would empty its output.
+    """
     with store.transaction():
         records = Records(store)
-        spec = records.spec(pipeline, records.pipeline(pipeline).version)
+        found = records.pipeline(pipeline)
+        if found.stopped:
+            raise StoppedError(pipeline)
+        spec = records.spec(pipeline, found.version)
         newest = next((job for job in records.jobs(pipeline) if job.state == "success"), None)
         if newest is not None:
             records.forget_datum(pipeline, newest.id, datum)

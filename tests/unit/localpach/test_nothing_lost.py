@@ -268,3 +268,12 @@ def test_full_disk_is_the_reason_in_words_when_a_datum_cannot_be_laid_out(world,
     monkeypatch.undo()
     world.put("in@master", {"/other": "y"})
     assert set(world.tree("P@master")) == {"/file", "/other"}
+
+
+def test_datum_of_a_stopped_pipeline_is_not_restarted_into_an_empty_output(toy_pipeline):
+    (datum,) = toy_pipeline.datums()
+    pipelines.stop_pipeline(toy_pipeline.store, "P")
+    with pytest.raises(LocalpachError, match="P is stopped; start it with `localpach start pipeline P`"):
+        pipelines.restart_datum(toy_pipeline.store, "P", datum.id)
+    toy_pipeline.run()
+    assert toy_pipeline.tree("P@master") == {"/file": "foo"}
