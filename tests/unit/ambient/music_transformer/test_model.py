@@ -1,4 +1,8 @@
+import importlib.util
 import json
+import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -94,3 +98,20 @@ def test_a_model_folder_of_another_vocabulary_or_shape_is_refused(tiny_config, t
 def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(ValueError, match="heads must divide width"):
         ModelConfig(width=10, heads=3)
+
+
+@pytest.mark.oracle  # in an environment that has the backend
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_the_same_weights_give_the_same_logits_on_another_backend(backend, tiny_model, tiny_model_folder, tokens):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    code = (
+        "import json, sys, numpy as np\n"
+        "from ambient.music_transformer.model import load_model\n"
+        "tokens = np.array(json.loads(sys.argv[2]))\n"
+        "print(np.asarray(load_model(sys.argv[1])(tokens, training=False)).tolist())\n"
+    )
+    command = [sys.executable, "-c", code, str(tiny_model_folder), str(tokens.tolist())]
+    done = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": backend}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert np.array(json.loads(done.stdout)) == pytest.approx(logits_of(tiny_model, tokens), abs=1e-4)
