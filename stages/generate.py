@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ambient.music_transformer.config import SHIPPED_MODEL, SamplingConfig
-from stages.common import SHIPPED_MODELS, files_below, for_each_file, log, run_program, written_atomically
+from stages.common import SHIPPED_MODELS, files_below, for_each_file, log, number, run_program, written_atomically
 
 if TYPE_CHECKING:
     from ambient.music_transformer.composing import Composition
@@ -31,23 +31,45 @@ def build_parser() -> argparse.ArgumentParser:
         help="MIDI file to write; for a folder of primers a folder, one piece named like each primer (%(default)s)",
     )
     # Music
-    parser.add_argument("--length", type=_count, default=2048, help="new tokens, after the primer (%(default)s)")
+    parser.add_argument(
+        "--length", type=number(int, least=1), default=2048, help="new tokens, after the primer (%(default)s)"
+    )
     parser.add_argument("--keep_primer", action="store_true", help="let the piece begin with the primer itself")
     parser.add_argument(
-        "--program", type=_program, default=0, help="General MIDI program 0-127 (%(default)s, the piano)"
+        "--program",
+        type=number(int, least=0, most=127),
+        default=0,
+        help="General MIDI program 0-127 (%(default)s, the piano)",
     )
     # Choice of events
-    parser.add_argument("--seed", type=int, default=1, help="random seed: same seed, same piece (%(default)s)")
     parser.add_argument(
-        "--temperature", type=float, default=DEFAULTS.temperature, help="0 takes the likeliest (%(default)s)"
+        "--seed", type=number(int, least=0), default=1, help="random seed: same seed, same piece (%(default)s)"
     )
     parser.add_argument(
-        "--top_k", type=int, default=DEFAULTS.top_k, help="keep the k likeliest events, 0 for all (%(default)s)"
+        "--temperature",
+        type=number(float, least=0),
+        default=DEFAULTS.temperature,
+        help="0 takes the likeliest (%(default)s)",
     )
     parser.add_argument(
-        "--top_p", type=float, default=DEFAULTS.top_p, help="keep the likeliest of this probability (%(default)s)"
+        "--top_k",
+        type=number(int, least=0),
+        default=DEFAULTS.top_k,
+        help="keep the k likeliest events, 0 for all (%(default)s)",
     )
-    parser.add_argument("--beam", type=_count, help="search with so many beams instead of drawing")
+    parser.add_argument(
+        "--top_p",
+        type=number(float, above=0, most=1),
+        default=DEFAULTS.top_p,
+        help="keep the likeliest of this probability (%(default)s)",
+    )
+    parser.add_argument(
+        "--notes_per_second",
+        type=int,
+        default=DEFAULTS.notes_per_second,
+        help="at most so many notes start within a second, 0 for no bound (%(default)s)",
+    )
+    parser.add_argument("--beam", type=number(int, least=1), help="search with so many beams instead of drawing")
     # Of the original, so that its commands keep working; the model folder knows its own window and kind.
     parser.add_argument("--max_seq", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--mode", choices=["dec"], help=argparse.SUPPRESS)
@@ -67,6 +89,7 @@ def run(arguments: argparse.Namespace) -> None:
         "model": model_digest(folder),
         "length": arguments.length,
         "seed": arguments.seed,
+        "notes_per_second": arguments.notes_per_second,
         **(
             {"beam": arguments.beam}
             if arguments.beam
@@ -122,8 +145,9 @@ def _compose(arguments: argparse.Namespace, decoder: "Decoder", primer: list[int
 
     decoder.reset()
     if arguments.beam:
-        return compose_by_beam(decoder, primer, length=arguments.length)
-    sampling = SamplingConfig(arguments.temperature, arguments.top_k, arguments.top_p)
+        bound = arguments.notes_per_second
+        return compose_by_beam(decoder, primer, length=arguments.length, notes_per_second=bound)
+    sampling = SamplingConfig(arguments.temperature, arguments.top_k, arguments.top_p, arguments.notes_per_second)
     return compose(decoder, primer, length=arguments.length, sampling=sampling, seed=arguments.seed)
 
 
@@ -141,20 +165,6 @@ def read_primer(path: Path) -> list[int]:
     if not notes:
         raise InputError(path, "0 notes", "a primer needs at least 1", "Give another primer, or none")
     return notes_to_tokens(notes)
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value}: give 1 or more")
-    return value
-
-
-def _program(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 127:
-        raise argparse.ArgumentTypeError(f"{value}: give 0 to 127")
-    return value
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -52,9 +52,7 @@ def compose(
         seed: The same seed, model and primer give the same music.
     """
     rng = np.random.default_rng(seed)
-    legal = LegalEvents()
-    for token in primer:
-        legal.observe(token)
+    legal = _heard(primer, sampling.notes_per_second)
     tokens = _opening(legal, primer)
     logits = model.read(np.array([START, *primer], dtype=np.int64))[0]
     surprise = 0.0
@@ -68,17 +66,16 @@ def compose(
     return Composition(tokens + legal.closing_tokens(), surprise / max(length, 1))
 
 
-def compose_by_beam(model: NextToken, primer: Sequence[int], *, length: int) -> Composition:
+def compose_by_beam(model: NextToken, primer: Sequence[int], *, length: int, notes_per_second: int = 0) -> Composition:
     """Find a likely continuation: beams are ranked by the sum of their log-probabilities.
 
     Args:
         model: A decoder of as many songs as there are beams, that has heard nothing yet.
         primer: As in `compose`.
         length: New tokens.
+        notes_per_second: Bound on the starts within a second; 0 sets none.
     """
-    start = LegalEvents()
-    for token in primer:
-        start.observe(token)
+    start = _heard(primer, notes_per_second)
     beams = [_Beam(_opening(start, primer), start, 0.0)]
     logits = model.read(np.array([START, *primer], dtype=np.int64))[:1]  # all beams are still the same song
     for _ in range(length):
@@ -110,6 +107,13 @@ class _Beam:
         legal = self.legal.copy()
         legal.observe(token)
         return _Beam([*self.tokens, token], legal, score)
+
+
+def _heard(primer: Sequence[int], notes_per_second: int) -> LegalEvents:
+    legal = LegalEvents(notes_per_second=notes_per_second)
+    for token in primer:
+        legal.observe(token)
+    return legal
 
 
 def _opening(legal: LegalEvents, primer: Sequence[int]) -> list[int]:

@@ -35,6 +35,10 @@ class ModelConfig:
     vocabulary: str = VOCABULARY
 
     def __post_init__(self) -> None:
+        for name in ("layers", "width", "heads", "feed_forward", "max_distance", "window"):
+            size = getattr(self, name)
+            if not isinstance(size, int) or size < 1:
+                raise ValueError(f"{name} must be a whole number from 1 up. Received: {size!r}")
         if self.width % self.heads:
             raise ValueError(f"heads must divide width. Received: width={self.width}, heads={self.heads}")
 
@@ -56,11 +60,10 @@ class ModelConfig:
         """
         remedy = "Use the release that wrote this model, or retrain it"
         names = {field.name for field in fields(cls)}
-        if set(values) != names:
-            odd = sorted(set(values) ^ names)
-            raise InputError(
-                source, f"configuration with unexpected fields ({', '.join(odd)})", "expected ours", remedy
-            )
+        for fault, odd in (("unexpected", set(values) - names), ("missing", names - set(values))):
+            if odd:
+                found = f"configuration with {fault} fields ({', '.join(sorted(odd))})"
+                raise InputError(source, found, "expected ours", remedy)
         if values["vocabulary"] != VOCABULARY:
             raise InputError(source, f"vocabulary {values['vocabulary']!r}", f"expected {VOCABULARY!r}", remedy)
         try:
@@ -126,8 +129,11 @@ class SamplingConfig:
         temperature: Logits are divided by it; 0 takes the likeliest event.
         top_k: Keep the k likeliest events; 0 keeps all.
         top_p: Keep the likeliest events that together hold this probability; 1 keeps all.
+        notes_per_second: At most so many notes start within a second, which keeps a model that has learned from concert
+            music calm; 0 sets no bound.
     """
 
     temperature: float = 0.95
     top_k: int = 0
     top_p: float = 0.95
+    notes_per_second: int = 8

@@ -46,13 +46,16 @@ class Decoder:
         config: Shape of the model.
         weights: Tensors by the names that the Keras model gives them.
         songs: How many songs S grow together; they share the work of reading the weights.
+        source: Where the weights came from, for the message if they do not fit.
 
     Raises:
         InputError: a tensor is missing or of another shape.
     """
 
-    def __init__(self, config: ModelConfig, weights: Mapping[str, np.ndarray], *, songs: int = 1) -> None:
-        _check(config, weights)
+    def __init__(
+        self, config: ModelConfig, weights: Mapping[str, np.ndarray], *, songs: int = 1, source: object = "weights"
+    ) -> None:
+        _check(config, weights, source)
         self.config, self.songs = config, songs
         self.embedding = weights["music_transformer/embedding/embeddings"]
         self.blocks = [_Block(config, weights, f"music_transformer/block_{i}", songs) for i in range(config.layers)]
@@ -151,7 +154,7 @@ def load_decoder(folder: Path | str, *, songs: int = 1) -> Decoder:
         InputError: not a composer's folder, or damaged.
     """
     config = ModelConfig.from_json(load_config(folder, kind=KIND), source=folder)
-    return Decoder(config, load_weights(folder), songs=songs)
+    return Decoder(config, load_weights(folder), songs=songs, source=folder)
 
 
 def _normal(x: np.ndarray) -> np.ndarray:
@@ -186,11 +189,8 @@ def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     return {f"music_transformer/{name}": shape for name, shape in shapes.items()}
 
 
-def _check(config: ModelConfig, weights: Mapping[str, np.ndarray]) -> None:
-    wanted = tensor_shapes(config)
-    for name, shape in wanted.items():
-        found = weights[name].shape if name in weights else None
-        if found != shape:
-            raise InputError(
-                "weights", f"tensor {name} of shape {found}", f"expected {shape}", "Copy the whole model folder again"
-            )
+def _check(config: ModelConfig, weights: Mapping[str, np.ndarray], source: object) -> None:
+    for name, shape in tensor_shapes(config).items():
+        found = f"has shape {weights[name].shape}" if name in weights else "is missing"
+        if name not in weights or weights[name].shape != shape:
+            raise InputError(source, f"tensor {name} {found}", f"expected {shape}", "Copy the whole model folder again")

@@ -22,10 +22,10 @@ from ambient.music_transformer.tokens import (
     VOCABULARY_SIZE,
 )
 
-# Of the notes in the base model's data one in a thousand is longer than 4.3 s, and one event in a thousand has more
-# than 13 notes sounding: what lies far beyond is a forgotten off, not music.
-LONGEST_NOTE_STEPS = 12 * STEPS_PER_SECOND
-MOST_SOUNDING = 16
+# Of the notes in the base model's data one in a thousand is longer than 4.3 s, and one event in a hundred has more than
+# nine notes sounding: what lies far beyond is a forgotten off, not music.
+LONGEST_NOTE_STEPS = 8 * STEPS_PER_SECOND
+MOST_SOUNDING = 10
 LONGEST_SILENCE_STEPS = 5 * STEPS_PER_SECOND
 
 
@@ -35,15 +35,18 @@ class LegalEvents:
     - An off only for a sounding note, and not at the step it started; an on only for a silent pitch.
     - A velocity only if it changes, and only right before an on.
     - Time shifts as `notes_to_tokens` writes them: full seconds first, then at most one shorter shift.
-    - A note that has sounded for twelve seconds ends; at most sixteen sound at once; after five seconds of silence a
-      note starts.
+    - A note that has sounded for eight seconds ends; at most ten sound at once; after five seconds of silence a note
+      starts.
+    - At most `notes_per_second` notes start within a second.
     - Never padding or a start; an end only if asked for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, notes_per_second: int = 0) -> None:
+        self.notes_per_second = notes_per_second
         self.now = 0
         self.velocity_bin = -1
         self._sounding: dict[int, deque[int]] = {}  # pitch -> start steps, oldest first
+        self._starts: deque[int] = deque(maxlen=notes_per_second or 1)  # steps of the latest starts
         self._silent_since = 0
         self._last = END
 
@@ -54,13 +57,10 @@ class LegalEvents:
 
     def copy(self) -> "LegalEvents":
         """Return an independent copy."""
-        other = LegalEvents()
-        other.now, other.velocity_bin, other._silent_since, other._last = (
-            self.now,
-            self.velocity_bin,
-            self._silent_since,
-            self._last,
-        )
+        other = LegalEvents(notes_per_second=self.notes_per_second)
+        other.now, other.velocity_bin = self.now, self.velocity_bin
+        other._silent_since, other._last = self._silent_since, self._last
+        other._starts.extend(self._starts)
         other._sounding = {pitch: deque(starts) for pitch, starts in self._sounding.items()}
         return other
 
@@ -69,6 +69,7 @@ class LegalEvents:
         self._last = token
         if token < NOTE_OFF:
             self._sounding.setdefault(token - NOTE_ON, deque()).append(self.now)
+            self._starts.append(self.now)
         elif token < TIME_SHIFT:
             starts = self._sounding.get(token - NOTE_OFF)
             if starts:
@@ -89,7 +90,7 @@ class LegalEvents:
         if overdue and not after_velocity:
             allowed[[NOTE_OFF + pitch for pitch in overdue]] = True
             return allowed
-        room = len(self._sounding) < MOST_SOUNDING
+        room = len(self._sounding) < MOST_SOUNDING and not self._busy()
         if room:
             allowed[NOTE_ON : NOTE_ON + PITCHES] = True
             allowed[[NOTE_ON + pitch for pitch in self._sounding]] = False
@@ -105,7 +106,15 @@ class LegalEvents:
         if not too_silent and (not after_shift or self._last == TIME_SHIFT + MAX_SHIFT_STEPS - 1):
             allowed[TIME_SHIFT:VELOCITY] = True
         allowed[END] = may_end and not self._sounding
+        if not allowed.any():  # silent, and too soon for another note
+            allowed[TIME_SHIFT:VELOCITY] = True
         return allowed
+
+    def _busy(self) -> bool:
+        """Say whether as many notes as may have started within the last second."""
+        if not self.notes_per_second or len(self._starts) < self.notes_per_second:
+            return False
+        return self.now - self._starts[0] < STEPS_PER_SECOND
 
     def closing_tokens(self) -> list[int]:
         """Return the events that end every sounding note, a step later where one has only just started."""

@@ -86,6 +86,8 @@ def test_a_model_folder_of_another_vocabulary_or_shape_is_refused(tiny_config, t
         ("vocabulary", "remi-1", "vocabulary 'remi-1'"),
         ("layers", 3, "is missing"),
         ("heads", 3, "heads must divide width"),
+        ("layers", "x", "layers must be a whole number from 1 up"),
+        ("width", 0, "width must be a whole number from 1 up"),
         ("shape", 3, "unexpected fields \\(shape\\)"),
     ):
         config = {"kind": "music-transformer", "format_version": 1, **tiny_config.to_json(), field: value}
