@@ -2,11 +2,13 @@
 
 import argparse
 import errno
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from ambient.errors import InputError
 
@@ -44,12 +46,34 @@ def run_program(
     return 0
 
 
-def seed(text: str) -> int:
-    """Read a random seed from the command line."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is below 0; expected a whole number from 0 up")
-    return value
+def number(
+    kind: type[int] | type[float], *, least: float = -math.inf, above: float = -math.inf, most: float = math.inf
+) -> Callable[[str], Any]:
+    """Return an argparse type that reads a number and checks its range.
+
+    Args:
+        kind: `int` or `float`.
+        least: The smallest value that is allowed.
+        above: What the value must be greater than.
+        most: The greatest value that is allowed.
+    """
+
+    def read(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            what = "whole number" if kind is int else "number"
+            raise argparse.ArgumentTypeError(f"{text!r} is no {what}") from None
+        if not (least <= value <= most and value > above and abs(value) != math.inf):
+            bounds = [
+                f"{word} {bound:g}"
+                for word, bound in (("at least", least), ("more than", above), ("at most", most))
+                if abs(bound) != math.inf
+            ]
+            raise argparse.ArgumentTypeError(f"{text}; expected {' and '.join(bounds) or 'a finite number'}")
+        return value
+
+    return read
 
 
 class FilesFailedError(Exception):

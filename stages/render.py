@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from ambient.errors import InputError
-from stages.common import files_below, for_each_file, refuse_shared_target, run_program, seed, written_atomically
+from stages.common import files_below, for_each_file, number, refuse_shared_target, run_program, written_atomically
 
 MIDI_SUFFIXES = (".mid", ".midi")
 AUDIO_FORMATS = ("mp3", "wav")
@@ -34,16 +34,22 @@ def build_parser() -> argparse.ArgumentParser:
         "--soundfont", type=Path, metavar="SF2", help="default: $AMBIENT_SOUNDFONT, else the small one of pretty_midi"
     )
     sound.add_argument(
-        "--reverb", type=_share, default=0.35, metavar="0-1", help="how much room (default: %(default)s)"
+        "--reverb",
+        type=number(float, least=0, most=1),
+        default=0.35,
+        metavar="0-1",
+        help="how much room (default: %(default)s)",
     )
     sound.add_argument(
         "--hold_s",
-        type=_seconds,
+        type=number(float, least=0),
         default=1.0,
         metavar="S",
         help="every note sounds at least so long (default: %(default)s)",
     )
-    sound.add_argument("--seed", type=seed, default=0, help="chooses the room's noise (default: %(default)s)")
+    sound.add_argument(
+        "--seed", type=number(int, least=0), default=0, help="chooses the room's noise (default: %(default)s)"
+    )
     return parser
 
 
@@ -112,23 +118,6 @@ def _program(text: str) -> int | str:
     if not text.isdecimal() or int(text) > 127:
         raise argparse.ArgumentTypeError(f"{text!r} is no General MIDI program; expected 0 to 127 or {KEEP}")
     return int(text)
-
-
-def _share(text: str) -> float:
-    share = _seconds(text)
-    if share > 1:
-        raise argparse.ArgumentTypeError(f"{text} is above 1; expected 0 to 1")
-    return share
-
-
-def _seconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 up")
-    return number
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ambient.music_transformer.config import KIND, SHIPPED_MODEL, SIZES, TrainingConfig
-from stages.common import SHIPPED_MODELS, files_below, log, run_program
+from stages.common import SHIPPED_MODELS, files_below, log, number, run_program
 
 if TYPE_CHECKING:
     from ambient.music_transformer.data import Split
@@ -30,24 +30,30 @@ def build_parser() -> argparse.ArgumentParser:
     # Model
     parser.add_argument("--from_scratch", action="store_true", help="start from random weights")
     parser.add_argument("--size", choices=list(SIZES), help="size of a model from scratch (base)")
-    parser.add_argument("--num_layers", type=int, help="blocks of a model from scratch (the size's own)")
+    parser.add_argument(
+        "--num_layers", type=number(int, least=1), help="blocks of a model from scratch (the size's own)"
+    )
     # Training
     for flag, kind, meaning in (
-        ("epochs", int, "ceiling of passes over the corpus"),
-        ("batch_size", int, "crops a step"),
-        ("max_seq", int, "tokens a crop; the model composes at any length"),
-        ("warmup_steps", int, "steps in which the learning rate rises"),
-        ("patience", int, "evaluations without gain before the end"),
-        ("minutes", float, "ceiling of wall-clock time, 0 for none"),
-        ("schedule_minutes", float, "time the learning rate takes to fall, if longer than --minutes"),
-        ("evaluate_every", int, "steps between evaluations, 0 for an epoch"),
-        ("calm_weight", float, "draw pieces of under six notes a second so much more often"),
-        ("performed_weight", float, "draw pieces with the dynamics of a performance so much more often"),
-        ("seed", int, "random seed: same data, flags and seed, same weights"),
+        ("epochs", number(int, least=1), "ceiling of passes over the corpus"),
+        ("batch_size", number(int, least=1), "crops a step"),
+        ("max_seq", number(int, least=1), "tokens a crop; the model composes at any length"),
+        ("warmup_steps", number(int, least=0), "steps in which the learning rate rises"),
+        ("patience", number(int, least=1), "evaluations without gain before the end"),
+        ("minutes", number(float, least=0), "ceiling of wall-clock time, 0 for none"),
+        ("schedule_minutes", number(float, least=0), "time the learning rate takes to fall, if longer than --minutes"),
+        ("evaluate_every", number(int, least=0), "steps between evaluations, 0 for an epoch"),
+        ("calm_weight", number(float, above=0), "draw pieces of under six notes a second so much more often"),
+        (
+            "performed_weight",
+            number(float, above=0),
+            "draw pieces with the dynamics of a performance so much more often",
+        ),
+        ("seed", number(int, least=0), "random seed: same data, flags and seed, same weights"),
     ):
         parser.add_argument(f"--{flag}", type=kind, default=getattr(DEFAULTS, flag), help=f"{meaning} (%(default)s)")
     rates = f"{DEFAULTS.learning_rate}; from scratch {FROM_SCRATCH_RATE}"
-    parser.add_argument("--l_r", type=float, help=f"peak learning rate ({rates})")
+    parser.add_argument("--l_r", type=number(float, above=0), help=f"peak learning rate ({rates})")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="(%(default)s)")
     return parser
 
@@ -57,11 +63,11 @@ def run(arguments: argparse.Namespace) -> None:
     from ambient.framework import start_framework
 
     check_flags(arguments)
+    arguments.save_path.mkdir(parents=True, exist_ok=True)  # a place that cannot be written is known before training
     start_framework()
     records = read_records(arguments.input_path)
     split, judges = split_corpus(arguments, records)
 
-    # Keras starts after the data is known to be good: starting it takes longest.
     from ambient.model_folder import save_model_folder, weights_of
     from ambient.music_transformer.card import describe_training, model_card
     from ambient.music_transformer.data import evaluation_batches
@@ -106,7 +112,7 @@ def check_flags(arguments: argparse.Namespace) -> None:
     """Refuse flags that contradict each other or the model folder.
 
     Raises:
-        InputError: a shape was asked for that a trained model cannot take on, or a number is impossible.
+        InputError: a shape was asked for that a trained model cannot take on.
     """
     from ambient.errors import InputError
 
@@ -115,10 +121,6 @@ def check_flags(arguments: argparse.Namespace) -> None:
         raise InputError(flag, "given", "a trained model has its own shape", "Add --from_scratch, or leave it out")
     if arguments.from_scratch and arguments.load_path:
         raise InputError("--load_path", "given with --from_scratch", "only one of them makes sense", "Leave one out")
-    for flag in ("epochs", "batch_size", "max_seq", "patience", "num_layers"):
-        value = getattr(arguments, flag)
-        if value is not None and value < 1:
-            raise InputError(f"--{flag}", str(value), "expected 1 or more", "Correct it")
 
 
 def split_corpus(arguments: argparse.Namespace, records: "list[TokenRecord]") -> "tuple[Split, list[TokenRecord]]":

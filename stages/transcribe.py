@@ -14,6 +14,7 @@ from stages.common import (
     files_below,
     for_each_file,
     log,
+    number,
     refuse_shared_target,
     run_program,
     written_atomically,
@@ -33,23 +34,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--onset_threshold",
-        type=threshold,
+        type=number(float, above=0, most=1),
         help="0-1, how sure the network must be of a note's start; more gives fewer notes (default: the model's)",
     )
     parser.add_argument(
         "--frame_threshold",
-        type=threshold,
+        type=number(float, above=0, most=1),
         help="0-1, how sure it must be of a note going on; more gives shorter notes (default: the model's)",
     )
     return parser
-
-
-def threshold(text: str) -> float:
-    """Read a threshold from the command line."""
-    value = float(text)
-    if not 0.0 < value < 1.0:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ambient.midi import read_midi, write_midi
-from ambient.model_folder import save_model_folder
+from ambient.model_folder import load_config, load_weights, save_model_folder
 from ambient.music_transformer.config import KIND, ModelConfig
 from ambient.music_transformer.decoder import tensor_shapes
 from ambient.notes import Note
@@ -136,7 +136,22 @@ def test_the_program_is_written(compose, pfs):
     assert programs == [89]
 
 
-@pytest.mark.parametrize("bad", [["--length", "0"], ["--program", "128"], ["--beam", "0"], ["--loud"]])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        ["--length", "0"],
+        ["--program", "128"],
+        ["--beam", "0"],
+        ["--seed", "-1"],
+        ["--temperature", "-1"],
+        ["--temperature", "inf"],
+        ["--top_p", "3"],
+        ["--top_p", "0"],
+        ["--top_k", "-2"],
+        ["--top_k", "many"],
+        ["--loud"],
+    ],
+)
 def test_wrong_usage_exits_with_two(bad):
     with pytest.raises(SystemExit) as end:
         generate.main(bad)
@@ -194,3 +209,13 @@ def test_the_shipped_model_goes_on_from_a_primer(seeds, pfs, capsys):
     target = pfs / "out" / "song.mid"
     assert generate.main(["--inputs", str(seeds / "calm.mid"), "--length", "64", "--save_path", str(target)]) == 0
     assert read_midi(target).notes
+
+
+def test_a_model_folder_without_a_tensor_is_named_with_the_tensor(compose, model_folder, pfs):
+    weights = load_weights(model_folder)
+    weights.pop("music_transformer/norm/gamma")
+    config = load_config(model_folder, kind=KIND)
+    save_model_folder(model_folder, kind=KIND, config=config, weights=weights, training={}, card="")
+    code, said = compose("--save_path", pfs / "out" / "x.mid")
+    assert code == 1
+    assert f"{model_folder}: tensor music_transformer/norm/gamma is missing; expected (16,)" in said

@@ -135,7 +135,6 @@ def test_an_empty_input_is_one_line(run_train, corpus):
         (["--size", "tiny"], "a trained model has its own shape"),
         (["--num_layers", "3"], "a trained model has its own shape"),
         (["--from_scratch", "--load_path", "x"], "given with --from_scratch"),
-        (["--from_scratch", "--batch_size", "0"], "--batch_size: 0; expected 1 or more"),
         (["--load_path", "nowhere"], "nowhere: no readable config.json"),
     ],
 )
@@ -145,9 +144,13 @@ def test_flags_that_contradict_are_refused_in_one_line(run_train, flags, message
     assert message in said
 
 
-def test_an_unknown_flag_is_wrong_usage():
+@pytest.mark.parametrize(
+    "flags",
+    [["--fast"], ["--epochs", "0"], ["--batch_size", "0"], ["--seed", "-1"], ["--l_r", "-1"], ["--minutes", "x"]],
+)
+def test_unknown_flags_and_impossible_numbers_are_wrong_usage(flags):
     with pytest.raises(SystemExit) as end:
-        train.main(["--input_path", "in", "--fast"])
+        train.main(["--input_path", "in", *flags])
     assert end.value.code == 2
 
 
@@ -159,3 +162,11 @@ def test_the_originals_command_is_understood():
     flags = "--epochs 500 --save_path /pfs/out --input_path /pfs/transformer-preprocess --batch_size 2 --max_seq 2048"
     arguments = train.build_parser().parse_args(flags.split())
     assert (arguments.epochs, arguments.batch_size, arguments.max_seq) == (500, 2, 2048)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_training(run_train, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    code, said = run_train(*SCRATCH, save_path=tmp_path / "taken" / "model")
+    assert code == 1
+    assert "taken" in said
+    assert "held-out" not in said
