@@ -37,7 +37,7 @@ class LegalEvents:
     - Time shifts as `notes_to_tokens` writes them: full seconds first, then at most one shorter shift.
     - A note that has sounded for eight seconds ends; at most ten sound at once; after five seconds of silence a note
       starts.
-    - At most `notes_per_second` notes start within a second.
+    - At most `notes_per_second` notes start within a second; time then moves on until another may.
     - Never padding or a start; an end only if asked for.
     """
 
@@ -90,7 +90,7 @@ class LegalEvents:
         if overdue and not after_velocity:
             allowed[[NOTE_OFF + pitch for pitch in overdue]] = True
             return allowed
-        room = len(self._sounding) < MOST_SOUNDING and not self._busy()
+        room = len(self._sounding) < MOST_SOUNDING and not self._wait_steps()
         if room:
             allowed[NOTE_ON : NOTE_ON + PITCHES] = True
             allowed[[NOTE_ON + pitch for pitch in self._sounding]] = False
@@ -104,17 +104,18 @@ class LegalEvents:
         after_shift = TIME_SHIFT <= self._last < VELOCITY
         too_silent = not self._sounding and self.now - self._silent_since >= LONGEST_SILENCE_STEPS
         if not too_silent and (not after_shift or self._last == TIME_SHIFT + MAX_SHIFT_STEPS - 1):
-            allowed[TIME_SHIFT:VELOCITY] = True
+            # No shorter than the wait: at its end nothing but an off would be legal, and notes would be cut short.
+            allowed[TIME_SHIFT + max(self._wait_steps() - 1, 0) : VELOCITY] = True
         allowed[END] = may_end and not self._sounding
         if not allowed.any():  # silent, and too soon for another note
             allowed[TIME_SHIFT:VELOCITY] = True
         return allowed
 
-    def _busy(self) -> bool:
-        """Say whether as many notes as may have started within the last second."""
+    def _wait_steps(self) -> int:
+        """Return how long it takes until another note may start; 0 if it may now."""
         if not self.notes_per_second or len(self._starts) < self.notes_per_second:
-            return False
-        return self.now - self._starts[0] < STEPS_PER_SECOND
+            return 0
+        return max(0, self._starts[0] + STEPS_PER_SECOND - self.now)
 
     def closing_tokens(self) -> list[int]:
         """Return the events that end every sounding note, a step later where one has only just started."""

@@ -89,6 +89,13 @@ def test_no_more_notes_start_within_a_second_than_asked_for():
     assert legal.mask()[60]
 
 
+def test_time_moves_on_at_least_until_another_note_may_start():
+    legal = LegalEvents(notes_per_second=2)
+    for token in (60, TIME_SHIFT + 49, 64):
+        legal.observe(token)
+    assert np.flatnonzero(legal.mask()[TIME_SHIFT:VELOCITY]).tolist() == list(range(49, 100))
+
+
 def test_a_bound_on_starts_never_leaves_nothing_legal():
     legal = LegalEvents(notes_per_second=1)
     for token in (60, TIME_SHIFT, NOTE_OFF + 60, TIME_SHIFT):
