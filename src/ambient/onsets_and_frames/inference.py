@@ -136,13 +136,15 @@ class Transcriber:
 
     def _run_stacks(self, picture: Callable[[int, int], np.ndarray], frames: int) -> dict[str, np.ndarray]:
         """Run the convolution stacks piece by piece; returns arrays of [frames, D or K]."""
-        pieces: dict[str, list[np.ndarray]] = {}
+        heard: dict[str, np.ndarray] = {}
         for first, last in _spans(frames, self.piece_frames):
             left, right = max(first - CONTEXT_FRAMES, 0), min(last + CONTEXT_FRAMES, frames)
             answers = self._acoustic.predict_on_batch(picture(left, right)[None, :, :, None])
             for name, answer in answers.items():
-                pieces.setdefault(name, []).append(np.asarray(answer)[0, first - left : last - left])
-        return {name: np.concatenate(parts) for name, parts in pieces.items()}
+                if name not in heard:  # made whole at once: pieces joined in the end would need twice the memory
+                    heard[name] = np.empty((frames, answer.shape[-1]), dtype=np.float32)
+                heard[name][first:last] = np.asarray(answer)[0, first - left : last - left]
+        return heard
 
     def _run_head(self, name: str, evidence: np.ndarray) -> np.ndarray:
         """Run an LSTM in both directions and its dense layer: [F, D] to [F, K].
