@@ -6,7 +6,7 @@ A recording is read three times: for its largest sample, for its loudest bin, an
 convolution stacks see 3 frames to each side, so they run over pieces that overlap by 3 frames, exactly; beyond the true
 ends they see zeros, as in one pass. The LSTMs run over pieces too, forward from the start and backward from the end,
 and take their state along. So the answer is that of one pass over the whole recording, and memory grows only by what
-is kept for each frame: 2 D + 2 K + U numbers, for `small` about 5 MB a minute.
+is kept for each frame: 2 D + 2 K + U numbers, for `small` 5 MB a minute (the whole program was measured at 13).
 """
 
 from collections.abc import Callable, Iterator
