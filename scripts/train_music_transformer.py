@@ -43,7 +43,7 @@ DATA_CARD = """
 
 {counts}. Pieces with the dynamics of a performance were drawn twice as often; pieces of fewer than six notes a second
 twice, in the last minutes five times. The same piece never stands on two sides of the split; the weights kept are those
-of the lowest loss on `valid`, and `test` was looked at once. Made with
+of the lowest loss on `valid`, and nothing was chosen by `test`. Made with
 
     {command}
 
