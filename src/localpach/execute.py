@@ -18,12 +18,11 @@ from localpach.datums import Datum
 from localpach.errors import DamagedObjectError, OutputError
 from localpach.objects import Objects
 from localpach.plan import FAILED, PROCESSED, RECOVERED
-from localpach.processes import Processes, kill_leftovers
+from localpach.processes import SCRATCH_VARIABLE, Processes, kill_leftovers
 from localpach.scratch import Scratch, map_pfs
 from localpach.spec import PipelineSpec
 from localpach.store import Entry
 
-NOTES = "running"
 _READERS_GRACE_S = 2.0  # a child that left the process group may keep a pipe open; its output is not waited for longer
 _TAIL_BYTES = 4096
 _SAFE_PATH = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-")
@@ -74,7 +73,7 @@ def scratch_root(state: Path) -> Iterator[Path]:
     gets a link from the system's folder for temporary files.
     """
     folder = state / "scratch"
-    kill_leftovers(folder / NOTES)
+    kill_leftovers(folder.resolve())
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     if set(str(folder)) <= _SAFE_PATH:
@@ -281,6 +280,7 @@ def _environment(context: JobContext, scratch: Scratch, datum_id: str) -> dict[s
         "PPS_PROJECT_NAME": "default",
         "PPS_SPEC_COMMIT": f"{context.version:032x}",
         "LOCALPACH_PFS": str(scratch.root),
+        SCRATCH_VARIABLE: str(context.scratch.resolve()),
     }
     from_spec = {name: map_pfs(value, scratch.root) for name, value in spec.transform.env.items()}
     everything = {**os.environ, **from_spec, **own}

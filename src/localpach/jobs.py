@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from localpach.datums import Listing, expand
-from localpach.execute import NOTES, Interrupted, JobContext, Outcome, last_line, run_datum, scratch_root
+from localpach.execute import Interrupted, JobContext, Outcome, last_line, run_datum, scratch_root
 from localpach.lock import only_runner
 from localpach.pipelines import kill_job
 from localpach.plan import FAILED, PROCESSED, RECOVERED, BaseDatum, Plan, Todo, merge, plan
@@ -123,7 +123,7 @@ class _JobRun:
         self._job = job
         self._progress = progress
         self._spec = self._records.spec(job.pipeline, job.version)
-        self._processes = Processes(scratch / NOTES)
+        self._processes = Processes()
         self._base = self._find_base()
         self._context = JobContext(
             spec=self._spec,

@@ -1,31 +1,26 @@
-"""Which programs run now? Their process groups, to be stopped at once, also after their runner was killed."""
+"""Which programs run now? Their process groups, to be stopped at once, and those that a killed runner left."""
 
 import contextlib
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
-_START_TIME_FIELD = 19  # of /proc/PID/stat, counted after the command's closing parenthesis
+SCRATCH_VARIABLE = "LOCALPACH_SCRATCH"  # in the environment of every program: which runner's it is
+_LONGEST_DEATH_S = 5.0  # a killed program is gone at once, unless the system itself holds it
 
 
 class Processes:
-    """The process groups of one job.
+    """The process groups of one job."""
 
-    Args:
-        notes: A folder with one file for each group that runs; a later runner finds there what a killed one left.
-    """
-
-    def __init__(self, notes: Path) -> None:
-        self._notes = notes
-        self._notes.mkdir(parents=True, exist_ok=True)
+    def __init__(self) -> None:
         self._groups: set[int] = set()
         self._lock = threading.Lock()
         self.stopped = False
 
     def started(self, group: int) -> None:
         """Take note of a group; one that starts after the stop is killed at once."""
-        (self._notes / str(group)).write_text(_start_time(group), encoding="ascii")
         with self._lock:
             self._groups.add(group)
             if self.stopped:
@@ -36,7 +31,6 @@ class Processes:
         kill_group(group)
         with self._lock:
             self._groups.discard(group)
-        (self._notes / str(group)).unlink(missing_ok=True)
 
     def stop(self) -> None:
         """Kill all groups, those that run and those to come."""
@@ -52,20 +46,29 @@ def kill_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def kill_leftovers(notes: Path) -> None:
-    """Kill the groups that a killed runner left, told apart by start time from later processes of the same number."""
-    if not notes.is_dir():
-        return
-    for note in notes.iterdir():
-        started = note.read_text(encoding="ascii")
-        if started and _start_time(int(note.name)) == started:
-            kill_group(int(note.name))
+def kill_leftovers(scratch: Path) -> None:
+    """Kill the programs that a killed runner left, and wait until they are gone.
+
+    They are known by their environment, which a program has from its first moment on: a note that the runner writes
+    could come too late. Where the system has no `/proc`, nothing is found and nothing is killed.
+    """
+    until = time.monotonic() + _LONGEST_DEATH_S
+    while left := _programs_of(scratch):
+        for process in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        if time.monotonic() > until:
+            return
+        time.sleep(0.01)
 
 
-def _start_time(process: int) -> str:
-    """Give when a process started, in clock ticks since boot; empty where the system does not tell."""
-    try:
-        text = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
-    return text.rpartition(")")[2].split()[_START_TIME_FIELD]
+def _programs_of(scratch: Path) -> list[int]:
+    """List the processes whose environment names this scratch folder; one that has ended shows no environment."""
+    mark = f"{SCRATCH_VARIABLE}={scratch}\0".encode()
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            process = int(environment.parent.name)
+            if process != os.getpid() and mark in environment.read_bytes():
+                found.append(process)
+    return found
