@@ -62,7 +62,7 @@ def print_bad_files() -> None:
         job = newest_job(name)
         for datum in query("list", "datum", f"{name}@{job['id']}"):
             if datum["state"] in ("recovered", "failed"):
-                print(f"{name}: {datum['label']} was left out: {datum['reason']}")
+                print(f"{name}: {datum['label']} was left out: {datum['reason'].removeprefix('error: ')}")
 
 
 def print_pieces(seconds: float) -> int:
