@@ -5,6 +5,7 @@ processes nothing, because every song is known by then.
 """
 
 import json
+import resource
 import shlex
 import subprocess
 import sys
@@ -40,6 +41,7 @@ def main() -> int:
         localpach("create", "pipeline", *(word for name in missing for word in ("-f", f"pipelines/{name}.json")))
     localpach("get", "file", "-r", "rendered-music@master:/", "-o", OUTPUT.name)
     print_costs()
+    print_memory()
     print_bad_files()
     return print_pieces(time.monotonic() - started_s)
 
@@ -54,6 +56,13 @@ def print_costs() -> None:
         if counts["recovered"]:
             ran += f", {counts['recovered']} recovered"
         print(f"{name:24} {job['finished'] - job['started']:8.1f}  {ran}; {job['state']}")
+
+
+def print_memory() -> None:
+    """Print the peak memory of the largest program that ran."""
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    peak_bytes = peak if sys.platform == "darwin" else peak * 1024
+    print(f"largest program: {peak_bytes / 1e6:.0f} MB")
 
 
 def print_bad_files() -> None:
