@@ -1,7 +1,8 @@
 """The project's promises about itself: documented flags and targets, no addresses in locks, safe weights."""
 
-import importlib
+import importlib.util
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -89,3 +90,16 @@ def test_shipped_models_are_small_and_explain_themselves():
         assert "CC BY-SA" in (model / "README.md").read_text()
     size_bytes = sum(path.stat().st_size for path in (ROOT / "trained-models").rglob("*") if path.is_file())
     assert size_bytes < 40e6
+
+
+def test_commands_of_the_manual_for_models_are_parsed_by_their_script():
+    commands = re.findall(
+        r"^python3 (scripts/train_onsets_and_frames\.py .*)$", (ROOT / "docs" / "models.md").read_text(), re.M
+    )
+    assert len(commands) == 3
+    for command in commands:
+        script, *words = shlex.split(command)
+        spec = importlib.util.spec_from_file_location("script", ROOT / script)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.build_parser().parse_args(words)  # wrong words would end the test with exit code 2
