@@ -21,10 +21,10 @@ from localpach.datums import Listing, expand
 from localpach.execute import Interrupted, JobContext, Outcome, last_line, run_datum, scratch_root
 from localpach.lock import only_runner
 from localpach.pipelines import kill_job
-from localpach.plan import FAILED, PROCESSED, RECOVERED, BaseDatum, Plan, Todo, merge, plan
+from localpach.plan import BaseDatum, Plan, Todo, merge, plan
 from localpach.processes import Processes
 from localpach.propagate import newest_without_error
-from localpach.records import FAILURE, SUCCESS, UNRUNNABLE, Counts, DatumRecord, Job, Records, skipped_like
+from localpach.records import FAILURE, SUCCESS, UNRUNNABLE, DatumRecord, Job, Records
 from localpach.spec import PfsInput
 from localpach.store import Commit, Entry, Store
 
@@ -110,7 +110,7 @@ class _Base:
     """The newest earlier result without an error: its files and what is on record of its datums."""
 
     entries: list[Entry]
-    datums: dict[str, DatumRecord]
+    datums: dict[str, BaseDatum]
     tree: int | None
 
 
@@ -146,7 +146,7 @@ class _JobRun:
         self._job = self._records.job(self._job.pipeline, self._job.id)
         if self._spec.ignored and self._is_first_of_version():
             self._progress.note(f"{self._job.pipeline}: ignored on one machine: {', '.join(self._spec.ignored)}")
-        done = len(self._records.datums(self._job.pipeline, self._job.id))
+        done = len(self._records.datums_done(self._job))
         self._progress.job_started(self._job, len(made.parallel) + len(made.serial) - done, done)
         for phase in (made.parallel, made.serial):
             if not self._run_phase(phase):
@@ -167,7 +167,8 @@ class _JobRun:
         base = newest_without_error(self._store, parent)
         if base is None:
             return _Base([], {}, None)
-        datums = {each.id: each for each in self._records.datums(self._job.pipeline, base.id)}
+        job = self._records.find_job(self._job.pipeline, base.id)
+        datums = self._records.base_datums(job) if job else {}
         return _Base(self._store.entries(base.tree), datums, base.tree)
 
     def _is_first_of_version(self) -> bool:
@@ -191,12 +192,12 @@ class _JobRun:
                 listings[place] = Listing(self._store.entries(commit.tree), commit.id) if commit else Listing(())
             return listings[place]
 
-        base = {each.id: BaseDatum(each.hash, each.state) for each in self._base.datums.values()}
-        return plan(expand(self._spec.input, listing), base, salt=self._spec.salt, every_job=self._spec.every_job)
+        datums = expand(self._spec.input, listing)
+        return plan(datums, self._base.datums, salt=self._spec.salt, every_job=self._spec.every_job)
 
     def _run_phase(self, phase: list[Todo]) -> bool:
         """Run datums in the pool; tell whether the job is still alive afterwards."""
-        done = {each.id for each in self._records.datums(self._job.pipeline, self._job.id)}
+        done = self._records.datums_done(self._job)
         waiting = [each for each in phase if each.id not in done]
         workers = min(self._spec.workers, os.cpu_count() or 1)
         pool = ThreadPoolExecutor(max_workers=workers)
@@ -266,16 +267,12 @@ class _JobRun:
         self._progress.datum_ended(self._job, record)
 
     def _failed_reason(self) -> str:
-        for each in self._records.datums(self._job.pipeline, self._job.id):
-            if each.state == FAILED:
-                return f"datum {each.label} failed: {each.reason}"
-        return ""
+        failed = self._records.first_failed(self._job)
+        return f"datum {failed.label} failed: {failed.reason}" if failed else ""
 
     def _finish(self, made: Plan) -> None:
         """Write the records of the skipped datums and the output commit, in one transaction."""
-        skipped = [
-            skipped_like(self._base.datums[todo.id], todo.position, todo.hash, todo.why) for todo in made.skipped
-        ]
+        skipped = [(todo.position, self._base.datums[todo.id]) for todo in made.skipped]
         failed = self._failed_reason()
         if failed:
             self._end(FAILURE, failed, None, skipped)
@@ -291,31 +288,19 @@ class _JobRun:
         else:
             self._end(SUCCESS, "", merged.entries, skipped)
 
-    def _end(self, state: str, reason: str, files: "list[Entry] | int | None", skipped: Iterable[DatumRecord]) -> None:
+    def _end(
+        self, state: str, reason: str, files: "list[Entry] | int | None", skipped: Iterable[tuple[int, BaseDatum]]
+    ) -> None:
         with self._store.transaction():
             if self._records.job(self._job.pipeline, self._job.id).ended:
                 return
-            self._records.save_datums(self._job, skipped)
+            self._records.save_skips(self._job, skipped)
             tree = self._base.tree if files is None else files if isinstance(files, int) else self._store.add_tree()
             if isinstance(files, list) and tree is not None:
                 self._store.write_entries(tree, files)
             error = None if state == SUCCESS else reason
             self._store.finish_commit(self._job.pipeline, self._job.id, tree=tree, error=error)
-            self._records.end_job(self._job, state, reason, self._counts())
-
-    def _counts(self) -> Counts:
-        datums = self._records.datums(self._job.pipeline, self._job.id)
-        states = [each.state for each in datums]
-        # Recovered first, then successful at a later try: counts as processed, though on record as recovered.
-        late = sum(each.state == RECOVERED and not each.reason for each in datums)
-        total = self._records.job(self._job.pipeline, self._job.id).counts.total
-        return Counts(
-            processed=states.count(PROCESSED) + late,
-            skipped=states.count("skipped"),
-            recovered=states.count(RECOVERED) - late,
-            failed=states.count(FAILED),
-            total=total,
-        )
+            self._records.end_job(self._job, state, reason, self._records.counts(self._job))
 
 
 def _files(todo: Todo) -> tuple[tuple[str, str, str, str], ...]:

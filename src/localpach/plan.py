@@ -16,15 +16,21 @@ from localpach.datums import Datum
 from localpach.paths import file_and_directory_collision
 from localpach.store import Entry
 
+UNCHANGED = "unchanged since it was processed"
 PROCESSED, SKIPPED, RECOVERED, FAILED = "success", "skipped", "recovered", "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class BaseDatum:
-    """What the base job has on record of a datum; no hash if it is to run again in any case."""
+    """What is on record of a datum of the base job; no hash if it is to run again in any case.
+
+    `ran` is the number of the job in which it ran, the base job or one before, and `at` its position there.
+    """
 
     hash: str
     state: str
+    ran: int = 0
+    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ def plan(datums: Iterable[Datum], base: Mapping[str, BaseDatum], *, salt: str, e
         if why:
             made.serial.append(Todo(datum, id_, hash_, position, why))
         else:
-            made.skipped.append(Todo(datum, id_, hash_, position, "unchanged since it was processed"))
+            made.skipped.append(Todo(datum, id_, hash_, position, UNCHANGED))
     made.removed.extend(id_ for id_ in base if id_ not in seen)
     return made
 

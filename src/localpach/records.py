@@ -3,9 +3,10 @@
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from localpach.errors import NotFoundError
+from localpach.plan import UNCHANGED, BaseDatum
 from localpach.spec import PipelineSpec, from_stored, with_salt
 from localpach.store import Entry, Store
 
@@ -39,7 +40,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run of a pipeline version over one commit set; times are seconds since the epoch."""
+    """One run of a pipeline version over one commit set.
+
+    Times are seconds since the epoch; `downloaded` and `uploaded` are the bytes of its datums; jobs are numbered in
+    the order in which they are made.
+    """
 
     pipeline: str
     id: str
@@ -50,6 +55,9 @@ class Job:
     started: float | None
     finished: float | None
     counts: Counts
+    downloaded: int = 0
+    uploaded: int = 0
+    number: int = 0
 
     @property
     def name(self) -> str:
@@ -78,10 +86,24 @@ class DatumRecord:
     tries: int
     ran_in: str
     ran_version: int
+    downloaded: int = 0
+    uploaded: int = 0
 
 
-_JOB = "pipeline, id, version, state, reason, created, started, finished, processed, skipped, recovered, failed, total"
-_DATUM = "id, position, hash, label, files, state, why, reason, seconds, tries, ran_in, ran_version"
+_JOB = (
+    "pipeline, id, version, state, reason, created, started, finished, "
+    "processed, skipped, recovered, failed, total, downloaded, uploaded, number"
+)
+# Of the datum `d` that ran in the job `r`, and the same of a later job that skipped it by the range `s`.
+_RAN = (
+    "d.id, d.position, d.hash, d.label, d.files, d.state, d.why, d.reason, d.seconds, d.tries, r.id, r.version, "
+    "d.downloaded, d.uploaded FROM datums d JOIN jobs r ON r.number = d.job"
+)
+_SKIPPED = (
+    "d.id, s.position + d.position - s.at, d.hash, d.label, d.files, 'skipped', ?2, d.reason, 0.0, d.tries, r.id, "
+    "r.version, 0, 0 FROM skips s JOIN jobs r ON r.number = s.ran "
+    "JOIN datums d ON d.job = s.ran AND d.position >= s.at AND d.position < s.at + s.count"
+)
 
 
 class Records:
@@ -169,7 +191,8 @@ class Records:
     def add_job(self, pipeline: str, id_: str, version: int) -> None:
         """Add a job that waits for its inputs."""
         self._sql.execute(
-            f"INSERT INTO jobs ({_JOB}) VALUES (?, ?, ?, ?, '', ?, NULL, NULL, 0, 0, 0, 0, 0)",
+            "INSERT INTO jobs (pipeline, id, version, state, reason, created, processed, skipped, recovered, failed, "
+            "total) VALUES (?, ?, ?, ?, '', ?, 0, 0, 0, 0, 0)",
             (pipeline, id_, version, CREATED, time.time()),
         )
 
@@ -195,30 +218,93 @@ class Records:
     # Datums
 
     def datums(self, pipeline: str, job: str) -> list[DatumRecord]:
-        """List the datums of a job in the order of its input."""
+        """List the datums of a job in the order of its input: those that ran so far, and those that it skipped."""
         rows = self._sql.execute(
-            f"SELECT {_DATUM} FROM datums WHERE pipeline = ? AND job = ? ORDER BY position", (pipeline, job)
+            f"SELECT {_RAN} WHERE d.job = ?1 UNION ALL SELECT {_SKIPPED} WHERE s.job = ?1 ORDER BY 2",
+            (self.job(pipeline, job).number, UNCHANGED),
         )
         return [_datum(row) for row in rows]
 
+    def datum(self, pipeline: str, job: str, id_: str) -> DatumRecord | None:
+        """Find one datum of a job, or None."""
+        row = self._sql.execute(
+            f"SELECT {_RAN} WHERE d.job = ?1 AND d.id = ?3 UNION ALL SELECT {_SKIPPED} WHERE s.job = ?1 AND d.id = ?3",
+            (self.job(pipeline, job).number, UNCHANGED, id_),
+        ).fetchone()
+        return _datum(row) if row else None
+
+    def base_datums(self, job: Job) -> dict[str, BaseDatum]:
+        """Give what the planning of the next job has to know of the datums of this one, by datum ID."""
+        rows = self._sql.execute(
+            "SELECT id, hash, state, job, position FROM datums WHERE job = ?1 UNION ALL "
+            "SELECT d.id, d.hash, d.state, d.job, d.position FROM skips s JOIN datums d "
+            "ON d.job = s.ran AND d.position >= s.at AND d.position < s.at + s.count WHERE s.job = ?1",
+            (job.number,),
+        )
+        return {row[0]: BaseDatum(*row[1:]) for row in rows}
+
+    def datums_done(self, job: Job) -> set[str]:
+        """Give the IDs of the datums that ran in a job so far."""
+        return {id_ for (id_,) in self._sql.execute("SELECT id FROM datums WHERE job = ?", (job.number,))}
+
+    def first_failed(self, job: Job) -> DatumRecord | None:
+        """Find the first datum of a job that failed, or None."""
+        row = self._sql.execute(
+            f"SELECT {_RAN} WHERE d.job = ? AND d.state = 'failed' ORDER BY d.position LIMIT 1", (job.number,)
+        ).fetchone()
+        return _datum(row) if row else None
+
+    def counts(self, job: Job) -> Counts:
+        """Count how the datums of a job ended so far."""
+        row = self._sql.execute(
+            # Recovered first, then successful at a later try: counts as processed, though on record as recovered.
+            "SELECT coalesce(sum(state = 'success' OR state = 'recovered' AND reason = ''), 0), "
+            "(SELECT coalesce(sum(count), 0) FROM skips WHERE job = ?1), "
+            "coalesce(sum(state = 'recovered' AND reason != ''), 0), coalesce(sum(state = 'failed'), 0), "
+            "(SELECT total FROM jobs WHERE number = ?1) FROM datums WHERE job = ?1",
+            (job.number,),
+        ).fetchone()
+        return Counts(*row)
+
     def save_datums(self, job: Job, records: Iterable[DatumRecord]) -> None:
-        """Note how datums of a job ended."""
+        """Note how datums ended that ran in a job."""
         rows = [
             (
-                job.pipeline, job.id, each.id, each.position, each.hash, each.label, json.dumps(each.files),
-                each.state, each.why, each.reason, each.seconds, each.tries, each.ran_in, each.ran_version,
+                job.number, each.id, each.position, each.hash, each.label, json.dumps(each.files), each.state,
+                each.why, each.reason, each.seconds, each.tries, each.downloaded, each.uploaded,
             )
             for each in records
         ]  # fmt: skip
         self._sql.executemany(
-            f"INSERT OR REPLACE INTO datums (pipeline, job, {_DATUM}) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO datums (job, id, position, hash, label, files, state, why, reason, seconds, tries, "
+            "downloaded, uploaded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             rows,
+        )
+
+    def save_skips(self, job: Job, skipped: Iterable[tuple[int, BaseDatum]]) -> None:
+        """Note which datums a job skipped: (position, what is on record of it), in the order of the input.
+
+        Neighbours that ran side by side in one job too are one row, so a job that skips 10,000 datums costs few rows.
+        """
+        ranges: list[list[int]] = []  # position, count, ran, at
+        for position, before in skipped:
+            last = ranges[-1] if ranges else None
+            if last and [position - last[1], before.ran, before.at - last[1]] == [last[0], *last[2:]]:
+                last[1] += 1
+            else:
+                ranges.append([position, 1, before.ran, before.at])
+        self._sql.executemany(
+            f"INSERT INTO skips (job, position, count, ran, at) VALUES ({job.number:d}, ?, ?, ?, ?)", ranges
         )
 
     def forget_datum(self, pipeline: str, job: str, id_: str) -> None:
         """Forget the hash of a datum, so that the next job processes it again."""
-        self._sql.execute("UPDATE datums SET hash = '' WHERE pipeline = ? AND job = ? AND id = ?", (pipeline, job, id_))
+        self._sql.execute(
+            "UPDATE datums SET hash = '' WHERE id = ?3 AND job IN (SELECT number FROM jobs "
+            "WHERE pipeline = ?1 AND id = ?2 UNION "
+            "SELECT s.ran FROM skips s JOIN jobs j ON j.number = s.job WHERE j.pipeline = ?1 AND j.id = ?2)",
+            (pipeline, job, id_),
+        )
 
     def save_outputs(self, job: Job, datum: str, entries: Iterable[Entry]) -> None:
         """Note what a datum of an unfinished job wrote."""
@@ -236,13 +322,8 @@ class Records:
         return [Entry(*row) for row in rows]
 
 
-def skipped_like(before: DatumRecord, position: int, hash_: str, why: str) -> DatumRecord:
-    """Carry the record of an earlier job over to a job that skips the datum."""
-    return replace(before, position=position, hash=hash_, state="skipped", why=why, seconds=0.0)
-
-
 def _job(row: tuple[object, ...]) -> Job:
-    return Job(*row[:8], Counts(*row[8:]))  # type: ignore[arg-type, call-arg]
+    return Job(*row[:8], Counts(*row[8:13]), *row[13:])  # type: ignore[arg-type, call-arg]
 
 
 def _datum(row: tuple[object, ...]) -> DatumRecord:

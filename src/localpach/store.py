@@ -18,16 +18,18 @@ class Repo:
     name: str
     created: float
     description: str
+    type: str = "user"
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A name in a repo that points at a commit, or at none yet."""
+    """A name in a repo that points at a commit, or at none yet; `trigger` is JSON of what moves it by itself."""
 
     repo: str
     name: str
     head: str | None
     created: float
+    trigger: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,11 @@ class Edge:
     never: bool = False
 
 
+_REPO = "name, created, description, type"
+_BRANCH = "repo, name, head, created, trigger"
 _COMMIT = "repo, id, branch, parent, origin, started, finished, error, description, tree"
+_ENTRY = "path, digest, size, owner"
+_SMALL_TREE = 100  # files; smaller lists are copied in full
 
 
 class Store:
@@ -108,12 +114,12 @@ class Store:
 
     def repos(self) -> list[Repo]:
         """List the repos, newest first."""
-        rows = self.sql.execute("SELECT name, created, description FROM repos ORDER BY created DESC, name")
+        rows = self.sql.execute(f"SELECT {_REPO} FROM repos ORDER BY created DESC, name")
         return [Repo(*row) for row in rows]
 
     def repo(self, name: str) -> Repo:
         """Find one repo."""
-        row = self.sql.execute("SELECT name, created, description FROM repos WHERE name = ?", (name,)).fetchone()
+        row = self.sql.execute(f"SELECT {_REPO} FROM repos WHERE name = ?", (name,)).fetchone()
         if row is None:
             raise NotFoundError("repo", name, f"make it with `localpach create repo {name}`")
         return Repo(*row)
@@ -122,9 +128,9 @@ class Store:
         """Tell whether a repo is there."""
         return self.sql.execute("SELECT 1 FROM repos WHERE name = ?", (name,)).fetchone() is not None
 
-    def add_repo(self, name: str, description: str) -> None:
+    def add_repo(self, name: str, description: str, type_: str = "user") -> None:
         """Make a repo without branches."""
-        self.sql.execute("INSERT INTO repos VALUES (?, ?, ?)", (name, time.time(), description))
+        self.sql.execute(f"INSERT INTO repos ({_REPO}) VALUES (?, ?, ?, ?)", (name, time.time(), description, type_))
 
     def set_description(self, name: str, description: str) -> None:
         """Describe a repo anew."""
@@ -134,30 +140,31 @@ class Store:
         """Remove a repo with its branches, commits and file lists."""
         self.sql.execute("DELETE FROM branch_provenance WHERE up_repo = ?", (name,))
         self.sql.execute("DELETE FROM repos WHERE name = ?", (name,))
-        self.sql.execute("DELETE FROM trees WHERE id NOT IN (SELECT tree FROM commits)")
+        self.remove_unused_trees()
 
     # Branches and what follows what
 
     def branches(self, repo: str) -> list[Branch]:
         """List the branches of a repo, newest first."""
-        rows = self.sql.execute(
-            "SELECT repo, name, head, created FROM branches WHERE repo = ? ORDER BY created DESC, name", (repo,)
-        )
+        rows = self.sql.execute(f"SELECT {_BRANCH} FROM branches WHERE repo = ? ORDER BY created DESC, name", (repo,))
         return [Branch(*row) for row in rows]
 
     def branch(self, repo: str, name: str) -> Branch | None:
         """Find a branch, or None."""
-        row = self.sql.execute(
-            "SELECT repo, name, head, created FROM branches WHERE repo = ? AND name = ?", (repo, name)
-        ).fetchone()
+        row = self.sql.execute(f"SELECT {_BRANCH} FROM branches WHERE repo = ? AND name = ?", (repo, name)).fetchone()
         return Branch(*row) if row else None
 
     def set_head(self, repo: str, name: str, head: str | None) -> None:
         """Point a branch at a commit, making the branch if it is new."""
         self.sql.execute(
-            "INSERT INTO branches VALUES (?, ?, ?, ?) ON CONFLICT (repo, name) DO UPDATE SET head = excluded.head",
+            "INSERT INTO branches (repo, name, head, created) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (repo, name) DO UPDATE SET head = excluded.head",
             (repo, name, head, time.time()),
         )
+
+    def set_trigger(self, repo: str, name: str, trigger: str | None) -> None:
+        """Say as JSON what moves a branch by itself, or that nothing does."""
+        self.sql.execute("UPDATE branches SET trigger = ? WHERE repo = ? AND name = ?", (trigger, repo, name))
 
     def remove_branch(self, repo: str, name: str) -> None:
         """Remove a branch; its commits stay."""
@@ -237,39 +244,95 @@ class Store:
     # Trees and their files
 
     def add_tree(self, copy_of: int | None = None) -> int:
-        """Make a tree, empty or with the files of another."""
-        tree = self.sql.execute("INSERT INTO trees DEFAULT VALUES").lastrowid
-        assert tree is not None
+        """Make a tree, empty or with the files of another, which must not change any more.
+
+        A copy holds only what it changes. One of a tree that itself has few changes takes those over and comes on top
+        of the same snapshot; when they have become many, it is a snapshot itself. With at most sqrt(2 n) changes on
+        top of n files, a line of small commits costs the least: about that many rows for each.
+        """
+        base = None
         if copy_of is not None:
+            below = self._base_of(copy_of)
+            changes = self._rows(copy_of) if below is not None else 0
+            files = self._rows(copy_of if below is None else below)
+            if files >= _SMALL_TREE and changes**2 <= 2 * files:
+                base = copy_of if below is None else below
+        tree = self.sql.execute("INSERT INTO trees (base) VALUES (?)", (base,)).lastrowid
+        assert tree is not None
+        if copy_of is None or copy_of == base:
+            return tree
+        if base is None:
+            self.write_entries(tree, self.entries(copy_of))
+        else:
             self.sql.execute(
-                "INSERT INTO entries SELECT ?, path, digest, size, owner FROM entries WHERE tree = ?", (tree, copy_of)
+                f"INSERT INTO entries (tree, {_ENTRY}, gone) SELECT ?, {_ENTRY}, gone FROM entries WHERE tree = ?",
+                (tree, copy_of),
             )
         return tree
+
+    def _base_of(self, tree: int) -> int | None:
+        row = self.sql.execute("SELECT base FROM trees WHERE id = ? AND base IS NOT NULL", (tree,)).fetchone()
+        return int(row[0]) if row else None
+
+    def _rows(self, tree: int) -> int:
+        (count,) = self.sql.execute("SELECT count(*) FROM entries WHERE tree = ?", (tree,)).fetchone()
+        return int(count)
 
     def write_entries(self, tree: int, entries: Iterable[Entry]) -> None:
         """Put files into a tree, replacing those of the same path."""
         rows = [(tree, entry.path, entry.digest, entry.size, entry.owner) for entry in entries]
-        self.sql.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", rows)
+        self.sql.executemany(f"INSERT OR REPLACE INTO entries (tree, {_ENTRY}) VALUES (?, ?, ?, ?, ?)", rows)
 
     def remove_entries(self, tree: int, paths: Iterable[str]) -> None:
         """Take files out of a tree."""
-        self.sql.executemany("DELETE FROM entries WHERE tree = ? AND path = ?", [(tree, path) for path in paths])
+        if self._base_of(tree) is None:
+            self.sql.executemany("DELETE FROM entries WHERE tree = ? AND path = ?", [(tree, path) for path in paths])
+        else:
+            self.sql.executemany(
+                f"INSERT OR REPLACE INTO entries (tree, {_ENTRY}, gone) VALUES (?, ?, '', 0, '', 1)",
+                [(tree, path) for path in paths],
+            )
 
     def entries(self, tree: int) -> list[Entry]:
         """List the files of a tree in path order."""
-        rows = self.sql.execute("SELECT path, digest, size, owner FROM entries WHERE tree = ? ORDER BY path", (tree,))
+        rows = self.sql.execute(
+            f"SELECT {_ENTRY} FROM entries WHERE tree = ?1 AND NOT gone UNION ALL "
+            f"SELECT {_ENTRY} FROM entries WHERE tree = ?2 "
+            "AND path NOT IN (SELECT path FROM entries WHERE tree = ?1) ORDER BY path",
+            (tree, self._base_of(tree)),
+        )
         return [Entry(*row) for row in rows]
 
     def entry(self, tree: int, path: str) -> Entry | None:
         """Find one file of a tree, or None."""
-        row = self.sql.execute(
-            "SELECT path, digest, size, owner FROM entries WHERE tree = ? AND path = ?", (tree, path)
-        ).fetchone()
-        return Entry(*row) if row else None
+        for each in (tree, self._base_of(tree)):
+            row = self.sql.execute(
+                f"SELECT {_ENTRY}, gone FROM entries WHERE tree = ? AND path = ?", (each, path)
+            ).fetchone()
+            if row is not None:
+                return None if row[-1] else Entry(*row[:-1])
+        return None
 
     def tree_size(self, tree: int) -> tuple[int, int]:
         """Give the number of files of a tree and their bytes."""
         row: tuple[int, int] = self.sql.execute(
-            "SELECT count(*), coalesce(sum(size), 0) FROM entries WHERE tree = ?", (tree,)
+            "SELECT count(*), coalesce(sum(size), 0) FROM (SELECT size FROM entries WHERE tree = ?1 AND NOT gone "
+            "UNION ALL SELECT size FROM entries WHERE tree = ?2 "
+            "AND path NOT IN (SELECT path FROM entries WHERE tree = ?1))",
+            (tree, self._base_of(tree)),
         ).fetchone()
         return row
+
+    def remove_unused_trees(self) -> None:
+        """Remove the file lists that no commit has, and that no commit's file list builds on."""
+        self.sql.execute(
+            "DELETE FROM trees WHERE id NOT IN (SELECT tree FROM commits UNION "
+            "SELECT base FROM trees JOIN commits ON commits.tree = trees.id WHERE base IS NOT NULL)"
+        )
+
+    def referenced(self) -> list[tuple[str, int]]:
+        """List the digests and sizes of all objects that a file of a commit, or of an unfinished job, stands for."""
+        rows = self.sql.execute(
+            "SELECT digest, size FROM entries WHERE NOT gone UNION SELECT digest, size FROM outputs ORDER BY digest"
+        )
+        return [(digest, size) for digest, size in rows]
