@@ -29,12 +29,12 @@ class NameRefusedError(LocalpachError):
 
 
 class FileNameError(LocalpachError):
-    """A path inside a repo that Pachyderm would not take."""
+    """A path inside a repo that Pachyderm would not take; `safe` is one that it would."""
 
-    def __init__(self, path: str, problem: str) -> None:
+    def __init__(self, path: str, problem: str, safe: str = "") -> None:
         super().__init__(
-            f"file name {path!r} is refused: {problem}; expected printable ASCII without * ? [ ] {{ }} ! ( ) @ + ^ "
-            "and without . or .. elements. Rename the file"
+            f"file name {path!a} is refused: {problem}; expected printable ASCII without * ? [ ] {{ }} ! ( ) @ + ^ "
+            "and without . or .. elements. Rename the file" + (f", to {safe!r} for example" if safe else "")
         )
 
 
@@ -50,6 +50,13 @@ class GlobError(LocalpachError):
 
     def __init__(self, pattern: str, problem: str) -> None:
         super().__init__(f"glob {pattern!r}: {problem}")
+
+
+class ScheduleError(LocalpachError):
+    """A cron expression that cannot be read."""
+
+    def __init__(self, text: str, problem: str) -> None:
+        super().__init__(f"schedule {text!r}: {problem}")
 
 
 class SpecError(LocalpachError):
@@ -111,6 +118,17 @@ class DamagedObjectError(LocalpachError):
         super().__init__(
             f"stored object {digest} {problem}; put the file again, or update its pipeline with --reprocess"
         )
+
+
+class SecretError(LocalpachError):
+    """A secret that cannot be used; the message has no part of its value."""
+
+    def __init__(self, which: str, problem: str) -> None:
+        super().__init__(f"{which}: {problem}")
+
+
+class ExecutorError(LocalpachError):
+    """Programs cannot be run as asked: no container engine, or no image."""
 
 
 class StateError(LocalpachError):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from localpach import schema
 from localpach.errors import NotFoundError, StateError
+from localpach.lock import ObjectsLock
 from localpach.objects import Objects
 
 
@@ -87,7 +88,8 @@ class Store:
         except OSError as error:
             raise StateError(f"state folder {folder}: {error.strerror}; use another --state folder") from error
         self.sql = schema.connect(self.folder / "state.sqlite")
-        self._depth = 0
+        self.lock = ObjectsLock(self.folder)
+        self._inside = False
 
     def close(self) -> None:
         """Close the database."""
@@ -96,19 +98,21 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make all changes inside the block visible together, or none of them; inner blocks join the outer one."""
-        if self._depth == 0:
-            self.sql.execute("BEGIN IMMEDIATE")
-        self._depth += 1
-        try:
+        if self._inside:
             yield
-        except BaseException:
-            self._depth -= 1
-            if self._depth == 0:
-                self.sql.execute("ROLLBACK")
-            raise
-        self._depth -= 1
-        if self._depth == 0:
-            self.sql.execute("COMMIT")
+            return
+        with self.lock.storing():
+            self.sql.execute("BEGIN IMMEDIATE")
+            self._inside = True
+            try:
+                yield
+                self.sql.execute("COMMIT")
+            except BaseException:
+                if self.sql.in_transaction:  # a full disk has ended it already
+                    self.sql.execute("ROLLBACK")
+                raise
+            finally:
+                self._inside = False
 
     # Repos
 
