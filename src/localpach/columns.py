@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from localpach.inputs import Combination, Input, PfsInput
 from localpach.records import SUCCESS, Job
-from localpach.spec import Combination, Input, PfsInput
 
 _SIGNS = {"cross": " ⨯ ", "join": " ⋈ ", "union": " ∪ "}
 _MAX_REASON = 60

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from localpach.globs import compile_glob
+from localpach.inputs import Combination, Input, PfsInput
 from localpach.paths import parents
-from localpach.spec import Combination, Input, PfsInput
 from localpach.store import Entry
 
 

@@ -100,6 +100,13 @@ class OutputBranchError(LocalpachError):
         super().__init__(f"{repo}@{branch} has provenance: its commits are made by localpach, not by hand")
 
 
+class SystemRepoError(LocalpachError):
+    """A user may not change what localpach keeps of a pipeline."""
+
+    def __init__(self, repo: str, pipeline: str) -> None:
+        super().__init__(f"{repo} is kept by localpach for pipeline {pipeline}; it can be read, not changed by hand")
+
+
 class StoppedError(LocalpachError):
     """A stopped pipeline reads nothing, so it cannot run."""
 

@@ -9,10 +9,11 @@ from localpach.addresses import CommitAddress
 from localpach.datums import Datum, Listing, expand
 from localpach.errors import AlreadyExistsError, DependedOnError, NotFoundError, StoppedError
 from localpach.graph import check_no_cycle, order
+from localpach.inputs import PfsInput
 from localpach.propagate import new_id, newest_without_error, propagate
 from localpach.records import KILLED, Counts, Pipeline, Records
 from localpach.repos import create_repo, ensure_branch, find_commit
-from localpach.spec import PfsInput, PipelineSpec
+from localpach.spec import PipelineSpec
 from localpach.store import Edge, Store
 
 

@@ -2,19 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from localpach.addresses import DEFAULT_BRANCH
-from localpach.errors import GlobError, SpecError
-from localpach.globs import compile_glob
-from localpach.spec_fields import IGNORED, REFUSED, duration_s, normalise
+from localpach.errors import SpecError
+from localpach.inputs import Input, PfsInput, leaves, read_input
+from localpach.spec_fields import IGNORED, duration_s, normalise, refuse
 
-Kind = Literal["cross", "union", "join", "group"]
-KINDS: tuple[Kind, ...] = ("cross", "union", "join", "group")
-RESERVED_INPUT_NAMES = ("out", ".env", ".scratch")
 DEFAULT_TRIES = 3
 
 _PIPELINE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
@@ -22,31 +18,29 @@ _MAX_PIPELINE_NAME = 51  # characters; Kubernetes names are made of it
 
 
 @dataclass(frozen=True, slots=True)
-class PfsInput:
-    """One repo as an input: which of its files make datums, and how they are laid out."""
+class Secret:
+    """A secret for the program: as files below `mount_path`, as the variable `env_var`, or both.
 
-    repo: str
-    glob: str
+    Attributes:
+        name: Name of the secret.
+        key: Its one key that is given; empty for all, as files.
+        mount_path: Absolute folder of the files; empty for none.
+        env_var: Variable that holds the value of `key`; empty for none.
+    """
+
     name: str
-    branch: str = DEFAULT_BRANCH
-    join_on: str = ""
-    outer_join: bool = False
-    group_by: str = ""
-    empty_files: bool = False
-    reference: bool = False
-    never_propagates: bool = False
-    explicit_name: str = ""
+    key: str = ""
+    mount_path: str = ""
+    env_var: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Combination:
-    """Inputs taken together."""
+class Limits:
+    """What a program may use at most; 0 or empty if unset. Sizes are Kubernetes quantities such as `512Mi`."""
 
-    kind: Kind
-    members: "tuple[Input, ...]"
-
-
-Input = PfsInput | Combination
+    cpu: float = 0.0
+    memory: str = ""
+    gpus: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +54,10 @@ class Transform:
     env: dict[str, str] = field(default_factory=dict)
     accept_return_code: tuple[int, ...] = ()
     working_dir: str = ""
+    image: str = ""
+    user: str = ""
+    secrets: tuple[Secret, ...] = ()
+    datum_batching: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +76,8 @@ class PipelineSpec:
     job_timeout_s: float | None = None
     every_job: bool = False
     salt: str = ""
+    egress: str = ""
+    limits: Limits = Limits()
     ignored: tuple[str, ...] = ()
     source: str = ""
 
@@ -90,15 +90,6 @@ class PipelineSpec:
     def upstream(self) -> list[tuple[str, str]]:
         """The (repo, branch) pairs that the pipeline reads, each once."""
         return list(dict.fromkeys((each.repo, each.branch) for each in self.inputs))
-
-
-def leaves(node: Input) -> Iterator[PfsInput]:
-    """Walk the repo inputs below a node in order."""
-    if isinstance(node, PfsInput):
-        yield node
-    else:
-        for member in node.members:
-            yield from leaves(member)
 
 
 def load(path: Path) -> list[PipelineSpec]:
@@ -176,24 +167,18 @@ def from_fields(fields: dict[str, Any]) -> PipelineSpec:
         )
     if fields["pipeline"].get("project", {}).get("name", "default") != "default":
         raise SpecError("$.pipeline.project", "one machine has one project; leave it out or name it default")
-    _refuse(fields, "", "$.")
+    refuse(fields, "", "$.")
     if "transform" not in fields:
         raise SpecError("$.transform", "missing; a pipeline needs a transform with a cmd")
     if not fields["transform"].get("cmd"):
         raise SpecError("$.transform.cmd", "missing; a pipeline needs a command to run")
-    _refuse(fields["transform"], "transform.", "$.transform.")
     reprocess = fields.get("reprocess_spec", "until_success")
     if reprocess not in ("until_success", "every_job"):
         raise SpecError("$.reprocess_spec", f"expected until_success or every_job, found {reprocess!r}")
-    node = _input(fields.get("input", {}), "$.input")
-    _check_names(node, "$.input")
-    for each in leaves(node):
-        if each.repo == name:
-            raise SpecError("$.input", f"pipeline {name} reads itself; a pipeline cannot be its own input")
     return PipelineSpec(
         name=name,
         transform=_transform(fields["transform"]),
-        input=node,
+        input=read_input(fields.get("input", {}), name),
         text=json.dumps(fields, sort_keys=True),
         description=fields.get("description", ""),
         output_branch=fields.get("output_branch") or DEFAULT_BRANCH,
@@ -203,6 +188,8 @@ def from_fields(fields: dict[str, Any]) -> PipelineSpec:
         job_timeout_s=_seconds(fields.get("job_timeout")),
         every_job=reprocess == "every_job",
         salt=fields.get("salt", ""),
+        egress=_egress(fields.get("egress", {})),
+        limits=_limits(fields.get("resource_limits", {})),
         ignored=_ignored(fields),
     )
 
@@ -210,12 +197,6 @@ def from_fields(fields: dict[str, Any]) -> PipelineSpec:
 def from_stored(text: str) -> PipelineSpec:
     """Read back a spec from its normalised JSON."""
     return from_fields(json.loads(text))
-
-
-def _refuse(fields: dict[str, Any], prefix: str, where: str) -> None:
-    for key, value in fields.items():
-        if value and prefix + key in REFUSED:
-            raise SpecError(where + key, REFUSED[prefix + key])
 
 
 def _ignored(fields: dict[str, Any]) -> tuple[str, ...]:
@@ -230,73 +211,48 @@ def _seconds(duration: str | None) -> float | None:
 
 def _transform(fields: dict[str, Any]) -> Transform:
     lists = {key: tuple(fields.get(key, ())) for key in ("cmd", "stdin", "err_cmd", "err_stdin", "accept_return_code")}
-    return Transform(env=fields.get("env", {}), working_dir=fields.get("working_dir", ""), **lists)
-
-
-def _input(fields: dict[str, Any], where: str) -> Input:
-    """Read one input node, which must be of exactly one kind."""
-    kinds = [kind for kind, value in fields.items() if value or kind == "pfs"]
-    if not kinds:
-        raise SpecError(where, "no input set; expected one of pfs, cross, union, join, group")
-    if len(kinds) > 1:
-        raise SpecError(where, f"holds {' and '.join(kinds)}; expected exactly one kind of input")
-    kind = kinds[0]
-    if kind == "pfs":
-        return _pfs(fields["pfs"], f"{where}.pfs")
-    for known in KINDS:
-        if kind == known:
-            members = [_input(each, f"{where}.{kind}[{index}]") for index, each in enumerate(fields[kind])]
-            # Pachyderm sorts by explicit name before it fills in missing names; the order shows in datum IDs.
-            return Combination(known, tuple(sorted(members, key=_explicit_name)))
-    raise SpecError(f"{where}.{kind}", REFUSED[f"input.{kind}"])
-
-
-def _pfs(fields: dict[str, Any], where: str) -> PfsInput:
-    if not fields.get("repo"):
-        raise SpecError(f"{where}.repo", "missing; an input needs a repo")
-    _refuse(fields, "pfs.", f"{where}.")
-    if not fields.get("glob"):
-        raise SpecError(f"{where}.glob", "missing; an input needs a glob such as / or /*")
-    try:
-        compile_glob(fields["glob"])
-    except GlobError as error:
-        raise SpecError(f"{where}.glob", str(error)) from error
-    if fields.get("repo_type", "user") != "user" or fields.get("project", "default") != "default":
-        raise SpecError(where, "only user repos of the default project can be inputs on one machine")
-    name = fields.get("name") or fields["repo"]
-    if name in RESERVED_INPUT_NAMES:
-        raise SpecError(f"{where}.name", f"{name!r} is reserved; give the input another name")
-    return PfsInput(
-        repo=fields["repo"],
-        glob=fields["glob"],
-        name=name,
-        branch=fields.get("branch") or DEFAULT_BRANCH,
-        join_on=fields.get("join_on", ""),
-        outer_join=fields.get("outer_join", False),
-        group_by=fields.get("group_by", ""),
-        empty_files=fields.get("empty_files", False),
-        reference=fields.get("reference", False),
-        never_propagates=fields.get("propagation_spec", {}).get("never", False),
-        explicit_name=fields.get("name", ""),
+    return Transform(
+        env=fields.get("env", {}),
+        working_dir=fields.get("working_dir", ""),
+        image=fields.get("image", ""),
+        user=fields.get("user", ""),
+        secrets=tuple(_secret(each, f"$.transform.secrets[{n}]") for n, each in enumerate(fields.get("secrets", ()))),
+        datum_batching=fields.get("datum_batching", False),
+        **lists,
     )
 
 
-def _explicit_name(node: Input) -> str:
-    return node.explicit_name if isinstance(node, PfsInput) else _explicit_name(node.members[0])
+def _secret(fields: dict[str, str], where: str) -> Secret:
+    secret = Secret(**fields) if fields.get("name") else None
+    if secret is None:
+        raise SpecError(f"{where}.name", "missing; a secret needs a name")
+    if not secret.env_var and not secret.mount_path:
+        raise SpecError(where, "needs an env_var or a mount_path; without one the program cannot see it")
+    if secret.env_var and not secret.key:
+        raise SpecError(f"{where}.key", "missing; env_var holds one value, so it needs the key of that value")
+    if secret.mount_path and not secret.mount_path.startswith("/"):
+        raise SpecError(f"{where}.mount_path", f"expected an absolute path, found {secret.mount_path!r}")
+    return secret
 
 
-def _check_names(node: Input, where: str) -> set[str]:
-    """Check that input names are unique, except between the members of one union; give all names below."""
-    if isinstance(node, PfsInput):
-        return {node.name}
-    names: set[str] = set()
-    for member in node.members:
-        below = _check_names(member, where)
-        shared = names & below
-        if shared and node.kind != "union":
-            raise SpecError(where, f"the input name {min(shared)!r} is used more than once; give one of them a name")
-        names |= below
-    return names
+def _egress(fields: dict[str, Any]) -> str:
+    """Give the URL that results are pushed to; only a folder of this machine can be one."""
+    refuse(fields, "egress.", "$.egress.")
+    urls = {"URL": fields.get("URL", ""), "object_storage.url": fields.get("object_storage", {}).get("url", "")}
+    given = {place: url for place, url in urls.items() if url}
+    if len(given) > 1:
+        raise SpecError("$.egress", "holds URL and object_storage; expected one of them")
+    for place, url in given.items():
+        if not url.startswith("file:///"):
+            raise SpecError(
+                f"$.egress.{place}", f"{url} is not supported on one machine; expected file:///folder, or leave it out"
+            )
+        return str(url)
+    return ""
+
+
+def _limits(fields: dict[str, Any]) -> Limits:
+    return Limits(fields.get("cpu", 0.0), fields.get("memory", ""), fields.get("gpu", {}).get("number", 0))
 
 
 def with_salt(spec: PipelineSpec, salt: str) -> PipelineSpec:

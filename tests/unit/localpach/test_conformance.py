@@ -10,7 +10,7 @@ import pytest
 
 from localpach import files, jobs, pipelines, repos
 from localpach.addresses import parse_commit, parse_file
-from localpach.errors import LocalpachError, NotFoundError, SpecError
+from localpach.errors import LocalpachError, NotFoundError
 from localpach.records import Counts
 
 
@@ -216,14 +216,6 @@ def test_program_sees_pachyderms_variables(world):  # 13
     assert [seen["PACH_DATUM_ID"]] == [each.id for each in preview]
 
 
-def test_secrets_are_refused_by_name(world):  # 13: a difference
-    fields = world.toy()
-    fields["transform"]["secrets"] = [{"name": "S", "key": "foo", "env_var": "foo"}]
-    world.repo("in")
-    with pytest.raises(SpecError, match=r"\$\.transform\.secrets: is not supported on one machine"):
-        world.create(fields)
-
-
 def test_join_and_group_keys_are_variables(world):  # 13
     world.repo("repo1", "repo2", "repo")
     world.put("repo1@master", {"/a": ""})
@@ -365,12 +357,6 @@ def test_branches_with_provenance_follow_only_what_they_read(world):  # 20
     assert [world.store.branch(name, "master").head for name in "BCD"] == [id_, later, later]
     assert repos.find_commit(world.store, parse_commit(f"B@{later}")).id == id_
     assert id_ not in head.values()
-
-
-def test_triggers_are_refused_by_name(world):  # 21: a difference
-    world.repo("in")
-    with pytest.raises(SpecError, match=r"\$\.input\.pfs\.trigger: is not supported on one machine"):
-        world.create(world.toy(pfs={"trigger": {"size": "1K"}}))
 
 
 def test_work_is_deferred_until_a_head_is_moved(world):  # 22

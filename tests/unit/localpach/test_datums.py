@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from localpach.datums import Datum, DatumInput, Listing, datum_hash, expand
-from localpach.spec import Combination, PfsInput
+from localpach.inputs import Combination, PfsInput
 from localpach.store import Entry
 
 NAMES = [f"/n{n}" for n in range(50)]

@@ -9,9 +9,9 @@ import pytest
 
 from localpach.datums import Datum, DatumInput, Listing
 from localpach.errors import OutputError
+from localpach.inputs import PfsInput
 from localpach.objects import Objects
 from localpach.scratch import Scratch, map_pfs
-from localpach.spec import PfsInput
 from localpach.store import Entry
 
 ROOT = Path("/scratch/pfs")

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from localpach.errors import LocalpachError, SpecError
-from localpach.spec import load, parse, parse_fields
+from localpach.inputs import Cron, size_bytes
+from localpach.spec import Limits, Secret, load, parse, parse_fields
+from localpach.spec_fields import MESSAGES, REFUSED
 
 PFS = {"pfs": {"repo": "in", "glob": "/*"}}
 GOOD = {"pipeline": {"name": "p"}, "transform": {"cmd": ["true"]}, "input": PFS}
@@ -42,6 +44,10 @@ def test_camel_case_and_snake_case_say_the_same():
     assert (camel[0].datum_tries, camel[0].datum_timeout_s, camel[0].workers) == (4, 0.5, 2)
 
 
+def transform(**changes):
+    return one(transform={**GOOD["transform"], **changes})
+
+
 def crossed(*members):
     return {"cross": list(members)}
 
@@ -53,7 +59,7 @@ def crossed(*members):
         ('"text"', "expected an object or a list"),
         ("[" * 100_000, "nested too deep"),
         ('{"pipeline": {"name": "a", "name": "b"}}', r"\$: the field name is given twice"),
-        (one(datum_tries=float("inf")), r"\$\.datum_tries: expected a whole number, found inf"),
+        (one(datum_tries=float("inf")), r"\$\.datum_tries: expected a whole number from 0, found inf"),
         (one(input={"pfs": {"repo": "a", "glob": "/[a"}}), r"\$\.input\.pfs\.glob: glob '/\[a': '\[' is never closed"),
         (one(inputt={}), r"\$\.inputt: unknown field; did you mean input\?"),
         (one(input=crossed(PFS, {"pfs": {"repo": "a", "globb": "/"}})),
@@ -75,14 +81,28 @@ def crossed(*members):
         (one(input={"pfs": {"repo": "a", "name": "out", "glob": "/"}}), "'out' is reserved"),
         (one(input=crossed(PFS, PFS)), "'in' is used more than once"),
         (one(input={"pfs": {"repo": "p", "glob": "/"}}), "reads itself"),
-        (one(input={"cron": {"name": "tick", "spec": "@every 1m"}}), r"\$\.input\.cron: is not supported"),
+        (one(input={"cron": {"spec": "@every 1m"}}), r"\$\.input\.cron\.name: missing"),
+        (one(input={"cron": {"name": "tick"}}), r"\$\.input\.cron\.spec: empty"),
+        (one(input={"cron": {"name": "tick", "spec": "hourly"}}), r"\$\.input\.cron\.spec: .*expected 5 fields"),
+        (one(input={"pfs": {**PFS["pfs"], "trigger": {"size": "big"}}}),
+         r"\$\.input\.pfs\.trigger\.size: expected a size such as 1K"),
+        (one(input={"pfs": {**PFS["pfs"], "trigger": {"cron_spec": "@every day"}}}),
+         r"\$\.input\.pfs\.trigger\.cron_spec: .*expected a duration"),
         (one(service={"internal_port": 1}), r"\$\.service: is not supported"),
-        (one(spout={}, egress={"URL": "s3://x"}), r"\$\.egress: is not supported"),
+        (one(spout={}), r"\$\.spout: is not supported"),
+        (one(egress={"URL": "s3://x/y"}), r"\$\.egress\.URL: s3://x/y is not supported on one machine; expected file"),
+        (one(egress={"object_storage": {"url": "gs://x"}}), r"\$\.egress\.object_storage\.url: gs://x is not supp"),
+        (one(egress={"sql_database": {"url": "postgres://x"}}), r"\$\.egress\.sql_database: is not supported"),
+        (one(egress={"url": "file:///x"}), r"\$\.egress\.url: unknown field; did you mean URL\?"),
+        (transform(secrets=[{"key": "k", "env_var": "K"}]), r"\$\.transform\.secrets\[0\]\.name: missing"),
+        (transform(secrets=[{"name": "s", "env_var": "K"}]), r"\$\.transform\.secrets\[0\]\.key: missing"),
+        (transform(secrets=[{"name": "s"}]), r"\$\.transform\.secrets\[0\]: needs an env_var or a mount_path"),
+        (transform(secrets=[{"name": "s", "mount_path": "x"}]), "mount_path: expected an absolute path"),
         (one(update=True), "is a flag of the command"),
         (one(datum_timeout="5 minutes"), r'\$\.datum_timeout: expected a duration such as "300s", found'),
         (one(datum_tries="many"), "expected a whole number"),
         (one(transform={"cmd": "true"}), r"\$\.transform\.cmd: expected a list, found a string"),
-        (one(transform={"cmd": ["true"], "env": {"A": 1}}), "values are strings"),
+        (one(transform={"cmd": ["true"], "env": {"A": 1}}), r"\.transform\.env\.A: expected a string, found a num"),
         (one(reprocess_spec="sometimes"), "until_success or every_job"),
         (one(pipeline={"name": "-x"}), "is refused"),
         (one(pipeline={"name": "x" * 52}), "is refused"),
@@ -91,6 +111,93 @@ def crossed(*members):
 def test_bad_spec_is_refused_and_the_cause_named(text, message):
     with pytest.raises(LocalpachError, match=message):
         parse(text)
+
+
+def path_of(message, seen=()):
+    """Give, for each message, how a spec leads to it: keys and list places from the top."""
+    found = {}
+    for name, kind in MESSAGES[message].items():
+        inner = kind.strip("[]")
+        if inner in MESSAGES and inner not in seen:
+            step = (name, kind.startswith("["))
+            found[inner] = [step]
+            found.update({key: [step, *rest] for key, rest in path_of(inner, (*seen, message)).items()})
+    return found
+
+
+PATHS = path_of("CreatePipelineRequest")
+
+
+def test_every_message_can_be_reached():
+    assert set(PATHS) | {"CreatePipelineRequest"} == set(MESSAGES)
+
+
+@pytest.mark.parametrize("message", sorted(PATHS))
+def test_unknown_field_is_named_with_its_path_in_every_message(message):
+    name = max(MESSAGES[message], key=len)
+    value, place = {name + "x": 1}, rf"\.{name}x: unknown field; did you mean {name}\?"
+    for key, is_list in reversed(PATHS[message]):
+        value = {key: [value] if is_list else value}
+        place = rf"\.{key}\[0\]{place}" if is_list else rf"\.{key}{place}"
+    with pytest.raises(SpecError, match=rf"^\${place}$"):
+        parse_fields(json.dumps({**GOOD, **value}))
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_every_refused_field_is_refused_by_its_path(name):
+    fields = {"bool": True, "str": "x"}
+    message, _, field = name.rpartition(".")
+    top = {"": {}, "transform": GOOD["transform"], "egress": {}, "pfs": PFS["pfs"],
+           "cron": {"name": "tick", "spec": "@never"}}[message]  # fmt: skip
+    kind = MESSAGES[{"": "CreatePipelineRequest", "egress": "Egress", "pfs": "PfsInput", "cron": "CronInput"}[message]]
+    value = {**top, field: fields.get(kind[field], {})}
+    spec = {"": value, "egress": {"egress": value}}.get(message) or {"input": {message: value}}
+    with pytest.raises(SpecError, match=rf"\.{field}: is "):
+        parse(one(**spec))
+
+
+def test_secrets_egress_image_and_limits_are_read():
+    secrets = [{"name": "S", "key": "k", "envVar": "K"}, {"name": "S", "mount_path": "/var/secret"}]
+    (found,) = parse(
+        one(
+            transform={**GOOD["transform"], "secrets": secrets, "image": "i:1", "user": "me", "datumBatching": True},
+            egress={"object_storage": {"url": "file:///out"}},
+            resource_limits={"cpu": 0.5, "memory": "1G", "gpu": {"type": "nvidia.com/gpu", "number": "2"}},
+        )
+    )
+    assert found.transform.secrets == (Secret("S", key="k", env_var="K"), Secret("S", mount_path="/var/secret"))
+    assert (found.transform.image, found.transform.user, found.transform.datum_batching) == ("i:1", "me", True)
+    assert found.egress == "file:///out"
+    assert found.limits == Limits(0.5, "1G", 2)
+
+
+def test_cron_input_reads_a_repo_of_its_own():
+    cron = {"name": "tick", "spec": "@every 10s", "overwrite": True, "start": "2026-01-01T00:00:00Z"}
+    (found,) = parse(one(input={"cross": [PFS, {"cron": cron}]}))
+    (tick,) = [each for each in found.inputs if each.cron]
+    assert (tick.repo, tick.name, tick.glob, tick.branch) == ("p_tick", "tick", "/*", "master")
+    assert tick.cron == Cron("@every 10s", overwrite=True, start_s=1767225600.0)
+    assert tick.explicit_name == ""  # it sorts as an unnamed input
+
+
+def test_triggered_inputs_read_branches_that_are_numbered_for_each_repo():
+    def triggered(name, repo, **more):
+        return {"pfs": {"repo": repo, "glob": "/", "name": name, "trigger": {"size": "1K"}, **more}}
+
+    members = [triggered("c", "x"), triggered("a", "x"), triggered("b", "y"), triggered("d", "x", branch="mine")]
+    (found,) = parse(one(input=crossed(*members)))
+    assert [(each.name, each.branch) for each in found.inputs] == [
+        ("a", "p-trigger-1"), ("b", "p-trigger-1"), ("c", "p-trigger-2"), ("d", "mine"),
+    ]  # fmt: skip
+    assert {each.trigger.branch for each in found.inputs} == {"master"}
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("500", 500), ("1K", 1000), ("1kb", 1000), ("1.5M", 1_500_000), ("2 GB", 2_000_000_000), ("0", 0)],
+)
+def test_size_of_a_trigger_is_in_decimal_units(text, count):
+    assert size_bytes(text) == count
 
 
 def test_input_names_may_repeat_between_members_of_a_union():
