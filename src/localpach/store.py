@@ -74,6 +74,11 @@ _REPO = "name, created, description, type"
 _BRANCH = "repo, name, head, created, trigger"
 _COMMIT = "repo, id, branch, parent, origin, started, finished, error, description, tree"
 _ENTRY = "path, digest, size, owner"
+# The commits of the set ?1 with all that they were made from.
+_USED = (
+    "WITH RECURSIVE used(repo, id) AS (SELECT repo, id FROM commits WHERE id = ?1 UNION "
+    "SELECT up_repo, up_id FROM commit_provenance p JOIN used u ON p.repo = u.repo AND p.id = u.id)"
+)
 _SMALL_TREE = 100  # files; smaller lists are copied in full
 
 
@@ -92,12 +97,16 @@ class Store:
         self._inside = False
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database and forget bytes that no row names."""
+        self.objects.close()
         self.sql.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make all changes inside the block visible together, or none of them; inner blocks join the outer one."""
+        """Make all changes inside the block visible together, or none of them; inner blocks join the outer one.
+
+        Bytes that were added to the objects before are on disk before the rows that name them.
+        """
         if self._inside:
             yield
             return
@@ -106,6 +115,7 @@ class Store:
             self._inside = True
             try:
                 yield
+                self.objects.flush()
                 self.sql.execute("COMMIT")
             except BaseException:
                 if self.sql.in_transaction:  # a full disk has ended it already
@@ -235,14 +245,16 @@ class Store:
         )
         return {(up_repo, up_branch): up_id for up_repo, up_branch, up_id in rows}
 
+    def commit_set(self, id_: str) -> list[Commit]:
+        """List the commits of a set, newest first: those of its ID, and those of other sets that they were made from."""
+        rows = self.sql.execute(
+            f"{_USED} SELECT {_COMMIT} FROM commits WHERE (repo, id) IN used ORDER BY number DESC", (id_,)
+        )
+        return [Commit(*row) for row in rows]
+
     def commit_used_in_set(self, repo: str, id_: str) -> str | None:
         """Find the commit of a repo that a commit set was made from, when the set has none there itself."""
-        row = self.sql.execute(
-            "WITH RECURSIVE used(repo, id) AS (SELECT repo, id FROM commits WHERE id = ?1 UNION "
-            "SELECT up_repo, up_id FROM commit_provenance p JOIN used u ON p.repo = u.repo AND p.id = u.id) "
-            "SELECT id FROM used WHERE repo = ?2 LIMIT 1",
-            (id_, repo),
-        ).fetchone()
+        row = self.sql.execute(f"{_USED} SELECT id FROM used WHERE repo = ?2 LIMIT 1", (id_, repo)).fetchone()
         return str(row[0]) if row else None
 
     # Trees and their files

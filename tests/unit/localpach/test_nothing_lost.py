@@ -146,6 +146,7 @@ def test_program_may_change_its_inputs_without_harm_to_the_store(world):
 def test_damaged_object_is_written_again_when_its_bytes_are_put_again(tmp_path, damaged):
     objects = Objects(tmp_path)
     digest, _ = objects.add([b"all of it"])
+    objects.flush()
     (stored,) = [path for path in tmp_path.rglob("*") if path.is_file()]
     stored.chmod(0o644)
     stored.write_bytes(damaged)
