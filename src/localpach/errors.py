@@ -100,6 +100,13 @@ class OutputBranchError(LocalpachError):
         super().__init__(f"{repo}@{branch} has provenance: its commits are made by localpach, not by hand")
 
 
+class OutputRepoError(LocalpachError):
+    """The repo that a pipeline writes goes with the pipeline."""
+
+    def __init__(self, repo: str) -> None:
+        super().__init__(f"repo {repo} is written by pipeline {repo}; use `localpach delete pipeline {repo}`")
+
+
 class SystemRepoError(LocalpachError):
     """A user may not change what localpach keeps of a pipeline."""
 

@@ -1,29 +1,28 @@
-"""How does one datum run? Its program as a process of its own over a folder that stands for `/pfs`."""
+"""How does one datum run? Laid out, tried as often as its spec says, its outputs stored, its end told."""
 
 import contextlib
 import os
-import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from localpach.container import remove_leftovers
 from localpach.datums import Datum
 from localpach.errors import DamagedObjectError, OutputError
+from localpach.executors import Executor, ProcessExecutor
 from localpach.objects import Objects
 from localpach.plan import FAILED, PROCESSED, RECOVERED
-from localpach.processes import SCRATCH_VARIABLE, Processes, kill_leftovers
-from localpach.scratch import Scratch, map_pfs
+from localpach.processes import Processes, kill_leftovers
+from localpach.program import Program, describe_exit, shown_last
+from localpach.scratch import Scratch, remove_tree
+from localpach.secrets import GivenSecrets
 from localpach.spec import PipelineSpec
 from localpach.store import Entry
+from localpach.view import PFS
 
-_READERS_GRACE_S = 2.0  # a child that left the process group may keep a pipe open; its output is not waited for longer
 _TAIL_BYTES = 4096
 _SAFE_PATH = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-")
 
@@ -59,6 +58,8 @@ class JobContext:
     scratch: Path
     logs: Path
     objects: Objects
+    executor: Executor = field(default_factory=ProcessExecutor)
+    secrets: GivenSecrets = field(default_factory=GivenSecrets)
 
 
 class Interrupted(Exception):  # noqa: N818  it is no error: the job was stopped on purpose
@@ -74,8 +75,9 @@ def scratch_root(state: Path) -> Iterator[Path]:
     """
     folder = state / "scratch"
     kill_leftovers(folder.resolve())
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    remove_leftovers(folder.resolve())
+    remove_tree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     if set(str(folder)) <= _SAFE_PATH:
         yield folder
         return
@@ -91,8 +93,40 @@ def run_datum(context: JobContext, datum: Datum, processes: Processes) -> Outcom
     Raises:
         Interrupted: the job was stopped meanwhile.
     """
-    datum_id = datum.id
-    scratch = Scratch(context.scratch / datum_id[:16], datum, context.objects)
+    scratch = scratch_of(context, context.scratch / datum.id[:16], datum)
+    try:
+        return try_datum(context, scratch, datum.id, processes, _run_alone)
+    finally:
+        remove_tree(scratch.folder)
+
+
+def scratch_of(context: JobContext, folder: Path, datum: Datum, more: dict[str, Path] | None = None) -> Scratch:
+    """Give the scratch folder of a datum, with further places that its program finds."""
+    return Scratch(
+        folder, datum, context.objects, inside=context.executor.inside, secrets=context.secrets.mounted, more=more
+    )
+
+
+def _run_alone(attempt: "Attempt") -> str:
+    attempt.lay_out()
+    return attempt.run()
+
+
+def try_datum(
+    context: JobContext, scratch: Scratch, datum_id: str, processes: Processes, run: "Callable[[Attempt], str]"
+) -> Outcome:
+    """Try a datum as often as its spec says.
+
+    Args:
+        context: The job.
+        scratch: Where the datum is laid out.
+        datum_id: Its identifier.
+        processes: Those of the job.
+        run: Makes one try; gives the reason why it failed, or nothing.
+
+    Raises:
+        Interrupted: the job was stopped meanwhile.
+    """
     log_path = context.logs / f"{datum_id}.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -101,9 +135,8 @@ def run_datum(context: JobContext, datum: Datum, processes: Processes) -> Outcom
         with log_path.open("wb", buffering=0) as log:
             while tries < context.spec.datum_tries:
                 tries += 1
-                scratch.lay_out()
-                attempt = _Attempt(context, scratch, datum_id, processes, log)
-                reason = attempt.run()
+                attempt = Attempt(context, scratch, datum_id, processes, log)
+                reason = context.secrets.hide(run(attempt))
                 if processes.stopped:
                     raise Interrupted
                 if not reason:
@@ -118,30 +151,42 @@ def run_datum(context: JobContext, datum: Datum, processes: Processes) -> Outcom
         reason, recovered = _told(error, scratch), False
         with contextlib.suppress(OSError), log_path.open("ab") as log:  # a full disk must not hide the reason
             log.write(f"localpach: {reason}\n".encode())
-    finally:
-        shutil.rmtree(scratch.folder, ignore_errors=True)
     return Outcome(RECOVERED if recovered else FAILED, False, reason, tries, time.monotonic() - started)
 
 
-class _Attempt:
+class Attempt:
     """One try: the command, and the recovery command that shares its time limit."""
 
     def __init__(
         self, context: JobContext, scratch: Scratch, datum_id: str, processes: Processes, log: IO[bytes]
     ) -> None:
+        self.scratch = scratch
+        self.log = log
+        self.limit_s = context.spec.datum_timeout_s
+        self.deadline: float | None = None
+        self._context = context
         self._transform = context.spec.transform
-        self._scratch = scratch
         self._processes = processes
-        self._log = log
-        self._limit_s = context.spec.datum_timeout_s
-        self._deadline = time.monotonic() + self._limit_s if self._limit_s else None
-        self._environment = _environment(context, scratch, datum_id)
-        self._last_line = b""
+        self._datum_id = datum_id
+
+    def lay_out(self) -> None:
+        """Write the inputs anew, an empty `out` and the variables; the time of the try begins."""
+        self.scratch.lay_out()
+        told = self.variables()
+        self.scratch.write_environment(
+            {name: told[name] for name in told if name not in self._context.secrets.variables}
+        )
+        self.deadline = time.monotonic() + self.limit_s if self.limit_s else None
+
+    def variables(self) -> dict[str, str]:
+        """Give the variables that the program gets: the spec's, its secrets', then Pachyderm's own."""
+        own = datum_variables(self._context, self.scratch)
+        return {**own, **self.scratch.variables(), "PACH_DATUM_ID": self._datum_id}
 
     def note(self, message: str) -> None:
         """Write a line of our own to the log of the datum."""
-        with contextlib.suppress(OSError):  # as in _copy_lines
-            self._log.write(f"localpach: {message}\n".encode())
+        with contextlib.suppress(OSError):  # a full disk costs the log, not the datum
+            self.log.write(f"localpach: {message}\n".encode())
 
     def run(self) -> str:
         """Run the command; give the reason why it failed, or nothing."""
@@ -149,80 +194,77 @@ class _Attempt:
 
     def recover(self) -> bool:
         """Run the recovery command, if there is one and time is left; tell whether it succeeded."""
-        if not self._transform.err_cmd or (self._deadline and time.monotonic() >= self._deadline):
+        if not self._transform.err_cmd or (self.deadline and time.monotonic() >= self.deadline):
             return False
         return not self._run(self._transform.err_cmd, self._transform.err_stdin)
 
-    def _run(self, command: Sequence[str], stdin: Sequence[str]) -> str:
-        root = self._scratch.root
-        argv = [map_pfs(word, root) for word in command]
-        self._last_line = b""
+    def start(self, command: Sequence[str], stdin: Sequence[str], variables: dict[str, str]) -> "Program | str":
+        """Start a program; give it, or the reason why it cannot be started."""
+        call = self._context.executor.call(self._context.spec, self.scratch, command, variables)
+        text = write_stdin(self.scratch, stdin)
         try:
-            process = subprocess.Popen(
-                argv,
-                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=map_pfs(self._transform.working_dir, root) or None,
-                env=self._environment,
-                start_new_session=True,  # its children are stopped with it, and Ctrl-C reaches only the runner
-            )
+            return Program(call, text, self._processes)
         except (OSError, ValueError) as error:
-            return f"{argv[0]}: cannot be started: {error}"
-        self._processes.started(process.pid)
-        threads = self._pump(process, "".join(map_pfs(line, root) + "\n" for line in stdin).encode())
+            return f"{call.argv[0]}: cannot be started: {error}"
+
+    def end(self, program: Program, *, killed: bool) -> int:
+        """End a program and what is left of it; give its exit code."""
+        code = program.end(self.log)
+        if killed or self._processes.stopped:
+            self._context.executor.end(program.call)
+        return code
+
+    def late(self) -> str:
+        """Give the reason of a try whose time ran out."""
+        return f"stopped after {self.limit_s:g} s, the datum_timeout"
+
+    def reason_of(self, program: Program, code: int) -> str:
+        """Give the reason of a program that failed."""
+        return self.scratch.view.told(program.last_line) or describe_exit(code)
+
+    def _run(self, command: Sequence[str], stdin: Sequence[str]) -> str:
+        program = self.start(command, stdin, self.variables())
+        if isinstance(program, str):
+            return program
+        event = "ended"
         try:
-            timed_out = self._wait(process)
+            event = program.wait(self.log, self.deadline)
         finally:
-            self._processes.ended(process.pid)
-            process.wait()
-        _join_all(threads)
-        if timed_out:
-            return f"stopped after {self._limit_s:g} s, the datum_timeout"
-        if process.returncode == 0 or process.returncode in self._transform.accept_return_code:
-            return ""
-        last = _last_of(self._last_line).replace(str(root), "/pfs")  # the path that the reader of the spec knows
-        return last or _describe_exit(process.returncode)
+            code = self.end(program, killed=event == "late")
+        if event == "late":
+            return self.late()
+        return "" if code == 0 or code in self._transform.accept_return_code else self.reason_of(program, code)
 
-    def _wait(self, process: "subprocess.Popen[bytes]") -> bool:
-        """Wait for the end of the process; tell whether its time ran out."""
-        if self._deadline is None:
-            process.wait()
-            return False
-        try:
-            process.wait(max(0.0, self._deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            return True
-        return False
 
-    def _pump(self, process: "subprocess.Popen[bytes]", stdin: bytes) -> list[threading.Thread]:
-        """Feed stdin and copy both outputs to the log, each in a thread of its own."""
-        assert process.stdout is not None
-        assert process.stderr is not None
-        jobs = [
-            threading.Thread(target=self._copy_lines, args=(process.stdout, False), daemon=True),
-            threading.Thread(target=self._copy_lines, args=(process.stderr, True), daemon=True),
-        ]
-        if process.stdin is not None:
-            jobs.append(threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True))
-        for job in jobs:
-            job.start()
-        return jobs
+def datum_variables(context: JobContext, scratch: Scratch) -> dict[str, str]:
+    """Give the variables that all datums of a job share."""
+    spec = context.spec
+    return {
+        **{name: scratch.view.words(value) for name, value in spec.transform.env.items()},
+        **context.secrets.variables,
+        "PACH_JOB_ID": context.job_id,
+        "PACH_OUTPUT_COMMIT_ID": context.job_id,
+        "PACH_IN_WORKER": "true",
+        "PPS_PIPELINE_NAME": spec.name,
+        "PPS_PROJECT_NAME": "default",
+        "PPS_SPEC_COMMIT": f"{context.version:032x}",
+        "LOCALPACH_PFS": scratch.view.seen(PFS),
+    }
 
-    def _copy_lines(self, pipe: IO[bytes], is_stderr: bool) -> None:
-        with pipe:
-            for line in pipe:
-                # The log is closed when a child outlives its datum. A full disk costs the log, not the datum.
-                with contextlib.suppress(ValueError, OSError):
-                    self._log.write(line)
-                if is_stderr and line.strip():
-                    self._last_line = line
+
+def write_stdin(scratch: Scratch, lines: Sequence[str]) -> Path | None:
+    """Write what a program finds on its stdin to a file: a program need not read it, and no thread has to feed it."""
+    if not lines:
+        return None
+    path = scratch.folder / "stdin"
+    path.write_text("".join(scratch.view.words(line) + "\n" for line in lines), encoding="utf-8", newline="")
+    return path
 
 
 def _told(error: Exception, scratch: Scratch) -> str:
     """Write what stopped a datum from outside its program as one line, with the path that the spec knows."""
     if isinstance(error, OSError):
-        place = str(error.filename).replace(str(scratch.root), "/pfs") if error.filename else "state folder"
+        place = str(error.filename).replace(str(scratch.root), PFS) if error.filename else "state folder"
         return f"{place}: {error.strerror or error}"
     return str(error)
 
@@ -233,58 +275,6 @@ def last_line(log: Path) -> str:
         with log.open("rb") as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - _TAIL_BYTES))
-            lines = [line for line in file.read().split(b"\n") if line.strip()]
+            return shown_last(file.read())
     except FileNotFoundError:
         return ""
-    return _last_of(lines[-1]) if lines else ""
-
-
-def _last_of(line: bytes) -> str:
-    """Give what is left of a line on a terminal: a progress bar overwrites itself after each carriage return."""
-    parts = [part.strip() for part in line.decode(errors="replace").split("\r")]
-    return next((part for part in reversed(parts) if part), "")
-
-
-def _feed(pipe: IO[bytes], text: bytes) -> None:
-    """Write stdin; a program need not read it."""
-    with contextlib.suppress(BrokenPipeError, OSError):
-        pipe.write(text)
-    with contextlib.suppress(BrokenPipeError, OSError):
-        pipe.close()
-
-
-def _join_all(threads: Sequence[threading.Thread]) -> None:
-    deadline = time.monotonic() + _READERS_GRACE_S
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-
-
-def _describe_exit(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    with contextlib.suppress(ValueError):
-        return f"killed by {signal.Signals(-code).name}"
-    return f"killed by signal {-code}"
-
-
-def _environment(context: JobContext, scratch: Scratch, datum_id: str) -> dict[str, str]:
-    """Give the whole environment of a datum: this process's, the spec's, then Pachyderm's own."""
-    spec = context.spec
-    own = {
-        **scratch.variables(),
-        "PACH_DATUM_ID": datum_id,
-        "PACH_JOB_ID": context.job_id,
-        "PACH_OUTPUT_COMMIT_ID": context.job_id,
-        "PACH_IN_WORKER": "true",
-        "PPS_PIPELINE_NAME": spec.name,
-        "PPS_PROJECT_NAME": "default",
-        "PPS_SPEC_COMMIT": f"{context.version:032x}",
-        "LOCALPACH_PFS": str(scratch.root),
-        SCRATCH_VARIABLE: str(context.scratch.resolve()),
-    }
-    from_spec = {name: map_pfs(value, scratch.root) for name, value in spec.transform.env.items()}
-    everything = {**os.environ, **from_spec, **own}
-    # `python3` in a command is the interpreter that runs localpach. Not resolved: a virtual environment's is a link.
-    everything["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), everything.get("PATH", os.defpath)])
-    scratch.write_environment({**from_spec, **own})
-    return everything

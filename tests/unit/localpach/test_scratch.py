@@ -11,7 +11,8 @@ from localpach.datums import Datum, DatumInput, Listing
 from localpach.errors import OutputError
 from localpach.inputs import PfsInput
 from localpach.objects import Objects
-from localpach.scratch import Scratch, map_pfs
+from localpach.scratch import Scratch
+from localpach.view import View
 from localpach.store import Entry
 
 ROOT = Path("/scratch/pfs")
@@ -38,7 +39,7 @@ ROOT = Path("/scratch/pfs")
     ],
 )
 def test_pfs_is_mapped_as_a_whole_component_only(text, mapped):
-    assert map_pfs(text, ROOT) == mapped
+    assert View({"/pfs": ROOT}, inside=False).words(text) == mapped
 
 
 @pytest.fixture

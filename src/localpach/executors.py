@@ -1,0 +1,91 @@
+"""Where do programs run? As processes of this machine, or in containers of the image that the spec names."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from localpach.container import ContainerExecutor
+from localpach.errors import ExecutorError
+from localpach.processes import SCRATCH_VARIABLE
+from localpach.program import Call
+from localpach.scratch import Scratch
+from localpach.spec import PipelineSpec
+
+EXECUTORS = ("process", "container")
+EXECUTOR_VARIABLE = "LOCALPACH_EXECUTOR"
+
+
+class Executor(Protocol):
+    """Turns what a spec asks for into a process to start."""
+
+    inside: bool  # whether programs see their folders at /pfs, or at paths of this machine
+
+    def check(self, spec: PipelineSpec) -> None:
+        """Check, before a job, that its programs can be run here.
+
+        Raises:
+            ExecutorError: they cannot; the message says what to do.
+        """
+
+    def call(
+        self,
+        spec: PipelineSpec,
+        scratch: Scratch,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        terminal: bool = False,
+    ) -> Call:
+        """Give what to start.
+
+        Args:
+            spec: The spec of the pipeline.
+            scratch: The folders of the datum.
+            command: The program and its arguments, as the spec has them.
+            environment: The variables that the spec and the datum give.
+            terminal: Whether a person works at it.
+        """
+
+    def end(self, call: Call) -> None:
+        """Stop what is left of a call whose process was killed."""
+
+
+class ProcessExecutor:
+    """Runs programs as processes of this machine."""
+
+    inside = False
+
+    def check(self, spec: PipelineSpec) -> None:
+        """Find nothing wrong: whether a program is there is known when it is started."""
+
+    def call(
+        self,
+        spec: PipelineSpec,
+        scratch: Scratch,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        terminal: bool = False,
+    ) -> Call:
+        """Give the command with the paths of this machine, and this process's environment below the datum's."""
+        words = scratch.view.words
+        everything = {**os.environ, **environment, SCRATCH_VARIABLE: str(scratch.folder.parent.resolve())}
+        # `python3` is the interpreter that runs localpach. Not resolved: a virtual environment's is a link.
+        everything["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), everything.get("PATH", os.defpath)])
+        return Call(tuple(map(words, command)), everything, words(spec.transform.working_dir))
+
+    def end(self, call: Call) -> None:
+        """Do nothing more: the process group was all."""
+
+
+def choose(name: str = "") -> Executor:
+    """Give the executor of this name, or of the variable `LOCALPACH_EXECUTOR`; processes by default.
+
+    Raises:
+        ExecutorError: there is none of this name.
+    """
+    wanted = name or os.environ.get(EXECUTOR_VARIABLE) or EXECUTORS[0]
+    if wanted not in EXECUTORS:
+        raise ExecutorError(f"executor {wanted!r} is not known; expected {' or '.join(EXECUTORS)}")
+    return ContainerExecutor() if wanted == "container" else ProcessExecutor()
