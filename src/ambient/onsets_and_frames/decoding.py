@@ -6,6 +6,7 @@ are therefore at or up to 32 ms before the true onset when the labels are predic
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -59,28 +60,90 @@ def probabilities_to_notes(probabilities: Probabilities, config: DecodingConfig)
     Raises:
         ValueError: the arrays differ in shape or do not have 88 columns.
     """
-    shapes = {array.shape for array in (probabilities.onset, probabilities.frame, probabilities.velocity)}
-    if len(shapes) != 1 or probabilities.onset.shape[1:] != (KEYS,):
-        raise ValueError(f"expected arrays of one shape [frames, {KEYS}]. Received: {sorted(shapes)}")
-    fires = probabilities.onset > config.onset_threshold
-    active = (probabilities.frame > config.frame_threshold) | fires
-    if config.offset_threshold > 0:
-        active &= ~(probabilities.offset > config.offset_threshold)
-    starting = fires & active
-    before = np.vstack([np.zeros((1, KEYS), dtype=bool), starting[:-1]])
-    starts = starting & ~before  # where an onset begins to fire, a note starts, whether or not one sounds already
+    reader = NoteReader(config)
+    reader.feed(probabilities)
+    return reader.finish()
 
-    notes: list[Note] = []
-    certainties: list[float] = []
-    for key in np.flatnonzero(starts.any(axis=0)):
-        begins = np.flatnonzero(starts[:, key])
-        silent = np.flatnonzero(~np.append(active[:, key], False))
-        ends = np.minimum(silent[np.searchsorted(silent, begins)], np.append(begins[1:], len(active)))
-        for begin, end in zip(begins, ends, strict=True):
-            velocity = velocity_of(float(probabilities.velocity[begin, key]))
-            notes.append(Note(float(begin) * FRAME_S, int(key) + LOWEST_PITCH, float(end) * FRAME_S, velocity))
-            certainties.append(float(probabilities.onset[begin, key]))
-    return Decoded(sorted(notes), float(np.mean(certainties)) if certainties else 0.0)
+
+@dataclass(frozen=True, slots=True)
+class _Begin:
+    """A note that has started: its first frame, its velocity, and the onset probability there."""
+
+    frame: int
+    velocity: int
+    certainty: float
+
+
+class NoteReader:
+    """Decode a recording stretch by stretch; where it is cut makes no difference.
+
+    Args:
+        config: Thresholds; a value must lie strictly above them.
+    """
+
+    def __init__(self, config: DecodingConfig) -> None:
+        self._config = config
+        self._frames = 0
+        self._sounding: dict[int, _Begin] = {}  # by key
+        self._starting_before = np.zeros((1, KEYS), dtype=bool)  # what the last frame so far started
+        self._notes: list[Note] = []
+        self._certainties: list[float] = []
+
+    def feed(self, probabilities: Probabilities) -> None:
+        """Read on: the next frames of the recording.
+
+        Raises:
+            ValueError: the arrays differ in shape or do not have 88 columns.
+        """
+        shapes = {array.shape for array in (probabilities.onset, probabilities.frame, probabilities.velocity)}
+        if len(shapes) != 1 or probabilities.onset.shape[1:] != (KEYS,):
+            raise ValueError(f"expected arrays of one shape [frames, {KEYS}]. Received: {sorted(shapes)}")
+        fires = probabilities.onset > self._config.onset_threshold
+        active = (probabilities.frame > self._config.frame_threshold) | fires
+        if self._config.offset_threshold > 0:
+            active &= ~(probabilities.offset > self._config.offset_threshold)
+        starting = fires & active
+        before = np.vstack([self._starting_before, starting[:-1]])[: len(starting)]
+        starts = starting & ~before  # where an onset begins to fire, a note starts, whether or not one sounds already
+        for key in sorted({int(key) for key in np.flatnonzero(starts.any(axis=0))} | self._sounding.keys()):
+            begins = [
+                _Begin(
+                    self._frames + int(row),
+                    velocity_of(float(probabilities.velocity[row, key])),
+                    float(probabilities.onset[row, key]),
+                )
+                for row in np.flatnonzero(starts[:, key])
+            ]
+            self._read_key(key, begins, self._frames + np.flatnonzero(~active[:, key]))
+        self._frames += len(starting)
+        self._starting_before = np.vstack([self._starting_before, starting])[-1:]
+
+    def finish(self) -> Decoded:
+        """Close what still sounds; return all notes."""
+        for key, begin in self._sounding.items():
+            self._close(key, begin, self._frames)
+        self._sounding.clear()
+        confidence = float(np.mean(self._certainties)) if self._certainties else 0.0
+        return Decoded(sorted(self._notes), confidence)
+
+    def _read_key(self, key: int, begins: list[_Begin], silent: np.ndarray) -> None:
+        """Give each note of a key its end: the next silent frame or the next start, whichever comes first."""
+        if key in self._sounding:
+            begins = [self._sounding.pop(key), *begins]
+        for begin, following in pairwise([*begins, None]):
+            assert begin is not None
+            ends = [following.frame] if following else []
+            next_silent = int(np.searchsorted(silent, begin.frame))
+            if next_silent < len(silent):
+                ends.append(int(silent[next_silent]))
+            if ends:
+                self._close(key, begin, min(ends))
+            else:
+                self._sounding[key] = begin
+
+    def _close(self, key: int, begin: _Begin, end_frame: int) -> None:
+        self._notes.append(Note(begin.frame * FRAME_S, key + LOWEST_PITCH, end_frame * FRAME_S, begin.velocity))
+        self._certainties.append(begin.certainty)
 
 
 def velocity_of(value: float) -> int:

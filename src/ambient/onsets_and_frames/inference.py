@@ -5,12 +5,13 @@ Legend: F frames, M mel bins, D dense width, U units, K keys.
 A recording is read three times: for its largest sample, for its loudest bin, and for the picture itself. The
 convolution stacks see 3 frames to each side, so they run over pieces that overlap by 3 frames, exactly; beyond the true
 ends they see zeros, as in one pass. The LSTMs run over pieces too, forward from the start and backward from the end,
-and take their state along. So the answer is that of one pass over the whole recording, and memory grows only by what
-is kept for each frame: 2 D + 2 K + U numbers, for `small` 5 MB a minute (the whole program was measured at 13).
+and take their state along. So the answer is that of one pass over the whole recording. What must be kept between the
+passes, 2 D + 8 K numbers a frame, lies on tapes, which are temporary files; memory does not grow with length.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import keras
@@ -18,11 +19,12 @@ import numpy as np
 
 from ambient.model_folder import assign_weights, load_config, load_weights, model_digest
 from ambient.notes import Note
-from ambient.onsets_and_frames.config import CONTEXT_FRAMES, KIND, SAMPLE_RATE_HZ, DecodingConfig, ModelConfig
-from ambient.onsets_and_frames.decoding import Probabilities, probabilities_to_notes
+from ambient.onsets_and_frames.config import CONTEXT_FRAMES, KEYS, KIND, SAMPLE_RATE_HZ, DecodingConfig, ModelConfig
+from ambient.onsets_and_frames.decoding import NoteReader, Probabilities
 from ambient.onsets_and_frames.model import OnsetsAndFrames
 from ambient.onsets_and_frames.recording import Recording
 from ambient.onsets_and_frames.spectrogram import floored, frame_count, log_mel, mel_db_between, normalised
+from ambient.onsets_and_frames.tape import Tape
 
 PIECE_FRAMES = 512  # 16 s; memory of the convolutions grows with it
 
@@ -64,7 +66,7 @@ class Transcriber:
         self.piece_frames = piece_frames
         self._acoustic = network.acoustic
         self._lstms = {name: _stepping(lstm) for name, lstm in network.lstms.items()}
-        self._probabilities = {name: _dense_sigmoid(layer) for name, layer in network.probabilities.items()}
+        self._dense = {name: _Dense.of(layer) for name, layer in network.probabilities.items()}
 
     @classmethod
     def from_folder(cls, folder: Path | str, *, decoding: DecodingConfig | None = None) -> "Transcriber":
@@ -86,85 +88,144 @@ class Transcriber:
             digest=model_digest(folder),
         )
 
-    def transcribe(self, path: Path | str) -> Transcription:
+    def transcribe(self, path: Path | str, *, scratch: Path | None = None) -> Transcription:
         """Transcribe a WAV file.
 
+        Args:
+            path: 16 kHz.
+            scratch: Folder for temporary files, about 10 MB a minute; the system's own by default.
+
         Raises:
-            InputError: the file is not a 16 kHz PCM WAV file.
+            InputError: the file is not a 16 kHz WAV file.
+            OSError: the disk of the scratch folder is full.
         """
         with Recording(path) as recording:
             peak = recording.peak()
             frames = frame_count(len(recording))
-            if peak > 0 and frames > 0:
-                decoded = probabilities_to_notes(self._hear(recording, frames, peak), self.decoding)
-                notes, confidence = decoded.notes, decoded.confidence
-            else:  # a constant picture would only show what the network makes of nothing
-                notes, confidence = [], 0.0
-            seconds = len(recording) / SAMPLE_RATE_HZ
-            return Transcription(notes, confidence, seconds, peak, recording.missing_samples / SAMPLE_RATE_HZ)
+            notes = NoteReader(self.decoding)
+            if peak > 0:  # a constant picture would only show what the network makes of nothing
+                for piece in self._hear(recording, frames, peak, scratch):
+                    notes.feed(piece)
+            decoded = notes.finish()
+            return Transcription(
+                decoded.notes,
+                decoded.confidence,
+                seconds=len(recording) / SAMPLE_RATE_HZ,
+                peak=peak,
+                missing_seconds=recording.missing_samples / SAMPLE_RATE_HZ,
+            )
 
-    def _hear(self, recording: Recording, frames: int, peak: float) -> Probabilities:
+    def _hear(self, recording: Recording, frames: int, peak: float, scratch: Path | None) -> Iterator[Probabilities]:
         def read(first: int, count: int) -> np.ndarray:
             return normalised(recording.read(first, count), peak)
 
         def picture(first: int, last: int) -> np.ndarray:
             return mel_db_between(read, first, last, len(recording))
 
-        loudest_db = max(float(picture(first, last).max()) for first, last in _spans(frames, self.piece_frames))
-        return self.probabilities(lambda first, last: floored(picture(first, last), loudest_db), frames)
+        loudest_db = max((float(picture(*span).max()) for span in _spans(frames, self.piece_frames)), default=0.0)
+        yield from self.pieces(lambda first, last: floored(picture(first, last), loudest_db), frames, scratch=scratch)
 
     def hear_samples(self, samples: np.ndarray) -> Probabilities:
-        """Return the probabilities for [samples] mono at 16 kHz, held in memory."""
+        """Return the probabilities for [samples] mono at 16 kHz, held in memory; at least one frame."""
         picture = log_mel(samples)
-        return self.probabilities(lambda first, last: picture[first:last], len(picture))
+        pieces = list(self.pieces(lambda first, last: picture[first:last], len(picture)))
+        return Probabilities(
+            **{
+                field.name: np.concatenate([getattr(piece, field.name) for piece in pieces])
+                for field in fields(Probabilities)
+            }
+        )
 
-    def probabilities(self, picture: Callable[[int, int], np.ndarray], frames: int) -> Probabilities:
+    def pieces(
+        self, picture: Callable[[int, int], np.ndarray], frames: int, *, scratch: Path | None = None
+    ) -> Iterator[Probabilities]:
         """Run the network over a picture that is made as needed.
 
         Args:
             picture: Called with a first frame and one past the last; returns [F, M] float32, dB.
-            frames: Of the whole recording, at least 1.
+            frames: Of the whole recording.
+            scratch: Folder for temporary files.
 
-        Returns:
-            Arrays of [frames, K].
+        Yields:
+            The answers piece by piece, in order: arrays of [up to `piece_frames`, K].
         """
-        heard = self._run_stacks(picture, frames)
-        onset = self._run_head("onset", heard.pop("onset"))
-        offset = self._run_head("offset", heard.pop("offset"))
-        frame = self._run_head("frame", np.concatenate([onset, heard.pop("activation"), offset], axis=-1))
-        return Probabilities(onset=onset, offset=offset, frame=frame, velocity=heard["velocity"])
+        with ExitStack() as tapes:
 
-    def _run_stacks(self, picture: Callable[[int, int], np.ndarray], frames: int) -> dict[str, np.ndarray]:
-        """Run the convolution stacks piece by piece; returns arrays of [frames, D or K]."""
-        heard: dict[str, np.ndarray] = {}
-        for first, last in _spans(frames, self.piece_frames):
-            left, right = max(first - CONTEXT_FRAMES, 0), min(last + CONTEXT_FRAMES, frames)
-            answers = self._acoustic.predict_on_batch(picture(left, right)[None, :, :, None])
-            for name, answer in answers.items():
-                if name not in heard:  # made whole at once: pieces joined in the end would need twice the memory
-                    heard[name] = np.empty((frames, answer.shape[-1]), dtype=np.float32)
-                heard[name][first:last] = np.asarray(answer)[0, first - left : last - left]
-        return heard
+            def tape(columns: int) -> Tape:
+                return tapes.enter_context(Tape(columns, folder=scratch))
 
-    def _run_head(self, name: str, evidence: np.ndarray) -> np.ndarray:
-        """Run an LSTM in both directions and its dense layer: [F, D] to [F, K].
+            heard = {name: tape(answer.shape[-1]) for name, answer in self._acoustic.output.items()}
+            for first, last in _spans(frames, self.piece_frames):
+                left, right = max(first - CONTEXT_FRAMES, 0), min(last + CONTEXT_FRAMES, frames)
+                answers = self._acoustic.predict_on_batch(picture(left, right)[None, :, :, None])
+                for name, answer in answers.items():
+                    heard[name].write(first, np.asarray(answer)[0, first - left : last - left])
 
-        Both directions take their pieces from the front, each beginning in the state in which the piece before ended;
-        for the second one time runs the other way, so the recording is turned round, and so is the answer.
+            onset = self._run_head("onset", heard["onset"].read, frames, tape)
+            heard["onset"].close()
+            offset = self._run_head("offset", heard["offset"].read, frames, tape)
+            heard["offset"].close()
+
+            def evidence(first: int, last: int) -> np.ndarray:
+                parts = [onset(first, last), heard["activation"].read(first, last), offset(first, last)]
+                return np.concatenate(parts, axis=-1)  # [F, 3 K]
+
+            frame = self._run_head("frame", evidence, frames, tape)
+            for span in _spans(frames, self.piece_frames):
+                yield Probabilities(
+                    onset=onset(*span), offset=offset(*span), frame=frame(*span), velocity=heard["velocity"].read(*span)
+                )
+
+    def _run_head(
+        self, name: str, evidence: Callable[[int, int], np.ndarray], frames: int, tape: Callable[[int], Tape]
+    ) -> Callable[[int, int], np.ndarray]:
+        """Run an LSTM in both directions and its dense layer: stretches of [F, D] to stretches of [F, K].
+
+        Both directions go piece by piece, each piece beginning in the state in which the one before ended; for the
+        second direction time runs the other way, so it starts at the end and its pieces are turned round.
         """
-        model, turned = self._lstms[name], evidence[::-1]
+        model, dense = self._lstms[name], self._dense[name]
+        ahead, behind = tape(KEYS), tape(KEYS)  # what each direction adds to the logits
         state = [np.zeros((1, part.shape[-1]), dtype=np.float32) for part in model.inputs[2:]]
-        ahead, behind = [], []
-        longest = min(self.piece_frames, len(evidence))
-        for first, last in _spans(len(evidence), self.piece_frames):
+        longest = min(self.piece_frames, frames)
+        for first, last in _spans(frames, self.piece_frames):
             # A shorter last piece is filled up, so that the framework sees one shape; its state is not needed any more.
             missing = ((0, longest - (last - first)), (0, 0))
-            pieces = [np.pad(order[first:last], missing)[None] for order in (evidence, turned)]
-            answers = [np.asarray(part) for part in model.predict_on_batch([*pieces, *state])]
-            ahead.append(answers[0][0, : last - first])
-            behind.append(answers[1][0, : last - first])
+            stretches = (evidence(first, last), evidence(frames - last, frames - first)[::-1])
+            answers = [
+                np.asarray(part)
+                for part in model.predict_on_batch([*(np.pad(part, missing)[None] for part in stretches), *state])
+            ]
+            ahead.write(first, answers[0][0, : last - first] @ dense.ahead)
+            behind.write(frames - last, (answers[1][0, : last - first] @ dense.behind)[::-1])
             state = answers[2:]
-        return self._probabilities[name](np.concatenate(ahead), np.concatenate(behind)[::-1])
+
+        def probabilities(first: int, last: int) -> np.ndarray:
+            logits = ahead.read(first, last) + behind.read(first, last) + dense.bias
+            return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits), dtype=np.float32)  # the sigmoid, without overflow
+
+        return probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class _Dense:
+    """The dense layer that ends a head, cut into what each direction of its LSTM meets.
+
+    Attributes:
+        ahead: [U, K].
+        behind: [U, K].
+        bias: [K].
+    """
+
+    ahead: np.ndarray
+    behind: np.ndarray
+    bias: np.ndarray
+
+    @classmethod
+    def of(cls, layer: keras.layers.Dense) -> "_Dense":
+        kernel, bias = (np.asarray(weight) for weight in layer.get_weights())
+        units = len(kernel) // 2
+        return cls(kernel[:units], kernel[units:], bias)
 
 
 def _spans(frames: int, piece: int) -> Iterator[tuple[int, int]]:
@@ -185,14 +246,3 @@ def _stepping(lstm: keras.layers.Bidirectional) -> keras.Model:
         answers.append(answer)
         ends.extend(end)
     return keras.Model([*pieces, *states], [*answers, *ends])
-
-
-def _dense_sigmoid(layer: keras.layers.Dense) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Return the dense layer of a head as a function of the two directions: [F, U] twice to [F, K]."""
-    kernel, bias = (np.asarray(weight) for weight in layer.get_weights())
-
-    def apply(ahead: np.ndarray, behind: np.ndarray) -> np.ndarray:
-        logits = np.concatenate([ahead, behind], axis=-1) @ kernel + bias
-        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits), dtype=np.float32)  # the sigmoid, without overflow
-
-    return apply

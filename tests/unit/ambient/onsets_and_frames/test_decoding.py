@@ -1,11 +1,15 @@
 """Decoding equals note-seq's frame-by-frame machine, and gives labels their notes back."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ambient.notes import Note
 from ambient.onsets_and_frames.config import DecodingConfig
-from ambient.onsets_and_frames.decoding import Probabilities, probabilities_to_notes, velocity_of
+from ambient.onsets_and_frames.decoding import NoteReader, Probabilities, probabilities_to_notes, velocity_of
 from ambient.onsets_and_frames.labels import notes_to_rolls
 from ambient.onsets_and_frames.metrics import score
 
@@ -51,6 +55,25 @@ def test_decoding_equals_slow_version(seed, offset_threshold):
     expected = slow_notes(p, config)
     assert len(expected) > 100
     assert probabilities_to_notes(p, config).notes == expected
+
+
+@given(
+    cuts=st.lists(st.integers(0, 60), max_size=8), seed=st.integers(0, 3), offset_threshold=st.sampled_from([0.0, 0.6])
+)
+def test_a_recording_cut_anywhere_gives_the_notes_of_one_pass(cuts, seed, offset_threshold):
+    random = np.random.default_rng(seed)
+    p = Probabilities(*(smooth_noise(random, 60) for _ in range(4)))
+    config = DecodingConfig(0.6, 0.5, offset_threshold)
+    reader = NoteReader(config)
+    edges = [0, *sorted(cuts), 60]
+    for first, last in pairwise(edges):
+        reader.feed(
+            Probabilities(p.onset[first:last], p.offset[first:last], p.frame[first:last], p.velocity[first:last])
+        )
+    found, expected = reader.finish(), probabilities_to_notes(p, config)
+    assert len(expected.notes) > 50
+    assert found.notes == expected.notes
+    assert found.confidence == pytest.approx(expected.confidence)
 
 
 def test_labels_give_their_notes_back_at_frame_resolution(melody):

@@ -1,7 +1,11 @@
 """A recording heard in pieces is heard as in one pass, whatever its length and width."""
 
+import wave
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ambient.errors import InputError
 from ambient.onsets_and_frames.config import DecodingConfig
@@ -32,6 +36,41 @@ def test_the_size_of_the_pieces_does_not_change_the_notes(network, sound, write_
     heard = [Transcriber(network, LOOSE, piece_frames=frames).transcribe(path) for frames in (11, 40, 512)]
     assert len(heard[0].notes) > 20
     assert heard[0].notes == heard[1].notes == heard[2].notes
+
+
+@pytest.fixture(scope="module")
+def hear(network, tmp_path_factory):
+    """Transcribe the first seconds of one noisy recording, so many frames at a time."""
+    transcriber = Transcriber(network, LOOSE)
+    noise = np.random.default_rng(2).normal(0, 0.1, 30_000)
+
+    def run(samples, piece_frames):
+        path = tmp_path_factory.mktemp("hear") / "song.wav"
+        with wave.open(str(path), "wb") as writer:
+            writer.setparams((1, 2, 16_000, 0, "NONE", ""))
+            writer.writeframes((noise[:samples] * 32767).astype("<i2").tobytes())
+        transcriber.piece_frames = piece_frames
+        return transcriber.transcribe(path)
+
+    return run
+
+
+@settings(deadline=None, max_examples=15, derandomize=True)
+@given(piece_frames=st.integers(1, 60), samples=st.integers(512, 30_000))
+def test_windows_of_any_length_give_the_notes_of_one_pass(hear, piece_frames, samples):
+    whole, windows = hear(samples, 10_000), hear(samples, piece_frames)
+    assert windows.notes == whole.notes
+    assert windows.confidence == pytest.approx(whole.confidence, abs=1e-5)
+
+
+def test_nothing_is_left_in_the_scratch_folder_even_when_it_fails(transcriber, sound, write_wav, tmp_path, monkeypatch):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    transcriber.transcribe(write_wav(sound), scratch=scratch)
+    monkeypatch.setattr(transcriber._lstms["frame"], "predict_on_batch", lambda inputs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        transcriber.transcribe(write_wav(sound), scratch=scratch)
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_file_gives_what_its_samples_give(transcriber, sound, write_wav):
