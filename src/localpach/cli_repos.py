@@ -25,7 +25,8 @@ def _register_repos(commands: Commands) -> None:
         command = commands.add(verb, "repo", run, f"{verb} a repo")
         command.add_argument("repo", help="name of the repo")
         command.add_argument("-d", "--description", default="", help="what it holds")
-    commands.add("list", "repo", list_repo, "list the repos", raw=True)
+    command = commands.add("list", "repo", list_repo, "list the repos", raw=True)
+    command.add_argument("--all", action="store_true", help="also those that localpach keeps for each pipeline")
     commands.add("inspect", "repo", inspect_repo, "describe one repo", raw=True).add_argument(
         "repo", help="name of the repo"
     )
@@ -47,7 +48,7 @@ def update_repo(session: Session, arguments: argparse.Namespace) -> None:
 def list_repo(session: Session, arguments: argparse.Namespace) -> None:
     """List the repos."""
     store = session.store
-    found = store.repos()
+    found = [repo for repo in store.repos() if arguments.all or repo.type == "user"]
     rows = []
     for repo in found:
         branch = store.branch(repo.name, "master")
@@ -111,19 +112,18 @@ def list_commit(session: Session, arguments: argparse.Namespace) -> None:
             found = store.commits(address.repo)
         _show_commits(session, arguments, found)
     elif arguments.commit:
-        found = store.commits(id_=arguments.commit)
+        found = store.commit_set(arguments.commit)
         if not found:
             raise NotFoundError("commit set", arguments.commit)
         _show_commits(session, arguments, found)
     else:
-        sets: dict[str, list[Commit]] = {}
-        for commit in store.commits():
-            sets.setdefault(commit.id, []).append(commit)
+        sets = {id_: store.commit_set(id_) for id_ in dict.fromkeys(commit.id for commit in store.commits())}
         rows = []
         for id_, commits in sets.items():
             done = sum(commit.finished is not None for commit in commits)
-            started = [commit.started for commit in commits]
-            modified = max(commit.finished or commit.started for commit in commits)
+            own = [commit for commit in commits if commit.id == id_]
+            started = [commit.started for commit in own]
+            modified = max(commit.finished or commit.started for commit in own)
             rows.append((id_, len(commits), f"{done}/{len(commits)}", columns.ago(min(started)), columns.ago(modified)))
         show(arguments, list(sets), ("ID", "SUBCOMMITS", "PROGRESS", "CREATED", "MODIFIED"), rows)
 

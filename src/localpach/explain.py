@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from localpach.records import DatumRecord, Job
 from localpach.store import Edge
+from localpach.system_repos import spec_repo
 
 
 def why(job: Job, datums: Sequence[DatumRecord]) -> list[str]:
@@ -22,10 +23,15 @@ def why(job: Job, datums: Sequence[DatumRecord]) -> list[str]:
 
 
 def draw(edges: Iterable[Edge]) -> str:
-    """Draw the branches as a tree from the repos that people fill; a branch with several inputs appears under each."""
+    """Draw the branches as a tree from the repos that people fill; a branch with several inputs appears under each.
+
+    Specs are left out: each pipeline has one, and it would appear under it.
+    """
     below: dict[str, list[str]] = {}
     has_input: set[str] = set()
     for edge in edges:
+        if edge.up_repo == spec_repo(edge.repo):
+            continue
         above = _name(edge.up_repo, edge.up_branch)
         here = _name(edge.repo, edge.branch)
         below.setdefault(above, []).append(here)

@@ -27,6 +27,7 @@ from localpach.propagate import newest_without_error
 from localpach.records import FAILURE, SUCCESS, UNRUNNABLE, DatumRecord, Job, Records
 from localpach.spec import PfsInput
 from localpach.store import Commit, Entry, Store
+from localpach.system_repos import finish_output
 
 _WATCH_S = 0.2  # how often a running job looks whether it was killed or has run out of time
 
@@ -299,7 +300,7 @@ class _JobRun:
             if isinstance(files, list) and tree is not None:
                 self._store.write_entries(tree, files)
             error = None if state == SUCCESS else reason
-            self._store.finish_commit(self._job.pipeline, self._job.id, tree=tree, error=error)
+            finish_output(self._store, self._job.pipeline, self._job.id, tree=tree, error=error)
             self._records.end_job(self._job, state, reason, self._records.counts(self._job))
 
 

@@ -15,6 +15,7 @@ from localpach.records import KILLED, Counts, Pipeline, Records
 from localpach.repos import create_repo, ensure_branch, find_commit
 from localpach.spec import PipelineSpec
 from localpach.store import Edge, Store
+from localpach.system_repos import finish_output, remove_system_repos, save_spec, spec_edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,12 @@ def create_pipelines(store: Store, specs: Iterable[PipelineSpec]) -> list[str]:
     """
     ordered = _in_order(specs)
     with store.transaction():
+        id_ = new_id()
         for spec in ordered:
             _check_new(store, spec)
-            _create(store, spec)
+            _create(store, id_, spec)
         check_no_cycle(store.edges())
-        propagate(store, new_id(), [], also=[(spec.name, spec.output_branch) for spec in ordered])
+        propagate(store, id_, [], also=[(spec.name, spec.output_branch) for spec in ordered])
     return [spec.name for spec in ordered]
 
 
@@ -60,18 +62,19 @@ def update_pipelines(store: Store, specs: Iterable[PipelineSpec], *, reprocess: 
     done = []
     moved = []
     with store.transaction():
+        id_ = new_id()
         for spec in ordered:
             before = records.find_pipeline(spec.name)
             if before is None:
                 _check_new(store, spec)
-                _create(store, spec)
+                _create(store, id_, spec)
                 done.append(Updated(spec.name, 1))
             else:
-                done.append(_update(store, before, spec, reprocess=reprocess))
+                done.append(_update(store, id_, before, spec, reprocess=reprocess))
             if before is None or not before.stopped:
                 moved.append((spec.name, spec.output_branch))
         check_no_cycle(store.edges())
-        propagate(store, new_id(), [], also=moved)
+        propagate(store, id_, [], also=moved)
     return done
 
 
@@ -114,6 +117,7 @@ def delete_pipeline(store: Store, name: str, *, force: bool = False, keep_repo: 
             if not job.ended:
                 store.finish_commit(name, job.id, error="its pipeline was deleted")
         records.remove_pipeline(name)
+        remove_system_repos(store, name)
         if keep_repo:
             store.set_provenance(name, branch, [])
         elif store.has_repo(name):
@@ -151,14 +155,15 @@ def _check_new(store: Store, spec: PipelineSpec) -> None:
         raise AlreadyExistsError("repo", spec.name, f"pipeline {spec.name} would write to it; rename one of them")
 
 
-def _create(store: Store, spec: PipelineSpec) -> None:
+def _create(store: Store, id_: str, spec: PipelineSpec) -> None:
     create_repo(store, spec.name, f"Output repo for pipeline {spec.name}.")
     store.set_head(spec.name, spec.output_branch, None)
     Records(store).save_pipeline(spec, 1, uuid.uuid4().hex)
+    save_spec(store, id_, spec.name, spec.text)
     _follow_inputs(store, spec)
 
 
-def _update(store: Store, before: Pipeline, spec: PipelineSpec, *, reprocess: bool) -> Updated:
+def _update(store: Store, id_: str, before: Pipeline, spec: PipelineSpec, *, reprocess: bool) -> Updated:
     records = Records(store)
     for job in records.jobs(before.name):
         if not job.ended:
@@ -170,6 +175,7 @@ def _update(store: Store, before: Pipeline, spec: PipelineSpec, *, reprocess: bo
         store.set_head(spec.name, spec.output_branch, None)
     salt = uuid.uuid4().hex if reprocess else before.salt
     records.save_pipeline(spec, before.version + 1, salt)
+    save_spec(store, id_, spec.name, spec.text)
     if not before.stopped:
         _follow_inputs(store, spec)
     kept = 0
@@ -190,7 +196,7 @@ def _follow_inputs(store: Store, spec: PipelineSpec) -> None:
             raise NotFoundError("repo", repo, f"{reader} reads it; make it with `localpach create repo {repo}`")
         ensure_branch(store, repo, branch)
     edges = [Edge(spec.name, spec.output_branch, repo, branch, quiet) for (repo, branch), quiet in never.items()]
-    store.set_provenance(spec.name, spec.output_branch, edges)
+    store.set_provenance(spec.name, spec.output_branch, edges + spec_edge(store, spec.name, spec.output_branch))
 
 
 def kill_job(store: Store, pipeline: str, id_: str, reason: str) -> None:
@@ -203,7 +209,7 @@ def kill_job(store: Store, pipeline: str, id_: str, reason: str) -> None:
             commit = store.commit(pipeline, id_)
             parent = store.commit(pipeline, commit.parent) if commit and commit.parent else None
             base = newest_without_error(store, parent)
-            store.finish_commit(pipeline, id_, tree=base.tree if base else None, error=f"job killed: {reason}")
+            finish_output(store, pipeline, id_, tree=base.tree if base else None, error=f"job killed: {reason}")
 
 
 def restart_datum(store: Store, pipeline: str, datum: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from localpach.graph import Place, downstream
 from localpach.records import Records
 from localpach.store import Commit, Store
+from localpach.system_repos import add_meta_commit
 
 
 def new_id() -> str:
@@ -43,7 +44,7 @@ def _add_output_commit(store: Store, id_: str, repo: str, branch: str) -> None:
     is_output = pipeline is not None and records.spec(repo, pipeline.version).output_branch == branch
     # The job writes the tree when it ends; until then the commit shares that of its base.
     tree = base.tree if base else store.add_tree()
-    store.add_commit(repo, id_, branch, head.id if head else None, "AUTO", tree)
+    commit = store.add_commit(repo, id_, branch, head.id if head else None, "AUTO", tree)
     for edge in store.edges():
         if (edge.repo, edge.branch) == (repo, branch):
             above = store.branch(edge.up_repo, edge.up_branch)
@@ -51,6 +52,7 @@ def _add_output_commit(store: Store, id_: str, repo: str, branch: str) -> None:
                 store.add_provenance(repo, id_, edge.up_repo, edge.up_branch, above.head)
     if pipeline is not None and is_output:
         records.add_job(repo, id_, pipeline.version)
+        add_meta_commit(store, commit)
     else:
         store.finish_commit(repo, id_)
 

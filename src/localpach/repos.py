@@ -10,12 +10,14 @@ from localpach.errors import (
     NameRefusedError,
     NotFoundError,
     OutputBranchError,
+    OutputRepoError,
 )
 from localpach.graph import check_no_cycle
 from localpach.paths import file_and_directory_collision
 from localpach.propagate import new_id, newest_without_error, propagate
 from localpach.records import Records
 from localpach.store import Commit, Edge, Store
+from localpach.system_repos import check_is_of_people
 
 _NAME = re.compile(r"^[A-Za-z0-9_-]+$")
 _BRANCH_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
@@ -47,13 +49,14 @@ def delete_repo(store: Store, name: str, *, force: bool = False) -> None:
     """Remove a repo with all its commits.
 
     Raises:
-        DependedOnError: pipelines or branches read it, or a pipeline writes it, and `force` is not given.
+        OutputRepoError: a pipeline writes it.
+        DependedOnError: pipelines or branches read it and `force` is not given.
     """
     with store.transaction():
-        store.repo(name)
-        needed_by = {edge.repo for edge in store.edges() if edge.up_repo == name and edge.repo != name}
+        check_is_of_people(store, name)
         if Records(store).find_pipeline(name):
-            needed_by.add(f"pipeline {name} itself")
+            raise OutputRepoError(name)
+        needed_by = {edge.repo for edge in store.edges() if edge.up_repo == name and edge.repo != name}
         if needed_by and not force:
             raise DependedOnError("repo", name, sorted(needed_by))
         store.remove_repo(name)
@@ -119,7 +122,7 @@ def start_commit(store: Store, repo: str, branch: str, description: str = "") ->
         CommitStateError: the head is still open.
     """
     with store.transaction():
-        store.repo(repo)
+        check_is_of_people(store, repo)
         _check_branch_name(branch)
         if any((edge.repo, edge.branch) == (repo, branch) for edge in store.edges()):
             raise OutputBranchError(repo, branch)
@@ -146,6 +149,7 @@ def finish_commit(store: Store, address: CommitAddress, *, description: str = ""
         commit = find_commit(store, address)
         if commit.finished is not None:
             raise CommitStateError(f"{address} is finished; start a new commit to change files")
+        check_is_of_people(store, commit.repo)
         if store.provenance(commit.repo, commit.id):
             raise OutputBranchError(commit.repo, commit.branch)
         collision = file_and_directory_collision({entry.path for entry in store.entries(commit.tree)})
@@ -181,7 +185,7 @@ def create_branch(
         CycleError: the branch would follow itself.
     """
     with store.transaction():
-        store.repo(repo)
+        check_is_of_people(store, repo)
         _check_branch_name(name)
         before = store.branch(repo, name)
         has_provenance = any((edge.repo, edge.branch) == (repo, name) for edge in store.edges())
@@ -209,6 +213,7 @@ def delete_branch(store: Store, repo: str, name: str, *, force: bool = False) ->
         DependedOnError: pipelines or branches follow it and `force` is not given.
     """
     with store.transaction():
+        check_is_of_people(store, repo)
         if store.branch(repo, name) is None:
             raise NotFoundError("branch", f"{repo}@{name}", _branches_there(store, repo))
         needed_by = [

@@ -246,7 +246,7 @@ class Store:
         return {(up_repo, up_branch): up_id for up_repo, up_branch, up_id in rows}
 
     def commit_set(self, id_: str) -> list[Commit]:
-        """List the commits of a set, newest first: those of its ID, and those of other sets that they were made from."""
+        """List the commits of a set, newest first: those of its ID, and those of other sets they were made from."""
         rows = self.sql.execute(
             f"{_USED} SELECT {_COMMIT} FROM commits WHERE (repo, id) IN used ORDER BY number DESC", (id_,)
         )

@@ -333,7 +333,8 @@ def test_a_diamond_has_one_id_and_one_job_a_pipeline(world):  # 20
     for text in ("one", "two"):
         id_ = world.put("A@master", {"/file": text})
         assert [world.records.job(name, id_).state for name in "BC"] == ["success", "success"]
-        assert sorted(each.repo for each in world.store.commits(id_=id_)) == ["A", "B", "C"]
+        repos_of_the_set = sorted(each.repo for each in world.store.commit_set(id_))
+        assert repos_of_the_set == ["A", "B", "B.meta", "B.spec", "C", "C.meta", "C.spec"]
     assert [world.line(f"{name}@master") for name in "ABC"] == [3, 3, 3]
 
 
