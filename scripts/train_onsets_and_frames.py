@@ -17,10 +17,11 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from ambient.onsets_and_frames.config import KIND, MODELS, TrainingConfig
+from ambient.onsets_and_frames.config import AMBIENT_SHARE, KIND, MODELS, TrainingConfig
 from stages.common import log, run_program
 
 SETUP = "setup.json"
+BEFORE = "before.json"  # in a run that went on from another model: how that one came about
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,15 +36,34 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument("--cache", type=Path, required=True, help="folder for the takes (about 50 MB an hour)")
     render.add_argument("--hours", type=float, default=16.0, help="hours of training takes (default: %(default)s)")
     render.add_argument("--valid_hours", type=float, default=0.16, help="hours of validation (default: %(default)s)")
+    render.add_argument(
+        "--ambient_share",
+        type=float,
+        default=AMBIENT_SHARE,
+        help="of the takes, 0-1, on ambient instruments instead of pianos (default: a third)",
+    )
     render.add_argument("--seed", type=int, default=0, help="equal seeds make equal takes (default: %(default)s)")
 
     train = commands.add_parser("train", help="train on the takes of a cache")
-    train.add_argument("--cache", type=Path, required=True, help="folder that render fills")
+    train.add_argument("--cache", type=Path, nargs="+", required=True, help="folders that render filled or fills")
     train.add_argument("--run", type=Path, required=True, help="folder for checkpoints")
+    train.add_argument(
+        "--from",
+        dest="from_model",
+        type=Path,
+        metavar="FOLDER",
+        help="model folder of the same size to go on from, with new data or for longer (default: new weights)",
+    )
     train.add_argument("--size", choices=sorted(MODELS), default="small", help="of the network (default: %(default)s)")
     train.add_argument("--minutes", type=float, default=80.0, help="planned time (default: %(default)s)")
     train.add_argument("--batch_size", type=int, default=defaults.batch, help="crops a step (default: %(default)s)")
     train.add_argument("--l_r", type=float, default=defaults.learning_rate, help="peak rate (default: %(default)s)")
+    train.add_argument(
+        "--onset_steps",
+        type=int,
+        default=defaults.onset_steps,
+        help="of the onset head for each of the others (default: %(default)s)",
+    )
     train.add_argument("--validate_every_s", type=float, default=420.0, help="seconds (default: %(default)s)")
     train.add_argument("--threads", type=int, default=0, help="of TensorFlow; 0 takes all cores (default)")
     train.add_argument("--seed", type=int, default=0, help="of weights and batches (default: %(default)s)")
@@ -51,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     export = commands.add_parser("export", help="write the best weights of a run as a model folder")
     export.add_argument(
-        "--cache", type=Path, required=True, help="the cache, whose validation takes set the thresholds"
+        "--cache", type=Path, nargs="+", required=True, help="those of train; their validation takes set the thresholds"
     )
     export.add_argument("--run", type=Path, required=True, help="folder that train wrote")
     export.add_argument("--card", type=Path, required=True, help="model card, Markdown")
@@ -76,6 +96,7 @@ def render_takes(arguments: argparse.Namespace) -> None:
         hours=arguments.valid_hours,
         seed=arguments.seed,
         longest_s=VALIDATION_S,
+        ambient_share=arguments.ambient_share,
         report=log,
     )
     fill_cache(
@@ -84,6 +105,7 @@ def render_takes(arguments: argparse.Namespace) -> None:
         arguments.soundfonts,
         hours=arguments.hours,
         seed=arguments.seed,
+        ambient_share=arguments.ambient_share,
         report=log,
     )
 
@@ -97,26 +119,32 @@ def train_network(arguments: argparse.Namespace) -> None:
     start_framework()
     import keras
 
+    from ambient.model_folder import TRAINING, load_weights, model_digest
     from ambient.onsets_and_frames.data import TakeCache
     from ambient.onsets_and_frames.training import Trainer
 
-    config = TrainingConfig(batch=arguments.batch_size, learning_rate=arguments.l_r)
+    config = TrainingConfig(batch=arguments.batch_size, learning_rate=arguments.l_r, onset_steps=arguments.onset_steps)
     trainer = Trainer(MODELS[arguments.size], config, arguments.run, minutes=arguments.minutes, seed=arguments.seed)
+    arguments.run.mkdir(parents=True, exist_ok=True)
+    if arguments.from_model is not None:
+        trainer.start_from(load_weights(arguments.from_model), source=arguments.from_model)
+        before = json.loads((arguments.from_model / TRAINING).read_text())
+        (arguments.run / BEFORE).write_text(json.dumps(before | {"digest": model_digest(arguments.from_model)}) + "\n")
     if arguments.resume and trainer.load_checkpoint():
         log(f"resumed at step {trainer.progress.step}")
-    arguments.run.mkdir(parents=True, exist_ok=True)
     setup = {
         "size": arguments.size,
         "minutes": arguments.minutes,
         "batch": config.batch,
         "learning_rate": config.learning_rate,
+        "onset_steps": config.onset_steps,
         "seed": arguments.seed,
         "backend": keras.config.backend(),
     }
     (arguments.run / SETUP).write_text(json.dumps(setup, indent=1) + "\n")
-    validation = TakeCache(arguments.cache / "valid")
+    validation = TakeCache([cache / "valid" for cache in arguments.cache])
     validation.refresh()
-    cache = TakeCache(arguments.cache / "train", shortest_frames=config.crop_frames)
+    cache = TakeCache([cache / "train" for cache in arguments.cache], shortest_frames=config.crop_frames)
     cache.refresh()
     trainer.train(cache, validation.takes, validate_every_s=arguments.validate_every_s, report=log)
 
@@ -145,9 +173,9 @@ def export_model(arguments: argparse.Namespace) -> None:
         raise InputError(error.filename, "cannot be read", "expected a run with a validation", "Train first") from error
     network = OnsetsAndFrames(MODELS[setup["size"]])
     assign_weights(network.full, weights, source=arguments.run / BEST)
-    validation = TakeCache(arguments.cache / "valid")
+    validation = TakeCache([cache / "valid" for cache in arguments.cache])
     validation.refresh()
-    training_takes = take_names(arguments.cache / "train")
+    training_takes = [name for cache in arguments.cache for name in take_names(cache / "train")]
     decoding, scores = best_decoding([(listen(network, take), take) for take in validation.takes])
     save_model_folder(
         arguments.save_path,
@@ -169,6 +197,7 @@ def export_model(arguments: argparse.Namespace) -> None:
                 "takes": training_takes,
                 "digest": hashlib.sha256("\n".join(training_takes).encode()).hexdigest()[:16],
             },
+            **({"before": json.loads(before.read_text())} if (before := arguments.run / BEFORE).exists() else {}),
         },
         card=card,
         float16=True,

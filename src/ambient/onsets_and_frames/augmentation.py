@@ -39,22 +39,29 @@ def resampled(samples: np.ndarray, *, rate_hz: float, stretch: float) -> np.ndar
     return np.interp(positions, np.arange(len(filtered)), filtered).astype(np.float32)
 
 
-def recorded(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Return the samples as if recorded: in a room (three of four takes), through an equaliser, with noise."""
+def recorded(samples: np.ndarray, random: np.random.Generator, *, distant: bool = False) -> np.ndarray:
+    """Return the samples as if recorded: in a room (three of four takes), through an equaliser, with noise.
+
+    Args:
+        samples: [samples] at 16 kHz.
+        random: Decides.
+        distant: Half of the rooms are halls, as ambient music likes them.
+    """
     if random.random() < 0.75:
-        samples = in_room(samples, room_response(random))
+        hall = distant and random.random() < 0.5
+        samples = in_room(samples, room_response(random, longest_s=6.0 if hall else 1.6))
     samples = equalised(samples, random)
     level = float(np.max(np.abs(samples))) or 1.0
     noise = coloured_noise(len(samples), random) * 10 ** (random.uniform(-75.0, -38.0) / 20)
     return (samples / level + noise).astype(np.float32)
 
 
-def room_response(random: np.random.Generator) -> np.ndarray:
+def room_response(random: np.random.Generator, *, longest_s: float = 1.6) -> np.ndarray:
     """Draw a room: the direct sound, a few early reflections and an exponentially dying noise.
 
-    Reverberation time 0.15 to 1.6 s, tail 0 to 18 dB under the direct sound in energy, treble dying first.
+    Reverberation time 0.15 s to `longest_s`, tail 0 to 18 dB under the direct sound in energy, treble dying first.
     """
-    seconds = float(np.exp(random.uniform(np.log(0.15), np.log(1.6))))
+    seconds = float(np.exp(random.uniform(np.log(0.15), np.log(longest_s))))
     count = int(seconds * SAMPLE_RATE_HZ)
     time_s = np.arange(count) / SAMPLE_RATE_HZ
     tail = random.standard_normal(count) * 10 ** (-3.0 * time_s / seconds)
@@ -122,6 +129,17 @@ def humanised(notes: Sequence[Note], random: np.random.Generator) -> list[Note]:
             replace(note, start_s=start_s, end_s=max(stop_s, start_s + 0.03), velocity=int(np.clip(velocity, 12, 120)))
         )
     return without_overlaps(played)
+
+
+def calmed(notes: Sequence[Note], random: np.random.Generator) -> list[Note]:
+    """Thin notes out to 1 to 8 a second, keeping some of each chord, and slow them down by up to 2."""
+    if not notes:
+        return []
+    seconds = max(note.end_s for note in notes) - min(note.start_s for note in notes)
+    wanted = np.exp(random.uniform(np.log(1.0), np.log(8.0))) * seconds
+    slower = random.uniform(1.0, 2.0)
+    kept = [note for note in notes if random.random() * len(notes) < wanted] or [notes[0]]
+    return [replace(note, start_s=note.start_s * slower, end_s=note.end_s * slower) for note in kept]
 
 
 def without_overlaps(notes: Sequence[Note]) -> list[Note]:

@@ -53,9 +53,11 @@ def notes_to_rolls(notes: Sequence[Note], frames: int, *, first_frame: int = 0) 
     onset, offset, frame, velocity = (np.zeros((frames, KEYS), dtype=np.float32) for _ in range(4))
     total_s = max((note.end_s for note in notes), default=0.0)
     loudest = max((note.velocity for note in notes), default=1)
+    # Notes that are far from these frames mark none of them; passing over them quickly matters to training.
+    first_s, last_s = first_frame / FRAMES_PER_SECOND - 0.1, (first_frame + frames) / FRAMES_PER_SECOND + 0.1
     for note in notes:
         key = note.pitch - LOWEST_PITCH
-        if not 0 <= key < KEYS:
+        if note.end_s < first_s or note.start_s > last_s or not 0 <= key < KEYS:
             continue
         rows = _rows(note.start_s, note.end_s, first_frame)
         frame[rows, key] = 1
@@ -65,6 +67,16 @@ def notes_to_rolls(notes: Sequence[Note], frames: int, *, first_frame: int = 0) 
         silent_s = min(note.end_s + EDGE_LENGTH_S, total_s)
         offset[_rows(silent_s - EDGE_LENGTH_S, silent_s, first_frame), key] = 1
     return Rolls(onset, offset, frame, velocity)
+
+
+def united(a: Rolls, b: Rolls) -> Rolls:
+    """Return the labels of two stretches that sound together; what still sounds in one has not ended in the other."""
+    return Rolls(
+        onset=np.maximum(a.onset, b.onset),
+        offset=np.maximum(a.offset * (1 - b.frame), b.offset * (1 - a.frame)),
+        frame=np.maximum(a.frame, b.frame),
+        velocity=np.maximum(a.velocity, b.velocity),
+    )
 
 
 def _rows(start_s: float, end_s: float, first_frame: int) -> slice:

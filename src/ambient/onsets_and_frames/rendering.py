@@ -23,24 +23,36 @@ from ambient.notes import Note
 from ambient.onsets_and_frames.augmentation import (
     TRANSPOSITIONS,
     TUNING_CENTS,
+    calmed,
     humanised,
     recorded,
     resampled,
     without_overlaps,
 )
-from ambient.onsets_and_frames.config import FRAME_S, FRAMES_PER_SECOND, KEYS, LOWEST_PITCH
+from ambient.onsets_and_frames.config import (
+    AMBIENT_SHARE,
+    FRAME_S,
+    FRAMES_PER_SECOND,
+    KEYS,
+    LOWEST_PITCH,
+    SAMPLE_RATE_HZ,
+)
 from ambient.onsets_and_frames.spectrogram import log_mel
+from ambient.onsets_and_frames.synthesiser import synthesised
 from ambient.synth import SAMPLE_RATE_HZ as SYNTH_RATE_HZ
-from ambient.synth import render_notes
+from ambient.synth import held_notes, render_notes
 
 MANIFEST = "manifest.csv"
 SPLITS = ("train", "valid")
 LONGEST_S = 240.0  # longer pieces are cut here
+LONGEST_AMBIENT_S = 120.0  # ambient takes are shorter: timbres vary more than notes, and there is one a take
 VALIDATION_S = 40.0
 PIANOS = (0, 0, 0, 0, 1, 1, 2, 3)
-# General MIDI: music box, vibraphone, church organ, harp, strings, choir, pads.
-AMBIENT_PROGRAMS = (10, 11, 19, 46, 48, 49, 52, 88, 89, 90, 91, 92, 93, 94, 95)
-AMBIENT_SHARE = 0.15
+# General MIDI. Struck or plucked: electric pianos, celesta, glockenspiel, music box, vibraphone, marimba, guitar, harp.
+STRUCK = (4, 5, 8, 9, 10, 11, 11, 12, 24, 46)
+# Held: organs, strings, choir, pads, crystal and atmosphere.
+HELD = (16, 19, 44, 48, 48, 49, 50, 51, 52, 52, 53, 54, 88, 89, 89, 90, 91, 92, 93, 94, 95, 98, 99)
+OSCILLATOR_SHARE = 0.35  # of the ambient takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,24 +129,73 @@ def plan_takes(pieces: Sequence[Piece], *, seed: int) -> Iterator[tuple[Piece, i
 
 
 def make_take(
-    piece: Piece, soundfonts: Sequence[Path], random: np.random.Generator, *, longest_s: float = LONGEST_S
+    piece: Piece,
+    soundfonts: Sequence[Path],
+    random: np.random.Generator,
+    *,
+    longest_s: float = LONGEST_S,
+    ambient_share: float = AMBIENT_SHARE,
 ) -> Take:
-    """Play and record the beginning of one piece; everything that varies is drawn from `random`."""
-    ambient = random.random() < AMBIENT_SHARE
-    notes = [note for note in read_midi(piece.path).notes if note.start_s < longest_s]
+    """Play and record a part of one piece; everything that varies is drawn from `random`."""
+    ambient = random.random() < ambient_share
+    if ambient:
+        longest_s = min(longest_s, LONGEST_AMBIENT_S)
+    notes = _part(read_midi(piece.path).notes, longest_s, random)
     if not piece.performed:
         notes = humanised(notes, random)
     notes = _varied(notes, random)
+    if ambient:
+        notes, sound = _ambient(notes, soundfonts, random)
+    else:
+        sound = _played(notes, soundfonts, random, programs=PIANOS)
     stretch = 2.0 ** (random.normal(0.0, TUNING_CENTS) / 1200.0)
-    sound = _played(notes, soundfonts, random, programs=AMBIENT_PROGRAMS if ambient else PIANOS)
-    if ambient and random.random() < 0.4:  # a second layer under the first
-        layer = _played(notes, soundfonts, random, programs=(*AMBIENT_PROGRAMS, 0))
-        length = max(len(sound), len(layer))
-        sound = np.pad(sound, (0, length - len(sound)))
-        sound += np.pad(layer, (0, length - len(layer))) * random.uniform(0.3, 1.0)
     sound = resampled(sound, rate_hz=SYNTH_RATE_HZ, stretch=stretch)
     stretched = [replace(n, start_s=n.start_s * stretch, end_s=n.end_s * stretch) for n in notes]
-    return Take(log_mel(recorded(sound, random)).astype(np.float16), stretched)
+    return Take(log_mel(recorded(sound, random, distant=ambient)).astype(np.float16), stretched)
+
+
+def _part(notes: Sequence[Note], longest_s: float, random: np.random.Generator) -> list[Note]:
+    """Return the notes that start within `longest_s` of some point of a piece, in time from there."""
+    end_s = max(note.start_s for note in notes)
+    first_s = random.uniform(0.0, max(end_s - longest_s, 0.0))
+    return [
+        replace(note, start_s=note.start_s - first_s, end_s=note.end_s - first_s)
+        for note in notes
+        if first_s <= note.start_s < first_s + longest_s
+    ]
+
+
+def _ambient(
+    notes: Sequence[Note], soundfonts: Sequence[Path], random: np.random.Generator
+) -> tuple[list[Note], np.ndarray]:
+    """Play notes on one or two ambient sounds, mostly fewer and slower than a pianist would.
+
+    Returns:
+        The notes as they were played, and [samples] mono at the synthesiser's rate.
+    """
+    if random.random() < 0.6:
+        notes = calmed(notes, random)
+    held = random.random() < 0.65
+    if held and random.random() < 0.7:  # short notes on a slow sound would not be heard
+        notes = held_notes(notes, random.uniform(0.2, 1.5))
+    programs = HELD if held else STRUCK
+    if random.random() < OSCILLATOR_SHARE:
+        sound = _oscillators(notes, random)
+    else:
+        sound = _played(notes, soundfonts, random, programs=programs)
+    if random.random() < 0.4:  # a second layer under the first
+        layer = _played(notes, soundfonts, random, programs=(*HELD, *STRUCK, 0, 0))
+        length = max(len(sound), len(layer))
+        sound = np.pad(sound, (0, length - len(sound)))
+        sound += np.pad(layer, (0, length - len(layer))) * np.float32(random.uniform(0.3, 1.0))
+    return list(notes), sound
+
+
+def _oscillators(notes: Sequence[Note], random: np.random.Generator) -> np.ndarray:
+    """Return [samples] mono at the synthesiser's rate, which is a multiple of ours."""
+    sound = synthesised(notes, random)
+    positions = np.arange(len(sound) * SYNTH_RATE_HZ // SAMPLE_RATE_HZ) * (SAMPLE_RATE_HZ / SYNTH_RATE_HZ)
+    return np.interp(positions, np.arange(len(sound)), sound).astype(np.float32)
 
 
 def _varied(notes: Sequence[Note], random: np.random.Generator) -> list[Note]:
@@ -175,6 +236,7 @@ def fill_cache(
     hours: float,
     seed: int,
     longest_s: float = LONGEST_S,
+    ambient_share: float = AMBIENT_SHARE,
     report: Callable[[str], None],
 ) -> None:
     """Make takes until the cache holds so many hours; what is there already is kept and counted.
@@ -186,6 +248,7 @@ def fill_cache(
         hours: Of sound.
         seed: The same seed makes the same takes.
         longest_s: Keep only so much of each take.
+        ambient_share: How many takes, 0-1, are played on ambient instruments instead of pianos.
         report: Gets one line now and then.
 
     Raises:
@@ -198,9 +261,8 @@ def fill_cache(
         path = cache / f"{name}.mel.npy"
         if not path.exists():
             digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
-            take = make_take(
-                piece, soundfonts, np.random.default_rng(int.from_bytes(digest[:8], "big")), longest_s=longest_s
-            )
+            random = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+            take = make_take(piece, soundfonts, random, longest_s=longest_s, ambient_share=ambient_share)
             save_take(cache, name, take, frames=int(longest_s * FRAMES_PER_SECOND))
         have_s += len(np.load(path, mmap_mode="r")) * FRAME_S
         if made % 20 == 0:

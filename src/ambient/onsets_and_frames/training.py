@@ -9,7 +9,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,7 @@ class Trainer:
         while progress.elapsed_s < self.planned_s:
             batch = next(batches)
             _blend(losses, "onset", self.onset_step(batch))
-            if progress.elapsed_s >= self.config.onset_alone * self.planned_s:
+            if progress.others_started or progress.elapsed_s >= self.config.onset_alone * self.planned_s:
                 if not progress.others_started:
                     self.network.copy_onset_stack()
                     progress.others_started = True
@@ -211,6 +211,20 @@ class Trainer:
             progress.best_onset_f1 = scores.onset
             _write_arrays(self.run_folder / BEST, weights_of(self.network.full))
         return threshold, scores
+
+    def start_from(self, weights: dict[str, np.ndarray], *, source: Path) -> None:
+        """Start from trained weights: all heads train from the first step, from a rate that rises once more.
+
+        Args:
+            weights: Of a network of the same size.
+            source: Where they come from, for messages.
+
+        Raises:
+            InputError: they do not fit.
+        """
+        assign_weights(self.network.full, weights, source=source)
+        self.config = replace(self.config, onset_alone=0.0)
+        self.progress.others_started = True
 
     def listen(self, take: Take) -> Probabilities:
         """Run the network over the beginning of a take."""

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ambient.notes import Note
-from ambient.onsets_and_frames.labels import notes_to_rolls
+from ambient.onsets_and_frames.labels import Rolls, notes_to_rolls, united
 
 
 def slow_rolls(notes, frames):
@@ -74,3 +74,19 @@ def test_a_part_of_a_piece_has_the_rows_of_the_whole(melody):
 
 def test_no_notes_are_empty_rolls():
     assert notes_to_rolls([], 5).frame.sum() == 0
+
+
+def test_labels_of_a_part_are_that_part_of_the_labels(melody):
+    whole = notes_to_rolls(melody, 110)
+    for first in range(0, 100, 7):
+        part = notes_to_rolls(melody, 10, first_frame=first)
+        for name in Rolls.__dataclass_fields__:
+            np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[first : first + 10])
+
+
+def test_what_sounds_on_in_one_of_two_stretches_has_not_ended():
+    long, short = notes_to_rolls([Note(0.0, 60, 1.0, 64)], 40), notes_to_rolls([Note(0.2, 60, 0.5, 64)], 40)
+    both = united(long, short)
+    assert set(np.flatnonzero(both.offset[:, 39])) == set(np.flatnonzero(long.offset[:, 39]))
+    assert set(np.flatnonzero(both.onset[:, 39])) == {0, 6, 7} | set(np.flatnonzero(long.onset[:, 39]))
+    np.testing.assert_array_equal(both.frame, long.frame)

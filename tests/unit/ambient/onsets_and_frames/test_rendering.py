@@ -11,7 +11,7 @@ from ambient.errors import InputError
 from ambient.midi import write_midi
 from ambient.notes import Note
 from ambient.onsets_and_frames import rendering
-from ambient.onsets_and_frames.augmentation import humanised, recorded, resampled, without_overlaps
+from ambient.onsets_and_frames.augmentation import calmed, humanised, recorded, resampled, without_overlaps
 from ambient.onsets_and_frames.data import TakeCache, prefetched
 from ambient.onsets_and_frames.labels import notes_to_rolls
 from ambient.onsets_and_frames.rendering import fill_cache, load_take, make_take, pieces_of, plan_takes, save_take
@@ -117,7 +117,7 @@ def test_a_crop_has_the_labels_of_its_frames_and_batches_repeat_by_seed(tmp_path
     picture[:, :88] += (rolls.frame * 40).astype(np.float16)
     save_take(tmp_path, "melody-0", rendering.Take(picture, melody), frames=110)
     assert load_take(tmp_path, "melody-0").notes == sorted(melody)
-    cache = TakeCache(tmp_path, shortest_frames=30)
+    cache = TakeCache([tmp_path], shortest_frames=30)
     assert cache.refresh() == cache.refresh() == 1
     batch = cache.batch(3, 30, np.random.default_rng(2))
     assert batch.picture.shape == (3, 30, 229, 1)
@@ -136,7 +136,7 @@ def test_a_crop_has_the_labels_of_its_frames_and_batches_repeat_by_seed(tmp_path
 
 def test_an_empty_cache_names_the_remedy(tmp_path):
     with pytest.raises(InputError, match="no takes"):
-        TakeCache(tmp_path).refresh()
+        TakeCache([tmp_path]).refresh()
 
 
 def test_resampling_keeps_pitch_and_time():
@@ -167,6 +167,61 @@ def test_humanised_notes_keep_their_pitches_and_vary_otherwise():
     assert len({note.velocity for note in played}) > 5
     assert len({round(b.start_s - a.start_s, 3) for a, b in pairwise(played)}) > 20
     assert humanised([], np.random.default_rng(0)) == []
+
+
+def test_calmed_notes_are_fewer_slower_and_still_the_same_notes():
+    scale = [Note(0.05 * index, 40 + index % 40, 0.05 * index + 0.2, 64) for index in range(400)]
+    for seed in range(5):
+        calm = calmed(scale, np.random.default_rng(seed))
+        slower = (calm[0].end_s - calm[0].start_s) / 0.2
+        assert 1.0 <= slower <= 2.0
+        assert {(round(n.start_s / slower, 4), n.pitch) for n in calm} <= {
+            (round(n.start_s, 4), n.pitch) for n in scale
+        }
+        assert len(calm) < 220  # 8 a second for 20 s, and chance
+    assert calmed([], np.random.default_rng(0)) == []
+
+
+@pytest.mark.usefixtures("clicks")
+def test_ambient_takes_hold_notes_longer_and_oscillators_are_in_time_too(midi_set, monkeypatch):
+    monkeypatch.setattr(rendering, "OSCILLATOR_SHARE", 1.0)
+    piece = pieces_of(midi_set, "train")[0]
+    lengths = []
+    for seed in range(4):
+        take = make_take(piece, [Path("a.sf2")], np.random.default_rng(seed), ambient_share=1.0)
+        lengths.append(np.mean([note.end_s - note.start_s for note in take.notes]))
+        picture = take.mel.astype(np.float32)
+        sounding = notes_to_rolls(take.notes, len(picture)).frame.max(axis=1) > 0
+        assert picture[sounding].mean() > picture[~sounding].mean()
+    assert max(lengths) > 0.4  # 0.38 s in the piece
+
+
+@pytest.mark.usefixtures("clicks")
+def test_a_take_of_a_long_piece_is_a_part_of_it_that_begins_at_zero(midi_set, tmp_path):
+    write_midi(tmp_path / "long.mid", [Note(float(second), 60 + second % 12, second + 0.5, 64) for second in range(60)])
+    piece = rendering.Piece(tmp_path / "long.mid", "long", performed=True)
+    starts = set()
+    for seed in range(3):
+        take = make_take(piece, [Path("a.sf2")], np.random.default_rng(seed), longest_s=10.0, ambient_share=0.0)
+        assert 9 <= len(take.notes) <= 11
+        assert 0.0 <= take.notes[0].start_s < 2.0
+        starts.add(take.notes[0].pitch)
+    assert len(starts) > 1
+
+
+def test_takes_of_several_folders_are_drawn_and_mixed_with_both_labels(tmp_path, melody, monkeypatch):
+    monkeypatch.setattr("ambient.onsets_and_frames.data.MIXED_SHARE", 1.0)
+    other = [Note(note.start_s, 108 if note.pitch != 108 else 30, note.end_s, 64) for note in melody]
+    for name, notes in (("a", melody), ("b", without_overlaps(other))):
+        (tmp_path / name).mkdir()
+        save_take(tmp_path / name, "take-0", rendering.Take(np.zeros((110, 229), np.float16), notes), frames=110)
+    cache = TakeCache([tmp_path / "a", tmp_path / "b"])
+    assert cache.refresh() == 2
+    batch = cache.batch(8, 110, np.random.default_rng(0))
+    alone = {float(notes_to_rolls(take.notes, 110).onset.sum()) for take in cache.takes}
+    together = {float(onset.sum()) for onset in batch.rolls.onset}
+    assert together - alone
+    assert max(together) > max(alone)
 
 
 def test_a_pitch_struck_again_ends_the_note_before():

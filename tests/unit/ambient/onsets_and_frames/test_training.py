@@ -45,7 +45,7 @@ def cache(tmp_path, take):
     save_take_folder = tmp_path / "cache"
     save_take_folder.mkdir()
     save_take(save_take_folder, "melody-0", take, frames=110)
-    filled = TakeCache(save_take_folder, shortest_frames=24)
+    filled = TakeCache([save_take_folder], shortest_frames=24)
     filled.refresh()
     return filled
 
@@ -109,6 +109,19 @@ def test_training_validates_and_a_resumed_one_goes_on_where_it_stopped(tmp_path,
     optimizers = first.network.onset.optimizer, second.network.onset.optimizer
     assert int(optimizers[0].iterations) == int(optimizers[1].iterations) == first.progress.step
     assert set(first.best_weights()) == set(weights_of(first.network.full))
+
+
+def test_a_training_from_trained_weights_trains_all_heads_at_once_and_overwrites_no_stack(tmp_path, trainer, cache):
+    second = Trainer(MODELS["tiny"], CONFIG, tmp_path / "run", minutes=0.001, seed=8)
+    second.start_from(weights_of(trainer.network.full), source=tmp_path)
+    kernel = second.network.stacks["frame"].convolutions[0].get_weights()[0]
+    batch = cache.batch(1, 24, np.random.default_rng(0))
+    second.onset_step(batch)
+    assert second.progress.others_started
+    assert second.config.onset_alone == 0.0
+    np.testing.assert_array_equal(second.network.stacks["frame"].convolutions[0].get_weights()[0], kernel)
+    second.rest_step(batch)
+    assert not np.array_equal(second.network.stacks["frame"].convolutions[0].get_weights()[0], kernel)
 
 
 def test_without_a_checkpoint_nothing_is_resumed(trainer):
