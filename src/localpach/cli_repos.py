@@ -9,6 +9,8 @@ from localpach import columns, files, repos
 from localpach.addresses import is_commit_id, parse_commit, parse_file
 from localpach.cli_command import Commands, Session, show
 from localpach.errors import CommitStateError, NotFoundError
+from localpach.inputs import Trigger, read_trigger
+from localpach.spec_fields import normalise
 from localpach.store import Commit
 
 
@@ -188,6 +190,12 @@ def _register_branches(commands: Commands) -> None:
     command.add_argument(
         "-p", "--provenance", action="append", default=[], help="repo@branch to follow; may be repeated"
     )
+    command.add_argument("--trigger", metavar="BRANCH", help="a branch of the same repo that moves this one")
+    command.add_argument("--trigger-size", metavar="SIZE", help="when it has grown by this much, such as 1K (1000)")
+    command.add_argument("--trigger-commits", metavar="N", type=int, help="when it has this many new commits")
+    command.add_argument("--trigger-rate-limit", metavar="SPEC", help='at most this often, such as "@every 1h"')
+    command.add_argument("--trigger-cron", metavar="SPEC", help='by this schedule alone, such as "0 3 * * *" (UTC)')
+    command.add_argument("--trigger-all", action="store_true", help="when all of these hold, not any")
     command = commands.add("list", "branch", list_branch, "list the branches of a repo", raw=True)
     command.add_argument("repo", help="name of the repo")
     command = commands.add("inspect", "branch", inspect_branch, "describe one branch", raw=True)
@@ -205,7 +213,28 @@ def create_branch(session: Session, arguments: argparse.Namespace) -> None:
         head = parse_commit(arguments.head if "@" in arguments.head else f"{address.repo}@{arguments.head}")
     above = [parse_commit(each) for each in arguments.provenance]
     provenance = [(each.repo, each.name) for each in above]
-    repos.create_branch(session.store, address.repo, address.name, head=head, provenance=provenance)
+    trigger = _trigger(session, arguments, address.repo)
+    repos.create_branch(session.store, address.repo, address.name, head=head, provenance=provenance, trigger=trigger)
+
+
+def _trigger(session: Session, arguments: argparse.Namespace, repo: str) -> Trigger | None:
+    """Read the trigger that the flags describe, if they do."""
+    fields = {
+        "size": arguments.trigger_size,
+        "commits": arguments.trigger_commits,
+        "rate_limit_spec": arguments.trigger_rate_limit,
+        "cron_spec": arguments.trigger_cron,
+        "all": arguments.trigger_all or None,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    if not arguments.trigger:
+        if given:
+            session.usage_error("--trigger-… flags need --trigger BRANCH, the branch that is watched")
+        return None
+    above = parse_commit(arguments.trigger if "@" in arguments.trigger else f"{repo}@{arguments.trigger}")
+    if above.repo != repo:
+        session.usage_error(f"--trigger names a branch of {repo}, the repo of the branch that it moves")
+    return read_trigger(normalise({**given, "branch": above.name}, "Trigger", "trigger"), "trigger")
 
 
 def list_branch(session: Session, arguments: argparse.Namespace) -> None:

@@ -114,6 +114,13 @@ class SystemRepoError(LocalpachError):
         super().__init__(f"{repo} is kept by localpach for pipeline {pipeline}; it can be read, not changed by hand")
 
 
+class TriggerError(LocalpachError):
+    """A branch cannot have the trigger that is asked for."""
+
+    def __init__(self, repo: str, branch: str, problem: str) -> None:
+        super().__init__(f"{repo}@{branch} cannot have this trigger: {problem}")
+
+
 class StoppedError(LocalpachError):
     """A stopped pipeline reads nothing, so it cannot run."""
 
@@ -139,6 +146,13 @@ class SecretError(LocalpachError):
 
     def __init__(self, which: str, problem: str) -> None:
         super().__init__(f"{which}: {problem}")
+
+
+class EgressError(LocalpachError):
+    """Results could not be pushed where the spec wants them."""
+
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(f"egress to {url}: {problem}")
 
 
 class ExecutorError(LocalpachError):

@@ -7,20 +7,24 @@ from dataclasses import dataclass
 
 from localpach.addresses import CommitAddress
 from localpach.datums import Datum, Listing, expand
-from localpach.errors import AlreadyExistsError, DependedOnError, NotFoundError, StoppedError
-from localpach.graph import check_no_cycle, order
+from localpach.errors import AlreadyExistsError, DependedOnError, NotFoundError, SpecError, StoppedError
+from localpach.graph import Place, check_no_cycle, order
 from localpach.inputs import PfsInput
-from localpach.propagate import new_id, newest_without_error, propagate
+from localpach.plan import plan
+from localpach.propagate import let_go, new_id, newest_without_error, propagate
 from localpach.records import KILLED, Counts, Pipeline, Records
 from localpach.repos import create_repo, ensure_branch, find_commit
-from localpach.spec import PipelineSpec
+from localpach.spec import PipelineSpec, from_stored
 from localpach.store import Edge, Store
 from localpach.system_repos import finish_output, remove_system_repos, save_spec, spec_edge
+from localpach.triggers import set_trigger
+
+PAUSED, PIPELINE_FAILURE, PIPELINE_RUNNING = "paused", "failure", "running"
 
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """What an update did; `kept` counts the datums whose results stay although the spec changed."""
+    """What an update did; `kept` counts the datums whose results stay although the program changed."""
 
     name: str
     version: int
@@ -78,6 +82,43 @@ def update_pipelines(store: Store, specs: Iterable[PipelineSpec], *, reprocess: 
     return done
 
 
+def rerun_pipeline(store: Store, name: str, *, reprocess: bool = False) -> Updated:
+    """Run a pipeline again with the spec it has: one commit and job over the heads of its inputs.
+
+    Args:
+        store: The state.
+        name: The pipeline.
+        reprocess: Process all datums again; otherwise those with a result are skipped.
+
+    Raises:
+        StoppedError: it is stopped, so nothing would run.
+    """
+    records = Records(store)
+    pipeline = records.pipeline(name)
+    if pipeline.stopped:
+        raise StoppedError(name)
+    spec = from_stored(records.spec(name, pipeline.version).text)
+    return update_pipelines(store, [spec], reprocess=reprocess)[0]
+
+
+def pipeline_state(store: Store, pipeline: Pipeline) -> str:
+    """Give the state as pachctl names it: `paused` when stopped, `failure` when an input is gone, else `running`."""
+    if pipeline.stopped:
+        return PAUSED
+    spec = Records(store).spec(pipeline.name, pipeline.version)
+    return PIPELINE_FAILURE if _gone_inputs(store, spec) else PIPELINE_RUNNING
+
+
+def _gone_inputs(store: Store, spec: PipelineSpec) -> list[Place]:
+    """List the inputs that the output branch no longer follows, because they were deleted by force."""
+    followed = {
+        (edge.up_repo, edge.up_branch)
+        for edge in store.edges()
+        if (edge.repo, edge.branch) == (spec.name, spec.output_branch)
+    }
+    return [place for place in spec.upstream if place not in followed]
+
+
 def stop_pipeline(store: Store, name: str) -> None:
     """Stop a pipeline: new commits start nothing here or downstream until it is started again."""
     with store.transaction():
@@ -88,20 +129,24 @@ def stop_pipeline(store: Store, name: str) -> None:
 
 
 def start_pipeline(store: Store, name: str) -> None:
-    """Start a stopped pipeline: one commit and job over the heads of its inputs."""
+    """Start a pipeline that is stopped, or that lost an input which is back: one commit and job over its inputs.
+
+    Raises:
+        NotFoundError: an input repo is not there.
+    """
     with store.transaction():
         records = Records(store)
         pipeline = records.pipeline(name)
-        if not pipeline.stopped:
+        spec = records.spec(name, pipeline.version)
+        if not pipeline.stopped and not _gone_inputs(store, spec):
             return
         records.set_stopped(name, stopped=False)
-        spec = records.spec(name, pipeline.version)
         _follow_inputs(store, spec)
         propagate(store, new_id(), [], also=[(name, spec.output_branch)])
 
 
 def delete_pipeline(store: Store, name: str, *, force: bool = False, keep_repo: bool = False) -> None:
-    """Delete a pipeline with its jobs and its output repo.
+    """Delete a pipeline with its jobs, its output repo and the repos of its cron inputs.
 
     Raises:
         DependedOnError: other pipelines read it and `force` is not given.
@@ -109,23 +154,37 @@ def delete_pipeline(store: Store, name: str, *, force: bool = False, keep_repo: 
     with store.transaction():
         records = Records(store)
         pipeline = records.pipeline(name)
-        readers = sorted({edge.repo for edge in store.edges() if edge.up_repo == name and edge.repo != name})
+        spec = records.spec(name, pipeline.version)
+        crons = [each.repo for each in spec.inputs if each.cron and store.has_repo(each.repo)]
+        going = [*crons, *([] if keep_repo else [name])]
+        readers = sorted({edge.repo for edge in store.edges() if edge.up_repo in going and edge.repo != name})
         if readers and not force:
             raise DependedOnError("pipeline", name, readers)
-        branch = records.spec(name, pipeline.version).output_branch
+        for repo in going:
+            let_go(store, repo)
         for job in records.jobs(name):
             if not job.ended:
                 store.finish_commit(name, job.id, error="its pipeline was deleted")
         records.remove_pipeline(name)
         remove_system_repos(store, name)
         if keep_repo:
-            store.set_provenance(name, branch, [])
-        elif store.has_repo(name):
-            store.remove_repo(name)
+            store.set_provenance(name, spec.output_branch, [])
+        for repo in going:
+            store.remove_repo(repo)
 
 
 def preview_datums(store: Store, spec: PipelineSpec) -> list[Datum]:
-    """List the datums that a spec would have over the present heads, without creating it."""
+    """List the datums that a spec would have over the present heads, without creating it.
+
+    Raises:
+        SpecError: it has a cron input, whose files are made only once it is created.
+    """
+    if any(each.cron for each in spec.inputs):
+        raise SpecError("$.input", "a cron input has no files before its pipeline is created", spec.source)
+    return _present_datums(store, spec)
+
+
+def _present_datums(store: Store, spec: PipelineSpec) -> list[Datum]:
 
     def head(source: PfsInput) -> Listing:
         store.repo(source.repo)
@@ -178,11 +237,27 @@ def _update(store: Store, id_: str, before: Pipeline, spec: PipelineSpec, *, rep
     save_spec(store, id_, spec.name, spec.text)
     if not before.stopped:
         _follow_inputs(store, spec)
-    kept = 0
-    if not reprocess and not spec.every_job and not spec.salt and old.transform != spec.transform:
-        newest = next((job for job in records.jobs(before.name) if job.state == "success"), None)
-        kept = newest.counts.processed + newest.counts.skipped if newest else 0
+    kept = 0 if before.stopped or old.transform == spec.transform else _count_kept(store, spec)
     return Updated(before.name, before.version + 1, kept)
+
+
+def _count_kept(store: Store, spec: PipelineSpec) -> int:
+    """Count the datums that the next job of an updated pipeline will skip."""
+    records = Records(store)
+    current = records.spec(spec.name, records.pipeline(spec.name).version)  # with the salt of the pipeline
+    branch = store.branch(spec.name, spec.output_branch)
+    head = store.commit(spec.name, branch.head) if branch and branch.head else None
+    base = newest_without_error(store, head)
+    job = records.find_job(spec.name, base.id) if base else None
+    if job is None:
+        return 0
+    made = plan(
+        _present_datums(store, current),
+        records.base_datums(job),
+        salt=current.salt,
+        every_job=current.every_job,
+    )
+    return len(made.skipped)
 
 
 def _follow_inputs(store: Store, spec: PipelineSpec) -> None:
@@ -190,11 +265,16 @@ def _follow_inputs(store: Store, spec: PipelineSpec) -> None:
     never = dict.fromkeys(spec.upstream, True)
     for each in spec.inputs:
         never[each.repo, each.branch] &= each.never_propagates
+        if each.cron and not store.has_repo(each.repo):
+            create_repo(store, each.repo, f"Cron ticks of pipeline {spec.name}.")
     for repo, branch in spec.upstream:
         if not store.has_repo(repo):
             reader = f"pipeline {spec.name}" + (f" in {spec.source}" if spec.source else "")
             raise NotFoundError("repo", repo, f"{reader} reads it; make it with `localpach create repo {repo}`")
         ensure_branch(store, repo, branch)
+    for each in spec.inputs:
+        if each.trigger:
+            set_trigger(store, each.repo, each.branch, each.trigger)
     edges = [Edge(spec.name, spec.output_branch, repo, branch, quiet) for (repo, branch), quiet in never.items()]
     store.set_provenance(spec.name, spec.output_branch, edges + spec_edge(store, spec.name, spec.output_branch))
 
@@ -224,6 +304,8 @@ def restart_datum(store: Store, pipeline: str, datum: str) -> None:
         if found.stopped:
             raise StoppedError(pipeline)
         spec = records.spec(pipeline, found.version)
+        for repo, branch in _gone_inputs(store, spec):
+            raise NotFoundError("branch", f"{repo}@{branch}", f"pipeline {pipeline} reads it; update or delete it")
         newest = next((job for job in records.jobs(pipeline) if job.state == "success"), None)
         if newest is not None:
             records.forget_datum(pipeline, newest.id, datum)

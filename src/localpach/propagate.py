@@ -62,3 +62,17 @@ def newest_without_error(store: Store, commit: Commit | None) -> Commit | None:
     while commit is not None and commit.error is not None:
         commit = store.commit(commit.repo, commit.parent) if commit.parent else None
     return commit
+
+
+def let_go(store: Store, repo: str, branch: str | None = None) -> None:
+    """Detach the pipelines that read a repo, or one of its branches, which is about to be removed by force.
+
+    They would go on with an input fewer, and a cross would lose its datums and so all its files. Detached, they keep
+    their output and get no new jobs until the input is back and they are started again. Must be inside a transaction.
+    """
+    records = Records(store)
+    for edge in store.edges():
+        if edge.up_repo == repo and branch in (None, edge.up_branch) and edge.repo != repo:
+            pipeline = records.find_pipeline(edge.repo)
+            if pipeline and records.spec(edge.repo, pipeline.version).output_branch == edge.branch:
+                store.set_provenance(edge.repo, edge.branch, [])

@@ -13,11 +13,13 @@ from localpach.errors import (
     OutputRepoError,
 )
 from localpach.graph import check_no_cycle
+from localpach.inputs import Trigger
 from localpach.paths import file_and_directory_collision
-from localpach.propagate import new_id, newest_without_error, propagate
+from localpach.propagate import let_go, new_id, newest_without_error, propagate
 from localpach.records import Records
 from localpach.store import Commit, Edge, Store
 from localpach.system_repos import check_is_of_people
+from localpach.triggers import fire, set_trigger
 
 _NAME = re.compile(r"^[A-Za-z0-9_-]+$")
 _BRANCH_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
@@ -59,6 +61,7 @@ def delete_repo(store: Store, name: str, *, force: bool = False) -> None:
         needed_by = {edge.repo for edge in store.edges() if edge.up_repo == name and edge.repo != name}
         if needed_by and not force:
             raise DependedOnError("repo", name, sorted(needed_by))
+        let_go(store, name)
         store.remove_repo(name)
 
 
@@ -160,6 +163,7 @@ def finish_commit(store: Store, address: CommitAddress, *, description: str = ""
         store.finish_commit(commit.repo, commit.id, error=error)
         found = store.commit(commit.repo, commit.id)
         assert found is not None
+        fire(store, found)
         return found
 
 
@@ -170,6 +174,7 @@ def create_branch(
     *,
     head: CommitAddress | None = None,
     provenance: list[tuple[str, str]] | None = None,
+    trigger: Trigger | None = None,
 ) -> None:
     """Make a branch, or move one; what follows it gets new commits and jobs.
 
@@ -179,10 +184,12 @@ def create_branch(
         name: The branch.
         head: The commit to point at: of the same repo, by branch or ID.
         provenance: (repo, branch) pairs to follow.
+        trigger: Moves the branch by itself from now on.
 
     Raises:
         OutputBranchError: a head is given for a branch that a pipeline fills.
         CycleError: the branch would follow itself.
+        TriggerError: it has provenance, or would trigger itself.
     """
     with store.transaction():
         check_is_of_people(store, repo)
@@ -204,12 +211,16 @@ def create_branch(
             propagate(store, id_, [], also=[(repo, name)])
         elif target != (before.head if before else None):
             propagate(store, id_, [(repo, name)])
+        if trigger:
+            ensure_branch(store, repo, name)
+            set_trigger(store, repo, name, trigger)
 
 
 def delete_branch(store: Store, repo: str, name: str, *, force: bool = False) -> None:
     """Remove a branch; its commits stay.
 
     Raises:
+        OutputRepoError: a pipeline writes it.
         DependedOnError: pipelines or branches follow it and `force` is not given.
     """
     with store.transaction():
@@ -221,9 +232,10 @@ def delete_branch(store: Store, repo: str, name: str, *, force: bool = False) ->
         ]
         pipeline = Records(store).find_pipeline(repo)
         if pipeline and Records(store).spec(repo, pipeline.version).output_branch == name:
-            needed_by.append(f"pipeline {repo}")
+            raise OutputRepoError(repo)
         if needed_by and not force:
             raise DependedOnError("branch", f"{repo}@{name}", needed_by)
+        let_go(store, repo, name)
         store.remove_branch(repo, name)
 
 
