@@ -59,7 +59,7 @@ class Session:
         found = [records.find_job(job.pipeline, job.id) for job in waiting if job.name not in names]
         elsewhere = [job for job in found if job is not None and job.ended]
         for job in elsewhere:
-            self.progress.job_ended(job, records.datums(job.pipeline, job.id))
+            self.progress.job_ended(job, records.labels_skipped(job))
         self.ended += [*elsewhere, *ran]
 
     def close(self) -> None:

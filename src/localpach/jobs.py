@@ -11,25 +11,32 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from localpach.datums import Listing, expand
-from localpach.execute import Interrupted, JobContext, Outcome, last_line, run_datum, scratch_root
+from localpach import egress, secrets
+from localpach.batching import runner
+from localpach.datums import Datum, Listing, expand
+from localpach.errors import EgressError
+from localpach.execute import Interrupted, JobContext, Outcome, last_line, scratch_root
+from localpach.executors import Executor, choose
+from localpach.inputs import PfsInput
 from localpach.lock import only_runner
 from localpach.pipelines import kill_job
-from localpach.plan import BaseDatum, Plan, Todo, merge, plan
+from localpach.plan import BaseDatum, Merged, Plan, Todo, merge, plan
 from localpach.processes import Processes
 from localpach.propagate import newest_without_error
 from localpach.records import FAILURE, SUCCESS, UNRUNNABLE, DatumRecord, Job, Records
-from localpach.spec import PfsInput
-from localpach.store import Commit, Entry, Store
+from localpach.store import Commit, Store
 from localpach.system_repos import finish_output
+from localpach.triggers import fire
 
 _WATCH_S = 0.2  # how often a running job looks whether it was killed or has run out of time
+_SAVED_TOGETHER = 64  # datums; quick ones are saved together, because each save waits for the disk
 
 
 class Progress(Protocol):
@@ -47,8 +54,8 @@ class Progress(Protocol):
     def tick(self, job: Job, latest: str) -> None:
         """Time passes while datums run; `latest` is the last line that one of them wrote."""
 
-    def job_ended(self, job: Job, datums: list[DatumRecord]) -> None:
-        """A job reached its end."""
+    def job_ended(self, job: Job, skipped: list[str]) -> None:
+        """A job reached its end; `skipped` are the labels of the first few datums that it skipped."""
 
 
 class Silent:
@@ -66,19 +73,25 @@ class Silent:
     def tick(self, job: Job, latest: str) -> None:
         """Show nothing."""
 
-    def job_ended(self, job: Job, datums: list[DatumRecord]) -> None:
+    def job_ended(self, job: Job, skipped: list[str]) -> None:
         """Show nothing."""
 
 
-def run_jobs(store: Store, progress: Progress | None = None) -> list[Job]:
+def run_jobs(store: Store, progress: Progress | None = None, executor: Executor | None = None) -> list[Job]:
     """Run every job that can run, until none is left.
 
     Jobs that a killed process left unfinished go on where they were: their finished datums are not run again.
+
+    Args:
+        store: The state.
+        progress: Shows how they run.
+        executor: Where programs run; by default what the environment says.
 
     Returns:
         The jobs that ended, in order.
     """
     shown = progress or Silent()
+    runs_programs = executor or choose()
     records = Records(store)
     ended: list[Job] = []
     with only_runner(store.folder, shown.note), scratch_root(store.folder) as scratch:
@@ -87,7 +100,7 @@ def run_jobs(store: Store, progress: Progress | None = None) -> list[Job]:
             job = next((each for each in records.unfinished_jobs() if _can_run(store, each)), None)
             if job is None:
                 return ended
-            ended.append(_JobRun(store, job, scratch, shown).run())
+            ended.append(_JobRun(store, job, scratch, shown, runs_programs).run())
 
 
 def _can_run(store: Store, job: Job) -> bool:
@@ -108,9 +121,8 @@ def _output_commit(store: Store, job: Job) -> Commit:
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """The newest earlier result without an error: its files and what is on record of its datums."""
+    """The newest earlier result without an error: what is on record of its datums, and its files."""
 
-    entries: list[Entry]
     datums: dict[str, BaseDatum]
     tree: int | None
 
@@ -118,7 +130,7 @@ class _Base:
 class _JobRun:
     """One job from its inputs to its commit."""
 
-    def __init__(self, store: Store, job: Job, scratch: Path, progress: Progress) -> None:
+    def __init__(self, store: Store, job: Job, scratch: Path, progress: Progress, executor: Executor) -> None:
         self._store = store
         self._records = Records(store)
         self._job = job
@@ -133,6 +145,7 @@ class _JobRun:
             scratch=scratch,
             logs=store.folder / "logs" / job.pipeline / job.id,
             objects=store.objects,
+            executor=executor,
         )
 
     def run(self) -> Job:
@@ -143,6 +156,9 @@ class _JobRun:
             self._end(UNRUNNABLE, f"unrunnable because the following upstream pipelines failed: {names}", None, [])
             return self._ended()
         made = self._plan()
+        if made.parallel or made.serial:  # before the start: what is missing can be made, and the job goes on
+            self._context.executor.check(self._spec)
+            self._context = replace(self._context, secrets=secrets.given(self._store.folder, self._spec))
         self._records.start_job(self._job, made.total)
         self._job = self._records.job(self._job.pipeline, self._job.id)
         if self._spec.ignored and self._is_first_of_version():
@@ -159,7 +175,7 @@ class _JobRun:
 
     def _ended(self) -> Job:
         job = self._records.job(self._job.pipeline, self._job.id)
-        self._progress.job_ended(job, self._records.datums(job.pipeline, job.id))
+        self._progress.job_ended(job, self._records.labels_skipped(job))
         return job
 
     def _find_base(self) -> _Base:
@@ -167,20 +183,19 @@ class _JobRun:
         parent = self._store.commit(commit.repo, commit.parent) if commit.parent else None
         base = newest_without_error(self._store, parent)
         if base is None:
-            return _Base([], {}, None)
+            return _Base({}, None)
         job = self._records.find_job(self._job.pipeline, base.id)
         datums = self._records.base_datums(job) if job else {}
-        return _Base(self._store.entries(base.tree), datums, base.tree)
+        return _Base(datums, base.tree)
 
     def _is_first_of_version(self) -> bool:
-        same = [each for each in self._records.jobs(self._job.pipeline) if each.version == self._job.version]
-        return same[-1].id == self._job.id
+        return self._records.first_of_version(self._job.pipeline, self._job.version) == self._job.id
 
     def _broken_inputs(self) -> list[str]:
-        """Name the repos whose input commit carries an error."""
+        """Name the repos whose input commit carries an error, or is gone because its repo was deleted by force."""
         used = self._store.provenance(self._job.pipeline, self._job.id)
-        commits = [self._store.commit(repo, id_) for (repo, _), id_ in used.items()]
-        return [commit.repo for commit in commits if commit is not None and commit.error is not None]
+        commits = {repo: self._store.commit(repo, id_) for (repo, _), id_ in used.items()}
+        return [repo for repo, commit in commits.items() if commit is None or commit.error is not None]
 
     def _plan(self) -> Plan:
         used = self._store.provenance(self._job.pipeline, self._job.id)
@@ -197,30 +212,44 @@ class _JobRun:
         return plan(datums, self._base.datums, salt=self._spec.salt, every_job=self._spec.every_job)
 
     def _run_phase(self, phase: list[Todo]) -> bool:
-        """Run datums in the pool; tell whether the job is still alive afterwards."""
+        """Run the datums of a phase that have not run; tell whether the job is still alive afterwards."""
         done = self._records.datums_done(self._job)
-        waiting = [each for each in phase if each.id not in done]
+        waiting = deque(each for each in phase if each.id not in done)
+        with runner(self._context, self._processes) as run:
+            return self._run_side_by_side(waiting, run)
+
+    def _run_side_by_side(self, waiting: deque[Todo], run: Callable[[Datum], Outcome]) -> bool:
+        """Run datums in the pool; tell whether the job is still alive afterwards."""
         workers = min(self._spec.workers, os.cpu_count() or 1)
         pool = ThreadPoolExecutor(max_workers=workers)
+        running: dict[Future[Outcome], Todo] = {}
+        ended: list[tuple[Todo, Outcome]] = []
+        looked = time.monotonic()
         try:
-            running: dict[Future[Outcome], Todo] = {}
             while waiting or running:
-                while waiting and len(running) < workers:
-                    todo = waiting.pop(0)
-                    running[pool.submit(run_datum, self._context, todo.datum, self._processes)] = todo
+                while waiting and len(running) < 2 * workers:  # some in reserve, while others are saved
+                    todo = waiting.popleft()
+                    running[pool.submit(run, todo.datum)] = todo
                 finished, _ = wait(running, timeout=_WATCH_S, return_when=FIRST_COMPLETED)
                 for future in finished:
-                    self._save(running.pop(future), future.result())
-                if not self._alive():
-                    return False
-                self._progress.tick(self._job, self._latest_line(running.values()))
+                    outcome = future.result()
+                    ended.append((running.pop(future), outcome))
+                now = time.monotonic()
+                if len(ended) >= _SAVED_TOGETHER or now >= looked + _WATCH_S or not (waiting or running):
+                    looked = now
+                    batch, ended = ended, []
+                    self._save(batch)
+                    if not self._alive():
+                        return False
+                    self._progress.tick(self._job, self._latest_line(running.values()))
         except Interrupted:
             return False
         finally:
-            # Also on Ctrl-C: the programs are killed, and what is saved so far is kept for the next run.
+            # Also on Ctrl-C: the programs are killed, and what has ended so far is kept for the next run.
             if waiting or running:
                 self._processes.stop()
             pool.shutdown(wait=True, cancel_futures=True)
+            self._save([*ended, *_outcomes(running)])
         return True
 
     def _latest_line(self, running: Iterable[Todo]) -> str:
@@ -244,8 +273,23 @@ class _JobRun:
             return False
         return True
 
-    def _save(self, todo: Todo, outcome: Outcome) -> None:
-        record = DatumRecord(
+    def _save(self, ended: list[tuple[Todo, Outcome]]) -> None:
+        """Note how datums ended and what they wrote, in one transaction."""
+        if not ended:
+            return
+        records = [self._record(todo, outcome) for todo, outcome in ended]
+        with self._store.transaction():
+            if self._records.job(self._job.pipeline, self._job.id).ended:
+                return
+            self._records.save_datums(self._job, records)
+            for todo, outcome in ended:
+                if outcome.uploaded:
+                    self._records.save_outputs(self._job, todo.id, outcome.entries)
+        for record in records:
+            self._progress.datum_ended(self._job, record)
+
+    def _record(self, todo: Todo, outcome: Outcome) -> DatumRecord:
+        return DatumRecord(
             id=todo.id,
             position=todo.position,
             hash=todo.hash,
@@ -259,13 +303,6 @@ class _JobRun:
             ran_in=self._job.id,
             ran_version=self._job.version,
         )
-        with self._store.transaction():
-            if self._records.job(self._job.pipeline, self._job.id).ended:
-                return
-            self._records.save_datums(self._job, [record])
-            if outcome.uploaded:
-                self._records.save_outputs(self._job, todo.id, outcome.entries)
-        self._progress.datum_ended(self._job, record)
 
     def _failed_reason(self) -> str:
         failed = self._records.first_failed(self._job)
@@ -280,29 +317,56 @@ class _JobRun:
             return
         written = self._records.outputs(self._job)
         if not written and not made.removed and not made.serial:  # the same files: the commits share one tree
-            self._end(SUCCESS, "", self._base.tree, skipped)
+            self._succeed(None, skipped)
             return
         ran = [todo.id for todo in (*made.parallel, *made.serial)]
-        merged = merge(self._base.entries, {*ran, *made.removed}, written)
+        base = [] if self._base.tree is None else self._store.entries(self._base.tree)
+        merged = merge(base, {*ran, *made.removed}, written)
         if merged.error:
             self._end(FAILURE, merged.error, None, skipped)
         else:
-            self._end(SUCCESS, "", merged.entries, skipped)
+            self._succeed(merged, skipped)
 
-    def _end(
-        self, state: str, reason: str, files: "list[Entry] | int | None", skipped: Iterable[tuple[int, BaseDatum]]
-    ) -> None:
+    def _succeed(self, files: Merged | None, skipped: list[tuple[int, BaseDatum]]) -> None:
+        """End the job well, once its results are where the spec wants them."""
+        if self._spec.egress:
+            self._records.egress_job(self._job)
+            base = [] if self._base.tree is None else self._store.entries(self._base.tree)
+            entries = {each.path: each for each in base}
+            if files is not None:
+                for path in files.removed:
+                    del entries[path]
+                entries.update((each.path, each) for each in files.written)
+            try:
+                egress.push(self._spec.egress, entries.values(), self._store.objects)
+            except EgressError as error:
+                self._end(FAILURE, str(error), None, skipped)
+                return
+        self._end(SUCCESS, "", files, skipped)
+
+    def _end(self, state: str, reason: str, files: Merged | None, skipped: Iterable[tuple[int, BaseDatum]]) -> None:
+        """End the job and its commit, whose files are those of the base with some changes, if any."""
         with self._store.transaction():
             if self._records.job(self._job.pipeline, self._job.id).ended:
                 return
             self._records.save_skips(self._job, skipped)
-            tree = self._base.tree if files is None else files if isinstance(files, int) else self._store.add_tree()
-            if isinstance(files, list) and tree is not None:
-                self._store.write_entries(tree, files)
+            tree = self._base.tree
+            if files is not None:
+                tree = self._store.add_tree(copy_of=tree)
+                self._store.remove_entries(tree, files.removed)
+                self._store.write_entries(tree, files.written)
             error = None if state == SUCCESS else reason
             finish_output(self._store, self._job.pipeline, self._job.id, tree=tree, error=error)
+            fire(self._store, _output_commit(self._store, self._job))
             self._records.end_job(self._job, state, reason, self._records.counts(self._job))
 
 
 def _files(todo: Todo) -> tuple[tuple[str, str, str, str], ...]:
     return tuple((each.source.name, each.source.repo, each.listing.commit, each.path) for each in todo.datum.inputs)
+
+
+def _outcomes(running: "dict[Future[Outcome], Todo]") -> Iterator[tuple[Todo, Outcome]]:
+    """Give those that have ended after all, when the others were stopped."""
+    for future, todo in running.items():
+        if future.done() and not future.cancelled() and future.exception() is None:
+            yield todo, future.result()

@@ -65,8 +65,4 @@ def parents(path: str) -> list[str]:
 
 def file_and_directory_collision(paths: set[str]) -> str | None:
     """Return a path that is both a file and a directory of another file, or None."""
-    for path in sorted(paths):
-        for parent in parents(path):
-            if parent in paths:
-                return parent
-    return None
+    return min((parent for path in paths for parent in parents(path) if parent in paths), default=None)

@@ -104,27 +104,34 @@ def _why_again(before: BaseDatum, hash_: str, *, every_job: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The files of an output commit, or the reason why there can be none."""
+    """How the files of an output commit differ from those of the base, or the reason why there can be none."""
 
-    entries: list[Entry]
+    written: list[Entry] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
     error: str = ""
 
 
 def merge(base: Iterable[Entry], dropped: Collection[str], written: Iterable[Entry]) -> Merged:
-    """Make the files of an output commit.
+    """Make the files of an output commit, as changes to those of the base.
 
     Args:
         base: Files of the base commit; each names the datum that wrote it.
         dropped: IDs of datums whose files of the base go: the removed ones and those that ran again.
         written: Files of the datums that ran.
     """
-    files = {entry.path: entry for entry in base if entry.owner not in dropped}
+    kept: dict[str, Entry] = {}
+    gone: dict[str, Entry] = {}
+    for entry in base:
+        (gone if entry.owner in dropped else kept)[entry.path] = entry
+    new: dict[str, Entry] = {}
     for entry in written:
-        other = files.get(entry.path)
+        other = kept.get(entry.path) or new.get(entry.path)
         if other is not None and other.owner != entry.owner:
-            return Merged([], f"{entry.path} was written by two datums: {other.owner} and {entry.owner}")
-        files[entry.path] = entry
-    collision = file_and_directory_collision(set(files))
+            return Merged(error=f"{entry.path} was written by two datums: {other.owner} and {entry.owner}")
+        new[entry.path] = entry
+    collision = file_and_directory_collision(kept.keys() | new.keys())
     if collision:
-        return Merged([], f"{collision} is both a file and a directory")
-    return Merged(list(files.values()))
+        return Merged(error=f"{collision} is both a file and a directory")
+    return Merged(
+        [entry for path, entry in new.items() if gone.get(path) != entry], [path for path in gone if path not in new]
+    )

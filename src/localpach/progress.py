@@ -60,15 +60,14 @@ class Console:
             else:
                 print(line.rstrip(), file=self._stream, flush=True)
 
-    def job_ended(self, job: Job, datums: list[DatumRecord]) -> None:
+    def job_ended(self, job: Job, skipped: list[str]) -> None:
         """Show how the job ended, with its counts and its skipped datums."""
         if job.state == UNRUNNABLE:
             self.note(f"{job.pipeline}: {job.reason}")
             return
-        skipped = [each.label for each in datums if each.state == "skipped"]
         if skipped:
-            more = " …" if len(skipped) > _MAX_NAMES else ""
-            self.note(f"  {'skipped':<9} {len(skipped)}: {', '.join(skipped[:_MAX_NAMES])}{more}")
+            more = " …" if job.counts.skipped > _MAX_NAMES else ""
+            self.note(f"  {'skipped':<9} {job.counts.skipped}: {', '.join(skipped[:_MAX_NAMES])}{more}")
         counts = job.counts
         parts = [
             f"{count} {word}"

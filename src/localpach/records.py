@@ -10,8 +10,8 @@ from localpach.plan import UNCHANGED, BaseDatum
 from localpach.spec import PipelineSpec, from_stored, with_salt
 from localpach.store import Entry, Store
 
-CREATED, RUNNING, SUCCESS, FAILURE, KILLED, UNRUNNABLE = (
-    "created", "running", "success", "failure", "killed", "unrunnable",
+CREATED, RUNNING, EGRESSING, SUCCESS, FAILURE, KILLED, UNRUNNABLE = (
+    "created", "running", "egressing", "success", "failure", "killed", "unrunnable",
 )  # fmt: skip
 ENDED = (SUCCESS, FAILURE, KILLED, UNRUNNABLE)
 
@@ -166,7 +166,7 @@ class Records:
         """List jobs, newest first: all, of one pipeline, or of one set."""
         rows = self._sql.execute(
             f"SELECT {_JOB} FROM jobs WHERE (?1 IS NULL OR pipeline = ?1) AND (?2 IS NULL OR id = ?2) "
-            "ORDER BY number DESC",
+            "AND state != 'squashed' ORDER BY number DESC",
             (pipeline, id_),
         )
         return [_job(row) for row in rows]
@@ -183,9 +183,18 @@ class Records:
             raise NotFoundError("job", f"{pipeline}@{id_}", f"`localpach list job -p {pipeline}` shows those there are")
         return found
 
+    def first_of_version(self, pipeline: str, version: int) -> str | None:
+        """Give the ID of the first job of a version of a pipeline."""
+        row = self._sql.execute(
+            "SELECT id FROM jobs WHERE pipeline = ? AND version = ? ORDER BY number LIMIT 1", (pipeline, version)
+        ).fetchone()
+        return str(row[0]) if row else None
+
     def unfinished_jobs(self) -> list[Job]:
         """List the jobs that have not ended, in the order in which they were made."""
-        rows = self._sql.execute(f"SELECT {_JOB} FROM jobs WHERE state IN (?, ?) ORDER BY number", (CREATED, RUNNING))
+        rows = self._sql.execute(
+            f"SELECT {_JOB} FROM jobs WHERE state IN (?, ?, ?) ORDER BY number", (CREATED, RUNNING, EGRESSING)
+        )
         return [_job(row) for row in rows]
 
     def add_job(self, pipeline: str, id_: str, version: int) -> None:
@@ -202,6 +211,10 @@ class Records:
             "UPDATE jobs SET state = ?, started = coalesce(started, ?), total = ? WHERE pipeline = ? AND id = ?",
             (RUNNING, time.time(), total, job.pipeline, job.id),
         )
+
+    def egress_job(self, job: Job) -> None:
+        """Note that the results of a job are pushed."""
+        self._sql.execute("UPDATE jobs SET state = ? WHERE pipeline = ? AND id = ?", (EGRESSING, job.pipeline, job.id))
 
     def end_job(self, job: Job, state: str, reason: str, counts: Counts) -> None:
         """Note how a job ended, and forget the output rows that led to its commit."""
@@ -253,6 +266,15 @@ class Records:
             f"SELECT {_RAN} WHERE d.job = ? AND d.state = 'failed' ORDER BY d.position LIMIT 1", (job.number,)
         ).fetchone()
         return _datum(row) if row else None
+
+    def labels_skipped(self, job: Job) -> list[str]:
+        """Give the labels of the first few datums that a job skipped."""
+        rows = self._sql.execute(
+            "SELECT d.label FROM skips s JOIN datums d ON d.job = s.ran AND d.position >= s.at "
+            "AND d.position < s.at + s.count WHERE s.job = ? ORDER BY s.position, d.position LIMIT 10",
+            (job.number,),
+        )
+        return [label for (label,) in rows]
 
     def counts(self, job: Job) -> Counts:
         """Count how the datums of a job ended so far."""
