@@ -4,7 +4,6 @@ The datum's folder is mounted at `/pfs`, an empty one at `/tmp`; nothing else of
 unless asked for. Images are never pulled: what runs is what was built or pulled by a person.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -85,8 +84,6 @@ class ContainerExecutor:
         if spec.transform.working_dir:
             arguments += ["--workdir", spec.transform.working_dir]
         inherited = {**os.environ, SCRATCH_VARIABLE: str(runs)}
-        if os.geteuid() == 0 and spec.transform.user not in ("", "0", "root"):
-            _open_to_all(scratch.folder)
         in_file = []
         for variable, value in environment.items():
             if not _steers_client(variable):  # by its name, so that the value is in no list of processes
@@ -102,6 +99,14 @@ class ContainerExecutor:
         arguments += ["--entrypoint", command[0], spec.transform.image or DEFAULT_IMAGE, *command[1:]]
         # A container that runs out of memory leaves an empty file where its client was started.
         return Call(tuple(arguments), inherited, str(scratch.folder), name)
+
+    def laid_out(self, spec: PipelineSpec, scratch: Scratch) -> None:
+        """Open the folders to another user, whom only root may ask for."""
+        if os.geteuid() == 0 and spec.transform.user not in ("", "0", "root"):
+            for parent, folders, files in os.walk(scratch.folder):
+                for name, mode in [(each, 0o777) for each in folders] + [(each, 0o666) for each in files]:
+                    if not os.path.islink(os.path.join(parent, name)):
+                        os.chmod(os.path.join(parent, name), mode)
 
     def end(self, call: Call) -> None:
         """Kill the container, whose client is dead already."""
@@ -148,11 +153,10 @@ class _Engine:
 
     def limits(self, spec: PipelineSpec) -> list[str]:
         """Pass on the limits that one machine can have: memory, and a GPU where there is one."""
-        wanted = json.loads(spec.text).get("resource_limits", {})
-        arguments = ["--memory", str(memory)] if (memory := _bytes(wanted.get("memory", ""))) else []
-        if wanted.get("gpu", {}).get("number") and _GPU.exists():
-            number = wanted["gpu"]["number"]
-            arguments += ["--device", "nvidia.com/gpu=all"] if self.is_podman else ["--gpus", str(number)]
+        memory = _bytes(spec.limits.memory)
+        arguments = ["--memory", str(memory)] if memory else []
+        if spec.limits.gpus and _GPU.exists():
+            arguments += ["--device", "nvidia.com/gpu=all"] if self.is_podman else ["--gpus", str(spec.limits.gpus)]
         return arguments
 
     def remove(self, containers: Sequence[str]) -> None:
@@ -197,14 +201,6 @@ def _steers_client(variable: str) -> bool:
     """Tell whether a variable would change how the engine's own program works."""
     starts = ("LD_", "DOCKER_", "CONTAINER", "XDG_", "BUILDAH_", "REGISTRY_", "GODEBUG", "DYLD_")
     return variable in ("PATH", "HOME", "TMPDIR", "USER", "TERM", SCRATCH_VARIABLE) or variable.startswith(starts)
-
-
-def _open_to_all(folder: Path) -> None:
-    """Let another user, whom the spec names, read and write the folders of the datum."""
-    for parent, folders, files in os.walk(folder):
-        for name, mode in [(each, 0o777) for each in folders] + [(each, 0o666) for each in files]:
-            if not os.path.islink(os.path.join(parent, name)):
-                os.chmod(os.path.join(parent, name), mode)
 
 
 def _bytes(quantity: str) -> int:

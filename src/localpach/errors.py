@@ -93,6 +93,13 @@ class CommitStateError(LocalpachError):
     """A commit is open where it must be finished, or the other way round."""
 
 
+class HistoryError(LocalpachError):
+    """A commit set cannot be squashed or deleted, because something would be lost or left without its origin."""
+
+    def __init__(self, verb: str, commit: str, problem: str) -> None:
+        super().__init__(f"cannot {verb} {commit}: {problem}; nothing was changed")
+
+
 class OutputBranchError(LocalpachError):
     """A user may not commit to a branch that a pipeline or another branch fills."""
 

@@ -176,6 +176,7 @@ class Attempt:
         self.scratch.write_environment(
             {name: told[name] for name in told if name not in self._context.secrets.variables}
         )
+        self._context.executor.laid_out(self._context.spec, self.scratch)
         self.deadline = time.monotonic() + self.limit_s if self.limit_s else None
 
     def variables(self) -> dict[str, str]:

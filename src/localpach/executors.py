@@ -11,6 +11,7 @@ from localpach.processes import SCRATCH_VARIABLE
 from localpach.program import Call
 from localpach.scratch import Scratch
 from localpach.spec import PipelineSpec
+from localpach.view import PACHCTL
 
 EXECUTORS = ("process", "container")
 EXECUTOR_VARIABLE = "LOCALPACH_EXECUTOR"
@@ -47,6 +48,9 @@ class Executor(Protocol):
             terminal: Whether a person works at it.
         """
 
+    def laid_out(self, spec: PipelineSpec, scratch: Scratch) -> None:
+        """See to it that the program may use the folders of its datum."""
+
     def end(self, call: Call) -> None:
         """Stop what is left of a call whose process was killed."""
 
@@ -72,8 +76,14 @@ class ProcessExecutor:
         words = scratch.view.words
         everything = {**os.environ, **environment, SCRATCH_VARIABLE: str(scratch.folder.parent.resolve())}
         # `python3` is the interpreter that runs localpach. Not resolved: a virtual environment's is a link.
-        everything["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), everything.get("PATH", os.defpath)])
+        first = [os.path.dirname(sys.executable)]
+        if PACHCTL in scratch.view.places:  # before one that is installed, which would ask a cluster
+            first.insert(0, str(scratch.view.places[PACHCTL].parent))
+        everything["PATH"] = os.pathsep.join([*first, everything.get("PATH", os.defpath)])
         return Call(tuple(map(words, command)), everything, words(spec.transform.working_dir))
+
+    def laid_out(self, spec: PipelineSpec, scratch: Scratch) -> None:
+        """Do nothing: it runs as the one who made them."""
 
     def end(self, call: Call) -> None:
         """Do nothing more: the process group was all."""

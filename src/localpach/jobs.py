@@ -21,7 +21,7 @@ from typing import Protocol
 from localpach import egress, secrets
 from localpach.batching import runner
 from localpach.datums import Datum, Listing, expand
-from localpach.errors import EgressError
+from localpach.errors import EgressError, NotFoundError
 from localpach.execute import Interrupted, JobContext, Outcome, last_line, scratch_root
 from localpach.executors import Executor, choose
 from localpach.inputs import PfsInput
@@ -100,12 +100,19 @@ def run_jobs(store: Store, progress: Progress | None = None, executor: Executor 
             job = next((each for each in records.unfinished_jobs() if _can_run(store, each)), None)
             if job is None:
                 return ended
-            ended.append(_JobRun(store, job, scratch, shown, runs_programs).run())
+            try:
+                ended.append(_JobRun(store, job, scratch, shown, runs_programs).run())
+            except NotFoundError:
+                if records.find_job(job.pipeline, job.id) is not None:
+                    raise
+                shown.note(f"{job.name} was deleted while it ran")
 
 
 def _can_run(store: Store, job: Job) -> bool:
     """Tell whether all input commits, and the output commit before this one, are finished."""
-    commit = _output_commit(store, job)
+    commit = store.commit(job.pipeline, job.id)
+    if commit is None:  # another process is deleting the job
+        return False
     needed = [(repo, id_) for (repo, _), id_ in store.provenance(job.pipeline, job.id).items()]
     if commit.parent:
         needed.append((job.pipeline, commit.parent))
@@ -115,7 +122,8 @@ def _can_run(store: Store, job: Job) -> bool:
 
 def _output_commit(store: Store, job: Job) -> Commit:
     commit = store.commit(job.pipeline, job.id)
-    assert commit is not None, f"job {job.name} has no commit"
+    if commit is None:
+        raise NotFoundError("commit of job", job.name)
     return commit
 
 

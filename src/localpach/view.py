@@ -18,6 +18,7 @@ from pathlib import Path
 
 PFS = "/pfs"
 TMP = "/tmp"
+PACHCTL = "/usr/local/bin/pachctl"  # on the PATH of every image
 _MOST_LINKS = 40  # as Linux: a path with more symbolic links in it is a loop
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from localpach import files, jobs, pipelines, repos
+from localpach import batching, files, jobs, pipelines, repos
 from localpach.addresses import parse_file
 from localpach.errors import DamagedObjectError, DependedOnError, LocalpachError, StateError
 from localpach.objects import Objects
@@ -61,7 +61,7 @@ def test_resumed_job_does_not_run_finished_datums_again(world, tmp_path, monkeyp
     world.put("in@master", {"/a": "", "/b": "", "/c": ""})
     script = f"basename /pfs/in/* >> {trace}; cp /pfs/in/* /pfs/out"
     world.create(world.toy(cmd=world.sh(script)), run=False)
-    real, ran = jobs.run_datum, []
+    real, ran = batching.run_datum, []
 
     def die_at_the_second(*args):
         ran.append(args)
@@ -69,7 +69,7 @@ def test_resumed_job_does_not_run_finished_datums_again(world, tmp_path, monkeyp
             raise Killed
         return real(*args)
 
-    monkeypatch.setattr(jobs, "run_datum", die_at_the_second)
+    monkeypatch.setattr(batching, "run_datum", die_at_the_second)
     with pytest.raises(Killed):
         world.run()
     monkeypatch.undo()
