@@ -1,50 +1,71 @@
-"""Measure the transcriber on recordings whose notes are known.
+"""Measure transcribers on recordings whose notes are known: ours, and those that are installed beside it.
 
-    python3 benchmarks/transcription.py --recordings PATH_TO_RECORDINGS [--model FOLDER] [--save_path results.md]
+    python3 benchmarks/transcription.py --recordings PATH_TO_RECORDINGS --midi PATH_TO_MIDI --soundfonts A.sf2 B.sf2
 
-Each recording is an audio file (`.flac`, `.wav`, `.mp3`) beside a `.tsv` of the same name: one header line, then onset
-and offset in seconds, MIDI note, velocity. Prints a Markdown table: F1 of notes (onset within 50 ms, within 150 ms,
-within 50 ms with the offset right too), F1 of sounding keys a frame, and what it cost. The measured transcription runs
-in this process after one warm-up; peak memory is that of the whole process so far.
+`--recordings` is a folder of audio files (`.flac`, `.wav`, `.mp3`), each beside a `.tsv` of the same name: one header
+line, then onset and offset in seconds, MIDI note, velocity. `--midi` and `--soundfonts` make a second set, of ambient
+sounds (`ambient_recordings.py`). Each transcriber runs as `stages.transcribe` does, a program of its own for each set,
+so time and memory are those of the whole program, its start included. Prints Markdown: a table for each set, then the
+onset F1 of each recording.
 """
 
 import argparse
-import resource
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ambient.errors import InputError
-from stages.common import SHIPPED_MODELS, files_below, log, run_program
+from stages.common import REPOSITORY, SHIPPED_MODELS, files_below, log, run_program
 
 if TYPE_CHECKING:
     from ambient.notes import Note
+    from ambient.onsets_and_frames.metrics import Scores
 
+OURS = "onsets-and-frames"
+TRANSCRIBERS = (OURS, "basic-pitch", "transkun")
 COLUMNS = {
     "onset": "onset F1, 50 ms",
-    "precision": "precision",
-    "recall": "recall",
     "onset_150": "onset F1, 150 ms",
     "onset_offset": "onset+offset F1",
     "frame": "frame F1",
+    "velocity": "onset+velocity F1",
+    "precision": "precision",
+    "recall": "recall",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a transcriber made of a set.
+
+    Attributes:
+        scores: For each recording, in their order.
+        seconds_a_minute: Of the whole program, for a minute of sound.
+        megabytes: Largest memory of the program.
+    """
+
+    scores: "list[Scores]"
+    seconds_a_minute: float
+    megabytes: float
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recordings", type=Path, required=True, help="folder of audio files with their TSV")
+    parser.add_argument("--recordings", type=Path, help="folder of audio files with their TSV")
+    parser.add_argument("--midi", type=Path, help="MIDI set with its manifest, for the ambient set")
+    parser.add_argument("--soundfonts", type=Path, nargs="+", default=[], help="SF2 files to play the ambient set with")
+    parser.add_argument("--transcribers", nargs="+", choices=TRANSCRIBERS, default=TRANSCRIBERS, help="(default: all)")
     parser.add_argument(
-        "--model",
-        type=Path,
-        default=SHIPPED_MODELS / "onsets-and-frames",
-        help="model folder (default: the shipped one)",
+        "--model", type=Path, default=SHIPPED_MODELS / OURS, help="model folder for ours (default: the shipped one)"
     )
-    parser.add_argument("--onset_threshold", type=float, help="instead of the model's")
-    parser.add_argument("--save_path", type=Path, help="also write the table there")
+    parser.add_argument("--save_path", type=Path, help="also write the tables there")
     return parser
 
 
@@ -54,54 +75,108 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Transcribe and score every recording, then print the table."""
-    from dataclasses import replace
+    """Measure every transcriber on every set."""
+    from ambient_recordings import make_recordings
 
-    from ambient.framework import start_framework
-
-    start_framework()
-
-    from ambient.onsets_and_frames.inference import Transcriber
-    from ambient.onsets_and_frames.metrics import Scores, mean_scores, score
-
-    transcriber = Transcriber.from_folder(arguments.model)
-    if arguments.onset_threshold is not None:
-        transcriber.decoding = replace(transcriber.decoding, onset_threshold=arguments.onset_threshold)
-    recordings = [
-        path
-        for path in files_below(arguments.recordings, [".flac", ".wav", ".mp3"])
-        if path.with_suffix(".tsv").exists()
-    ]
-    if not recordings:
+    if arguments.recordings is None and not arguments.soundfonts:
         raise InputError(
-            arguments.recordings, "no audio file with a TSV", "expected at least one", "Check --recordings"
+            "nothing to measure", "no set", "expected --recordings, or --midi and --soundfonts", "Give one"
         )
-
-    scores: list[Scores] = []
-    lines = [
-        f"| recording | {' | '.join(COLUMNS.values())} | s a minute | MB |",
-        "| --- |" + " --- |" * (len(COLUMNS) + 2),
-    ]
-    heard_s = spent_s = 0.0
-    with tempfile.TemporaryDirectory() as scratch:
-        wav = Path(scratch) / "recording.wav"
-        for index, path in enumerate(recordings):
-            _decode(path, wav)
-            if index == 0:
-                transcriber.transcribe(wav)  # the first run also traces the network
-            began_s = time.monotonic()
-            heard = transcriber.transcribe(wav)
-            cost_s = time.monotonic() - began_s
-            scores.append(score(read_tsv(path.with_suffix(".tsv")), heard.notes))
-            heard_s, spent_s = heard_s + heard.seconds, spent_s + cost_s
-            lines.append(_line(path.stem, scores[-1], cost_s / heard.seconds * 60))
-            log(lines[-1])
-    lines.append(_line("**mean**", mean_scores(scores), spent_s / heard_s * 60))
-    table = "\n".join(lines) + f"\n\nModel {transcriber.digest}, {transcriber.decoding}.\n"
-    print(table, end="")
+    parts = []
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        if arguments.recordings is not None:
+            sources = [
+                path
+                for path in files_below(arguments.recordings, [".flac", ".wav", ".mp3"])
+                if path.with_suffix(".tsv").exists()
+            ]
+            parts.append(measured("Recordings", sources, scratch / "recordings", arguments))
+        if arguments.soundfonts:
+            if arguments.midi is None:
+                raise InputError("--midi", "missing", "expected the pieces to play on --soundfonts", "Give it")
+            made = list(make_recordings(scratch / "made", arguments.midi, arguments.soundfonts))
+            parts.append(measured("Ambient sounds, rendered", made, scratch / "ambient", arguments))
+    tables = "\n".join(parts)
+    print(tables, end="")
     if arguments.save_path is not None:
         arguments.save_path.parent.mkdir(parents=True, exist_ok=True)
-        arguments.save_path.write_text(table)
+        arguments.save_path.write_text(tables)
+
+
+def measured(title: str, sources: Sequence[Path], scratch: Path, arguments: argparse.Namespace) -> str:
+    """Run all transcribers over one set and return its two tables."""
+    from ambient.audio import decode_to_wav
+
+    if not sources:
+        raise InputError(title, "no audio file with a TSV", "expected at least one", "Check --recordings")
+    (scratch / "wav").mkdir(parents=True)
+    minutes = sum(decode_to_wav(path, scratch / "wav" / f"{path.stem}.wav").seconds for path in sources) / 60
+    results: dict[str, Result] = {}
+    missing = []
+    for name in arguments.transcribers:
+        words = ["--model", str(arguments.model)] if name == OURS else []
+        outcome = transcribed(name, words, scratch / "wav", scratch / name)
+        if isinstance(outcome, str):
+            missing.append(f"{name} was not measured: {outcome}")
+            log(missing[-1])
+            continue
+        seconds, megabytes = outcome
+        scores = [scored(path, scratch / name / f"{path.stem}.mid") for path in sources]
+        results[name] = Result(scores, seconds / minutes, megabytes)
+        log(f"{title}: {name} done, {seconds:.0f} s")
+    lines = [f"## {title}: {len(sources)}, {minutes:.1f} minutes", "", *summary(results), "", *missing]
+    return "\n".join([*lines, *([""] if missing else []), *by_recording(sources, results), ""])
+
+
+def transcribed(name: str, words: Sequence[str], source: Path, target: Path) -> tuple[float, float] | str:
+    """Run the stage; returns its seconds and megabytes, or what it complained about."""
+    command = [sys.executable, "-m", "stages.transcribe", "--input", str(source), "--output", str(target), *words]
+    if name != OURS:
+        command += ["--transcriber", name]
+    with tempfile.TemporaryFile() as said:
+        began_s = time.monotonic()
+        process = subprocess.Popen(command, cwd=REPOSITORY, stdout=said, stderr=said)
+        _, status, usage = os.wait4(process.pid, 0)
+        spent_s = time.monotonic() - began_s
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        lines = said.read().decode("utf-8", "replace").strip().splitlines()
+    if process.returncode != 0:
+        return next((line for line in lines if "error:" in line), lines[-1] if lines else "no reason given")
+    return spent_s, usage.ru_maxrss / 1024
+
+
+def scored(recording: Path, midi: Path) -> "Scores":
+    """Score the notes of a MIDI file against the true ones of a recording."""
+    from ambient.midi import read_midi
+    from ambient.onsets_and_frames.metrics import score
+
+    return score(read_tsv(recording.with_suffix(".tsv")), read_midi(midi).notes)
+
+
+def summary(results: dict[str, Result]) -> list[str]:
+    """Return the table of means over recordings, a line for each transcriber."""
+    from ambient.onsets_and_frames.metrics import mean_scores
+
+    lines = [
+        f"| transcriber | {' | '.join(COLUMNS.values())} | s a minute | MB |",
+        "| --- |" + " --- |" * (len(COLUMNS) + 2),
+    ]
+    for name, result in results.items():
+        mean = mean_scores(result.scores)
+        figures = " | ".join(f"{getattr(mean, column):.3f}" for column in COLUMNS)
+        lines.append(f"| {name} | {figures} | {result.seconds_a_minute:.2f} | {result.megabytes:.0f} |")
+    return lines
+
+
+def by_recording(sources: Sequence[Path], results: dict[str, Result]) -> list[str]:
+    """Return the table of onset F1 (50 ms / 150 ms), a line for each recording."""
+    lines = [f"| onset F1, 50 / 150 ms | {' | '.join(results)} |", "| --- |" + " --- |" * len(results)]
+    for index, path in enumerate(sources):
+        cells = [f"{r.scores[index].onset:.3f} / {r.scores[index].onset_150:.3f}" for r in results.values()]
+        lines.append(f"| {path.stem} | {' | '.join(cells)} |")
+    return lines
 
 
 def read_tsv(path: Path) -> "list[Note]":
@@ -122,31 +197,6 @@ def read_tsv(path: Path) -> "list[Note]":
             path, f"a line that is not four numbers ({error})", "expected onset, offset, note, velocity", "Fix it"
         ) from error
     return sorted(notes)
-
-
-def _decode(path: Path, wav: Path) -> None:
-    import imageio_ffmpeg
-
-    command = [
-        imageio_ffmpeg.get_ffmpeg_exe(),
-        "-v",
-        "error",
-        "-y",
-        "-i",
-        str(path),
-        "-ac",
-        "1",
-        "-ar",
-        "16000",
-        str(wav),
-    ]
-    subprocess.run([*command], check=True)
-
-
-def _line(name: str, scores: object, seconds_a_minute: float) -> str:
-    figures = " | ".join(f"{getattr(scores, column):.3f}" for column in COLUMNS)
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return f"| {name} | {figures} | {seconds_a_minute:.2f} | {megabytes:.0f} |"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Score notes against the true ones: the one door to mir_eval.
 
 Conventions: mir_eval's note metrics (onsets within 50 ms unless told otherwise, pitch right, one to one; offsets within
-the larger of 50 ms and 20 % of the note), and frame F1 on rolls of 31.25 frames a second drawn from the notes.
+the larger of 50 ms and 20 % of the note; velocities within 0.1 of the reference's range after a linear fit), and frame F1 on rolls of 31.25 frames a second drawn from the notes.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ class Scores:
         onset_150: Onset within 150 ms.
         onset_offset: Onset within 50 ms and offset right too.
         frame: Sounding keys, frame by frame.
+        velocity: Onset within 50 ms and velocity right too.
         precision: Of `onset`.
         recall: Of `onset`.
     """
@@ -31,6 +32,7 @@ class Scores:
     onset_150: float
     onset_offset: float
     frame: float
+    velocity: float
     precision: float
     recall: float
 
@@ -38,7 +40,7 @@ class Scores:
 def score(ref_notes: Sequence[Note], est_notes: Sequence[Note]) -> Scores:
     """Score estimated notes; with no note on one side every figure is 0."""
     if not ref_notes or not est_notes:
-        return Scores(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return Scores(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     ref, est = _arrays(ref_notes), _arrays(est_notes)
     measure = mir_eval.transcription.precision_recall_f1_overlap
     precision, recall, onset, _ = measure(*ref, *est, offset_ratio=None)
@@ -47,6 +49,7 @@ def score(ref_notes: Sequence[Note], est_notes: Sequence[Note]) -> Scores:
         onset_150=measure(*ref, *est, offset_ratio=None, onset_tolerance=0.15)[2],
         onset_offset=measure(*ref, *est)[2],
         frame=frame_f1(ref_notes, est_notes),
+        velocity=_velocity_f1(ref_notes, est_notes),
         precision=precision,
         recall=recall,
     )
@@ -66,6 +69,13 @@ def frame_f1(ref_notes: Sequence[Note], est_notes: Sequence[Note]) -> float:
     est = notes_to_rolls(est_notes, frames).frame > 0
     total = int(ref.sum() + est.sum())
     return 2.0 * int((ref & est).sum()) / total if total else 0.0
+
+
+def _velocity_f1(ref_notes: Sequence[Note], est_notes: Sequence[Note]) -> float:
+    ref, est = (
+        (*_arrays(notes), np.array([float(note.velocity) for note in notes])) for notes in (ref_notes, est_notes)
+    )
+    return float(mir_eval.transcription_velocity.precision_recall_f1_overlap(*ref, *est, offset_ratio=None)[2])
 
 
 def _arrays(notes: Sequence[Note]) -> tuple[np.ndarray, np.ndarray]:

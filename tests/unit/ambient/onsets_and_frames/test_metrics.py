@@ -9,13 +9,21 @@ from ambient.onsets_and_frames.metrics import mean_scores, score
 
 def test_the_truth_scores_one(melody):
     result = score(melody, melody)
-    assert (result.onset, result.onset_150, result.onset_offset, result.frame) == (1, 1, 1, 1)
+    assert (result.onset, result.onset_150, result.onset_offset, result.frame, result.velocity) == (1, 1, 1, 1, 1)
 
 
 def test_notes_100_ms_late_count_only_at_150_ms(melody):
     late = [replace(note, start_s=note.start_s + 0.1, end_s=note.end_s + 0.1) for note in melody]
     result = score(melody, late)
     assert (result.onset, result.onset_150) == (0, 1)
+
+
+def test_velocities_count_after_a_linear_fit_and_when_they_fit_they_are_right(melody):
+    halved = [replace(note, velocity=note.velocity // 2 + 5) for note in melody]
+    assert score(melody, halved).velocity == 1
+    scrambled = [replace(note, velocity=10 if index % 2 else 120) for index, note in enumerate(melody)]
+    assert score(melody, scrambled).velocity < 0.5
+    assert score(melody, [replace(note, pitch=note.pitch - 1) for note in melody]).velocity == 0
 
 
 def test_missing_notes_cost_recall_and_extra_notes_precision(melody):

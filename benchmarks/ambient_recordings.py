@@ -1,0 +1,98 @@
+"""Make ambient recordings whose notes are known: test pieces played on ambient instruments in a hall.
+
+Writes `NAME.wav` (16 kHz, mono) and `NAME.tsv` as `transcription.py` reads them. Only pieces of the manifest's `test`
+split are played, which no training renders, and of those the calm ones (fewer than 6 notes a second), in the order of
+their content's hash: which pieces are measured is nobody's choice. Everything is fixed, so two runs make the same set.
+"""
+
+import csv
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ambient.errors import InputError
+from ambient.notes import Note
+
+CLIP_S = 30.0
+REVERB = 0.3  # share of the hall
+HELD_S = 0.8  # slow sounds hold each note at least so long, as the stage `render` does
+# name -> General MIDI programs, and whether they are slow
+INSTRUMENTS = {
+    "warm pad": ((89,), True),
+    "choir pad": ((91,), True),
+    "sweep pad": ((95,), True),
+    "strings": ((48,), True),
+    "choir": ((52,), True),
+    "organ": ((19,), True),
+    "strings and choir": ((48, 52), True),
+    "piano and pad": ((0, 89), False),
+    "electric piano": ((4,), False),
+    "vibraphone": ((11,), False),
+    "music box": ((10,), False),
+    "harp": ((46,), False),
+}
+
+
+def make_recordings(folder: Path, midi: Path, soundfonts: Sequence[Path]) -> Iterator[Path]:
+    """Write one recording for each instrument and soundfont; yields the WAV files.
+
+    Args:
+        folder: Made if missing.
+        midi: MIDI files with their `manifest.csv`.
+        soundfonts: SF2 files, best such that no training heard them.
+
+    Raises:
+        InputError: the manifest is missing or holds no calm test piece.
+    """
+    from ambient.audio import TRANSCRIPTION_RATE_HZ, decode_to_wav, write_wav
+    from ambient.effects import add_reverb, normalise
+    from ambient.synth import SAMPLE_RATE_HZ, held_notes, render_layers
+
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces = calm_test_pieces(midi)
+    for index, (soundfont, name) in enumerate((font, name) for font in soundfonts for name in INSTRUMENTS):
+        programs, slow = INSTRUMENTS[name]
+        notes = first_notes(pieces[index % len(pieces)])
+        if slow:
+            notes = [replace(note, end_s=min(note.end_s, CLIP_S)) for note in held_notes(notes, HELD_S)]
+        dry = render_layers(notes, soundfont, programs=programs)
+        sound = normalise(
+            add_reverb(dry, rate_hz=SAMPLE_RATE_HZ, amount=REVERB, seed=index)[: int(CLIP_S * SAMPLE_RATE_HZ)],
+            rate_hz=SAMPLE_RATE_HZ,
+        )
+        path = folder / f"{name.replace(' ', '-')}_{soundfont.stem}.wav"
+        full = folder / "full-rate"
+        write_wav(full, sound, rate_hz=SAMPLE_RATE_HZ)
+        decode_to_wav(full, path, rate_hz=TRANSCRIPTION_RATE_HZ)
+        full.unlink()
+        rows = [f"{note.start_s:.4f}\t{note.end_s:.4f}\t{note.pitch}\t{note.velocity}" for note in notes]
+        path.with_suffix(".tsv").write_text("\n".join(["onset\toffset\tnote\tvelocity", *rows]) + "\n")
+        yield path
+
+
+def calm_test_pieces(midi: Path) -> list[Path]:
+    """List the calm pieces of the test split in the order of their content's hash, each work once."""
+    manifest = midi / "manifest.csv"
+    try:
+        with manifest.open(newline="", encoding="utf-8") as lines:
+            paths = [
+                midi / row["path"]
+                for row in csv.DictReader(lines)
+                if row["split"] == "test" and row["calm"] == "yes" and not row["duplicate_of"]
+            ]
+    except (OSError, KeyError) as error:
+        raise InputError(manifest, f"unusable ({error!r})", "expected a MIDI set's manifest", "Check --midi") from error
+    if not paths:
+        raise InputError(manifest, "no calm test piece", "expected at least one", "Check --midi")
+    return sorted(paths, key=lambda path: hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def first_notes(path: Path) -> list[Note]:
+    """Return what a clip of the piece holds, from half a second before the first note."""
+    from ambient.midi import read_midi
+
+    notes = read_midi(path).notes
+    begins_s = min(note.start_s for note in notes) - 0.5
+    moved = [replace(note, start_s=note.start_s - begins_s, end_s=note.end_s - begins_s) for note in notes]
+    return [replace(n, end_s=min(n.end_s, CLIP_S)) for n in moved if n.start_s < CLIP_S - 0.2]
