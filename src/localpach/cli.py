@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from localpach import cli_history, cli_pipelines, cli_repos
+from localpach import cli_history, cli_pipelines, cli_repos, cli_watch
 from localpach.cli_command import Commands, Session
 from localpach.errors import LocalpachError
 from localpach.progress import Console
@@ -37,6 +37,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = Commands(parser)
     cli_repos.register(commands)
     cli_pipelines.register(commands)
+    cli_watch.register(commands)
     cli_history.register(commands)
     return parser
 

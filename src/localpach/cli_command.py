@@ -1,6 +1,7 @@
 """What is a command made of? A verb, a noun, flags, a function; and what every command is given."""
 
 import argparse
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,6 +11,7 @@ from localpach.errors import StateError
 from localpach.jobs import Progress, run_jobs
 from localpach.records import Job, Records
 from localpach.store import Store
+from localpach.timers import fire_due
 
 Run = Callable[["Session", argparse.Namespace], None]
 
@@ -51,7 +53,11 @@ class Session:
         return self._store is not None
 
     def run_jobs(self) -> None:
-        """Run all jobs that can run, in the foreground; those that another process ran meanwhile count as well."""
+        """Run all jobs that can run, in the foreground, and what the clock made due before.
+
+        Those that another process ran meanwhile count as well.
+        """
+        fire_due(self.store, time.time())
         records = Records(self.store)
         waiting = records.unfinished_jobs()
         ran = run_jobs(self.store, self.progress)

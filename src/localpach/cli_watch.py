@@ -1,0 +1,96 @@
+"""The commands that make things run by themselves, or once more: watch, run cron, rerun pipeline."""
+
+import argparse
+import time
+from pathlib import Path
+
+from localpach import pipelines, timers
+from localpach.addresses import parse_commit
+from localpach.cli_command import Commands, Session
+from localpach.errors import LocalpachError
+from localpach.records import Records
+from localpach.watch import Watcher
+
+DEFAULT_QUIET_S = 2.0
+_LOOK_S, _LEAST_S = 0.5, 0.05  # between two looks at the folder
+_IDLE_SHARE = 10  # and at least so many times as long as a look takes, so that a large folder does not cost a processor
+
+
+def register(commands: Commands) -> None:
+    """Add the commands."""
+    command = commands.add("watch", "", watch, "commit what is dropped in a folder, and run what follows, until Ctrl-C")
+    command.add_argument("folder", type=Path, help="the folder; hidden files in it are left out")
+    command.add_argument("branch", help="repo@branch that its files go to")
+    command.add_argument(
+        "--quiet-s",
+        type=_seconds,
+        default=DEFAULT_QUIET_S,
+        help=f"seconds without any change in the folder before a commit is made (default: {DEFAULT_QUIET_S:g})",
+    )
+    command.add_argument("--delete", action="store_true", help="delete from the branch what is not in the folder")
+    commands.add("run", "cron", run_cron, "make a tick of a pipeline's cron inputs now", runs=True).add_argument(
+        "pipeline", help="name of the pipeline"
+    )
+    command = commands.add("rerun", "pipeline", rerun_pipeline, "run a pipeline again over its inputs", runs=True)
+    command.add_argument("pipeline", help="name of the pipeline")
+    command.add_argument("--reprocess", action="store_true", help="process all datums again, not only unfinished ones")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError(text)
+    return value
+
+
+def watch(session: Session, arguments: argparse.Namespace) -> None:
+    """Watch a folder until Ctrl-C; a job that fails, or a full disk, does not end it."""
+    address = parse_commit(arguments.branch)
+    if not address.is_plain_branch:
+        session.usage_error("watch needs a branch, such as songs@master")
+    watcher = Watcher(
+        session.store,
+        arguments.folder,
+        address,
+        quiet_s=arguments.quiet_s,
+        delete=arguments.delete,
+        note=session.progress.note,
+    )
+    session.progress.note(f"watching {arguments.folder} for {address}; Ctrl-C ends it")
+    _run_jobs(session)
+    try:
+        _go_on(session, watcher, min(_LOOK_S, max(arguments.quiet_s / 2, _LEAST_S)))
+    except KeyboardInterrupt:
+        if any(job.started for job in Records(session.store).unfinished_jobs()):
+            raise
+        session.progress.note("stopped watching")
+
+
+def _go_on(session: Session, watcher: Watcher, pause_s: float) -> None:
+    told = ""
+    while True:
+        begun = time.monotonic()
+        try:
+            if watcher.step(begun) is not None or timers.fire_due(session.store, time.time()):
+                _run_jobs(session)
+        except (LocalpachError, OSError) as error:
+            if str(error) != told:
+                told = str(error)
+                session.progress.note(f"error: {told}; still watching")
+        time.sleep(max(pause_s, _IDLE_SHARE * (time.monotonic() - begun)))
+
+
+def _run_jobs(session: Session) -> None:
+    """Run what is due; failures have been shown and are not the end of watching."""
+    session.run_jobs()
+    session.ended.clear()
+
+
+def run_cron(session: Session, arguments: argparse.Namespace) -> None:
+    """Make ticks by hand."""
+    timers.run_cron(session.store, arguments.pipeline, time.time())
+
+
+def rerun_pipeline(session: Session, arguments: argparse.Namespace) -> None:
+    """Run a pipeline again."""
+    pipelines.rerun_pipeline(session.store, arguments.pipeline, reprocess=arguments.reprocess)
