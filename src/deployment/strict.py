@@ -71,7 +71,7 @@ def _spellings(message: type) -> dict[str, Any]:
 def _field_problems(value: Any, message: type, field: Any, where: str) -> Iterator[str]:
     """Check the value of one field: a map, a list, or a single value."""
     meta = betterproto.FieldMetadata.get(field)
-    table = message()._betterproto  # type: ignore[attr-defined]
+    table = message()._betterproto
     if meta.map_types:
         yield from _map_problems(value, meta.map_types[1], table.cls_by_field.get(f"{field.name}.value"), where)
     elif table.default_gen[field.name] is list:
@@ -108,6 +108,7 @@ def _single_problems(value: Any, meta: Any, value_class: Any, where: str) -> Ite
 
 def _scalar_problems(value: Any, kind: str, value_class: Any, where: str) -> Iterator[str]:
     """Check a value that is no message, list or map."""
+    fits: object
     if value_class is datetime.timedelta:
         fits, expected = isinstance(value, str) and _DURATION.fullmatch(value), 'a duration such as "300s"'
     elif value_class is datetime.datetime:
@@ -167,4 +168,4 @@ def _kind(value: Any) -> str:
         return "an object"
     if isinstance(value, list):
         return "a list"
-    return {True: "true", False: "false"}.get(value, repr(value)) if isinstance(value, bool) else repr(value)
+    return str(value).lower() if isinstance(value, bool) else repr(value)

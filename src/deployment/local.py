@@ -1,0 +1,122 @@
+"""Does with localpach what a person asks for where no cluster is configured: the same words, its commands below."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from deployment.errors import AlreadyToldError, DeployError
+from deployment.songs import Song
+from deployment.specs import MADE_BY, PERSONS_FILL, Pipeline
+
+_LOCALPACH = [sys.executable, "-m", "localpach"]
+_JOB_SET_ID = re.compile(r"^[0-9a-f]{32}\b", re.MULTILINE)
+
+
+class Local:
+    """The commands on this machine; localpach prints its own progress and errors.
+
+    Args:
+        dry_run: Look, but change nothing, and say what would be done.
+        tell: Prints one line for a person.
+    """
+
+    def __init__(self, *, dry_run: bool, tell: Callable[[str], None]) -> None:
+        self._dry_run = dry_run
+        self._tell = tell
+        tell("no cluster is configured: localpach on this machine (--address grpc://HOST:PORT names a cluster)")
+
+    def up(self, pipelines: list[Pipeline], *, reprocess: bool) -> None:
+        """Create the repos that a person fills and all pipelines in order; those that are there are updated."""
+        for repo in PERSONS_FILL:
+            if not self._is_there("repo", repo):
+                self._run("create", "repo", repo, "-d", MADE_BY)
+        with tempfile.TemporaryDirectory() as folder:
+            for number, pipeline in enumerate(pipelines):
+                path = Path(folder, f"{number}-{pipeline.name}.json")
+                path.write_text(json.dumps(pipeline.spec), encoding="utf-8")
+            files = [str(path) for path in sorted(Path(folder).iterdir())]
+            self._run("update", "pipeline", "-f", *files, *(["--reprocess"] if reprocess else []))
+
+    def put(self, repo: str, songs: list[Song]) -> None:
+        """Put songs in one commit; the chain follows in the foreground."""
+        if self._dry_run:
+            for song in songs:
+                self._tell(f"would put {song.path} as {song.name}")
+        with tempfile.TemporaryDirectory() as folder:
+            for song in songs:
+                Path(folder, song.name).symlink_to(song.path.resolve())
+            self._run("put", "file", "-r", f"{repo}@master:/", "-f", folder)
+
+    def abandon(self, repo: str) -> None:
+        """Say that there is nothing to take back: a local commit is whole or not there."""
+        self._tell(f"{repo}: no upload is unfinished; localpach takes all files or none")
+
+    def status(self, job_set_id: str | None, pipelines: list[str]) -> None:
+        """Print the pipelines, and the jobs of the newest set or of the one named."""
+        self._run("list", "pipeline", changes=False)
+        found = job_set_id or self._newest_job_set()
+        if found is not None:
+            self._run("list", "job", found, changes=False)
+
+    def wait(self, job_set_id: str | None, pipelines: list[str], timeout_s: float | None) -> None:
+        """Run what an interrupted command has left, and show how the set ended."""
+        found = job_set_id or self._newest_job_set()
+        if found is None:
+            raise DeployError("no jobs to wait for; expected some. Run deploy.py up, then put songs")
+        self._run("wait", "job", found)
+        self._run("list", "job", found, changes=False)
+
+    def get(self, repo: str, folder: Path) -> None:
+        """Write the newest results of a repo into a folder."""
+        self._run("get", "file", "-r", f"{repo}@master:/", "-o", str(folder))
+
+    def down(self, pipelines: list[str], *, ask: Callable[[str], bool]) -> None:
+        """Remove the pipelines with their results, then the repos that `up` made, after asking."""
+        there = [name for name in reversed(pipelines) if self._is_there("pipeline", name)]
+        ours = [repo for repo in PERSONS_FILL if MADE_BY in (self._inspected("repo", repo) or "")]
+        if not there and not ours:
+            self._tell("nothing to remove")
+            return
+        question = (
+            f"Remove the pipelines {', '.join(there) or '(none)'} with all results, "
+            f"and the repos {', '.join(ours) or '(none)'} with all songs"
+        )
+        if not self._dry_run and not ask(question):
+            self._tell("nothing was removed")
+            return
+        for name in there:
+            self._run("delete", "pipeline", name)
+        for repo in ours:
+            self._run("delete", "repo", repo)
+
+    def _run(self, *words: str, changes: bool = True) -> None:
+        """Run a localpach command in the foreground; in a dry run only print it if it changes anything."""
+        if self._dry_run and changes:
+            self._tell(f"would run: localpach {shlex.join(words)}")
+            return
+        code = subprocess.run([*_LOCALPACH, *words], check=False).returncode
+        if code:
+            raise AlreadyToldError(code)
+
+    def _inspected(self, noun: str, name: str) -> str | None:
+        """Return what localpach prints about a thing, or None where it is not there."""
+        done = subprocess.run(
+            [*_LOCALPACH, "inspect", noun, name, "--raw"], check=False, capture_output=True, text=True
+        )
+        return None if done.returncode else done.stdout
+
+    def _is_there(self, noun: str, name: str) -> bool:
+        return self._inspected(noun, name) is not None
+
+    def _newest_job_set(self) -> str | None:
+        done = subprocess.run([*_LOCALPACH, "list", "job"], check=False, capture_output=True, text=True)
+        if done.returncode:
+            print(done.stderr, end="", file=sys.stderr)
+            raise AlreadyToldError(done.returncode)
+        match = _JOB_SET_ID.search(done.stdout)
+        return match[0] if match else None

@@ -1,0 +1,205 @@
+"""The command line of scripts/deploy.py: one set of words for a cluster and for this machine."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deployment import specs
+from deployment.errors import AlreadyToldError, DeployError, SpecProblemsError
+from deployment.local import Local
+from deployment.patience import Patience
+from deployment.songs import PRIMERS, RECORDINGS, songs_below
+
+RESULTS = {"songs": "rendered-music", "midi": "generated-music", "model": "music-transformer"}
+TEMPLATE = "ambient-music.jsonnet"
+_EPILOG = """
+Where: --address, else PACHD_ADDRESS, else the active context of pachctl, else localpach on this machine.
+From an empty cluster to a song: deploy.py up; deploy.py put samples/midi --repo seeds;
+deploy.py put ~/Music/ambient --wait; deploy.py get songs --output my-new-music
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(prog="deploy.py", description=__doc__, epilog=_EPILOG)
+    parser.add_argument(
+        "--address", metavar="ADDRESS", help="grpc://HOST:PORT or grpcs://HOST:PORT of pachd, or localpach"
+    )
+    parser.add_argument("--dry_run", action="store_true", help="print what would be done, and change nothing")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", help="create the repos and pipelines in order, or update them")
+    up.add_argument("--image_prefix", metavar="PREFIX", help="what stands before /audio:TAG and the other images")
+    up.add_argument("--image_tag", metavar="TAG", help="tag of all images")
+    up.add_argument("--epochs", type=_at_least(1), metavar="N", help="ceiling of passes over the corpus in training")
+    up.add_argument(
+        "--gpus", type=_at_least(0), metavar="N", help="GPUs for training; 0 trains without (default: 1 on a cluster)"
+    )
+    up.add_argument("--workers", type=_at_least(1), metavar="N", help="workers of each per-song pipeline, at most 8")
+    up.add_argument("--reprocess", action="store_true", help="process all datums again, unchanged ones too")
+
+    put = commands.add_parser("put", help="upload all songs of a folder in one commit, under standard names")
+    put.add_argument(
+        "folder", type=Path, nargs="?", metavar="FOLDER", help="songs, in subfolders too; it stays as it is"
+    )
+    put.add_argument("--repo", choices=(RECORDINGS, PRIMERS), default=RECORDINGS, help=f"{PRIMERS} takes MIDI primers")
+    put.add_argument("--wait", action="store_true", help="follow the jobs that the upload starts")
+    put.add_argument("--abandon", action="store_true", help="drop an upload that was begun and not finished")
+
+    status = commands.add_parser("status", help="one line a job of the newest job set")
+    status.add_argument("job_set", nargs="?", metavar="ID", help="another job set")
+
+    wait = commands.add_parser("wait", help="follow a job set to its end; exit 1 if a job fails")
+    wait.add_argument("job_set", nargs="?", metavar="ID", help="another job set than the newest")
+    wait.add_argument("--timeout_s", type=_at_least(1), metavar="SECONDS", help="give up after this time")
+
+    get = commands.add_parser("get", help="download the newest results")
+    get.add_argument("what", nargs="?", choices=tuple(RESULTS), default="songs", help="what (default: songs)")
+    get.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write to")
+
+    down = commands.add_parser("down", help="remove what up has made, after asking")
+    down.add_argument("--yes", action="store_true", help="do not ask")
+    return parser
+
+
+def run(arguments: argparse.Namespace, root: Path, environment: Mapping[str, str]) -> None:
+    """Do what the arguments ask for.
+
+    Args:
+        arguments: Of `build_parser`.
+        root: The checkout, for `pipelines/`.
+        environment: Variables, for where the cluster is.
+
+    Raises:
+        DeployError: it cannot be done.
+    """
+    address, config = where(arguments.address, environment)
+    local = address == "localpach"
+    pipelines = chosen_pipelines(arguments, root / "pipelines", local=local) if arguments.command == "up" else []
+    names = [pipeline.name for pipeline in specs.shipped(root / "pipelines", cpu=True)]
+    songs = _songs(arguments) if arguments.command == "put" and not arguments.abandon else []
+    backend: Any = (
+        Local(dry_run=arguments.dry_run, tell=tell) if local else _cluster(arguments, address, config, environment)
+    )
+    if arguments.command == "up":
+        backend.up(pipelines, reprocess=arguments.reprocess)
+    elif arguments.command == "put" and arguments.abandon:
+        backend.abandon(arguments.repo)
+    elif arguments.command == "put":
+        job_set = backend.put(arguments.repo, songs)
+        if job_set and arguments.wait:
+            backend.wait(job_set, names, None)
+        elif job_set:
+            tell(f"the chain follows by itself: deploy.py wait {job_set}")
+    elif arguments.command == "status":
+        backend.status(arguments.job_set, names)
+    elif arguments.command == "wait":
+        backend.wait(arguments.job_set, names, arguments.timeout_s)
+    elif arguments.command == "get":
+        backend.get(RESULTS[arguments.what], arguments.output)
+    else:
+        backend.down(names, ask=(lambda _question: True) if arguments.yes else ask)
+
+
+def where(address: str | None, environment: Mapping[str, str]) -> tuple[str | None, Path | None]:
+    """Decide where to work.
+
+    Returns:
+        An address (`localpach` for this machine), or None and pachctl's configuration file.
+    """
+    named = address or environment.get("PACHD_ADDRESS")
+    if named:
+        return named, None
+    config = Path(environment.get("PACH_CONFIG") or "~/.pachyderm/config.json").expanduser()
+    return (None, config) if config.is_file() else ("localpach", None)
+
+
+def chosen_pipelines(arguments: argparse.Namespace, folder: Path, *, local: bool) -> list[specs.Pipeline]:
+    """Take the shipped specs, or render the template where a person wants something otherwise."""
+    gpus = arguments.gpus if arguments.gpus is not None else (0 if local else 1)
+    wanted = {
+        "image_prefix": arguments.image_prefix,
+        "image_tag": arguments.image_tag,
+        "epochs": arguments.epochs,
+        "workers": arguments.workers,
+    }
+    given = {name: str(value) for name, value in wanted.items() if value is not None}
+    if not given and gpus in (0, 1):
+        return specs.shipped(folder, cpu=gpus == 0)
+    from deployment.template import render  # jsonnet is needed by those who change something
+
+    return specs.pipelines(render(folder / TEMPLATE, given | {"gpus": str(gpus)}), TEMPLATE)
+
+
+def ask(question: str) -> bool:
+    """Ask on the terminal; only `yes` is one."""
+    try:
+        return input(f"{question}? Type yes: ").strip().lower() == "yes"
+    except EOFError:
+        return False
+
+
+def tell(line: str) -> None:
+    """Print one line on stderr, where progress goes."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def main(argv: list[str] | None = None, *, root: Path) -> int:
+    """Run the program; returns its exit code."""
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command == "put" and (arguments.folder is None) != arguments.abandon:
+        parser.error("put: expected FOLDER, or --abandon without one")
+    try:
+        run(arguments, root, os.environ)
+    except SpecProblemsError as error:
+        for problem in error.problems:
+            tell(problem)
+        return _fail(error)
+    except (DeployError, OSError) as error:
+        return _fail(error)
+    except AlreadyToldError as error:
+        return error.code
+    except KeyboardInterrupt:
+        unfinished = "put" if arguments.command == "put" else ""
+        tell("interrupted" + ("; nothing is visible yet, and the same command goes on" if unfinished else ""))
+        return 130
+    return 0
+
+
+def _cluster(
+    arguments: argparse.Namespace, address: str | None, config: Path | None, environment: Mapping[str, str]
+) -> Any:
+    """Connect to a cluster; the SDK is loaded here, because localpach does without."""
+    from deployment.cluster import Cluster
+    from deployment.pachd import connect
+
+    state = Path(environment.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+    pachd = connect(address, config, Patience(tell=tell))
+    return Cluster(pachd, dry_run=arguments.dry_run, tell=tell, journals=state / "ambient-music-generation" / "uploads")
+
+
+def _songs(arguments: argparse.Namespace) -> list[Any]:
+    songs, others = songs_below(arguments.folder, arguments.repo)
+    for name in others:
+        tell(f"{name}: left out, its name is not that of a song")
+    return songs
+
+
+def _at_least(lowest: int) -> Any:
+    """Make a converter for argparse: whole numbers from `lowest` on."""
+
+    def whole_number(text: str) -> int:
+        if not text.isdecimal() or int(text) < lowest:
+            raise argparse.ArgumentTypeError(f"found {text!r}; expected a whole number from {lowest} on")
+        return int(text)
+
+    return whole_number
+
+
+def _fail(error: Exception) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return 1
