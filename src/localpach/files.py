@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from localpach.addresses import CommitAddress, FileAddress
+from localpach.contents import Contents, contents
 from localpach.datums import Listing
 from localpach.errors import AddressError, CommitStateError, FileNameError, LocalpachError, NotFoundError
 from localpach.paths import check_path, clean_path, parents
@@ -75,11 +76,12 @@ def put_files(
     if len({path for path, _ in pairs}) != len(pairs):
         raise FileNameError(_first_repeated(path for path, _ in pairs), "two sources would be put there")
     _check_target(store, address.commit)
-    entries = [Entry(path, *_store_source(store, source)) for path, source in pairs]
-    with changed(store, address.commit) as commit:
-        if append:
-            entries = [_appended(store, commit, entry) for entry in entries]
-        store.write_entries(commit.tree, entries)
+    with store.lock.storing():
+        entries = [Entry(path, *_store_source(store, source)) for path, source in pairs]
+        with changed(store, address.commit) as commit:
+            if append:
+                entries = [_appended(store, commit, entry) for entry in entries]
+            store.write_entries(commit.tree, entries)
     return commit
 
 
@@ -137,9 +139,10 @@ def put_bytes(store: Store, address: FileAddress, content: bytes, *, append: boo
         raise AddressError(str(address), "a path after the branch")
     path = check_path(address.path)
     _check_target(store, address.commit)
-    entry = Entry(path, *store.objects.add([content]))
-    with changed(store, address.commit) as commit:
-        store.write_entries(commit.tree, [_appended(store, commit, entry) if append else entry])
+    with store.lock.storing():
+        entry = Entry(path, *store.objects.add([content]))
+        with changed(store, address.commit) as commit:
+            store.write_entries(commit.tree, [_appended(store, commit, entry) if append else entry])
     return commit
 
 
@@ -164,7 +167,7 @@ def delete_files(store: Store, address: FileAddress, *, recursive: bool = False)
     with changed(store, address.commit) as commit:
         if not store.entries(commit.tree) and address.path in (None, "/"):
             return commit
-        found = _select(store, commit, address)
+        found = _select(contents(store, commit), commit, address)
         if any(each.path != _path(address) for each in found) and not recursive:
             raise SourceError(address, "is a directory; use -r")
         store.remove_entries(commit.tree, [each.path for each in found])
@@ -173,13 +176,19 @@ def delete_files(store: Store, address: FileAddress, *, recursive: bool = False)
 
 def copy_files(store: Store, source: FileAddress, target: FileAddress) -> Commit:
     """Copy a file or a directory to another place, another repo too, without copying bytes."""
-    found = _select(store, find_commit(store, source.commit), source)
-    top = _path(source)
-    to = _path(target if target.path is not None else FileAddress(target.commit, top))
-    entries = [Entry(check_path(to + "/" + each.path[len(top) :]), each.digest, each.size) for each in found]
-    with changed(store, target.commit) as commit:
-        store.write_entries(commit.tree, entries)
-    return commit
+    with store.lock.storing():
+        origin = find_commit(store, source.commit)
+        files = contents(store, origin)
+        found = _select(files, origin, source)
+        top = _path(source)
+        to = _path(target if target.path is not None else FileAddress(target.commit, top))
+        paths = [check_path(to + "/" + each.path[len(top) :]) for each in found]
+        kept = [files.stored(each) for each in found]
+        with changed(store, target.commit) as commit:
+            store.write_entries(
+                commit.tree, [Entry(path, each.digest, each.size) for path, each in zip(paths, kept, strict=True)]
+            )
+        return commit
 
 
 @contextmanager
@@ -217,7 +226,7 @@ def _check_target(store: Store, address: CommitAddress) -> Commit | None:
 def listing(store: Store, address: CommitAddress) -> Listing:
     """Give all files of a commit."""
     commit = find_commit(store, address)
-    return Listing(store.entries(commit.tree), commit.id)
+    return Listing(contents(store, commit).entries(), commit.id)
 
 
 def list_files(store: Store, address: FileAddress) -> list[FileInfo]:
@@ -228,9 +237,7 @@ def list_files(store: Store, address: FileAddress) -> list[FileInfo]:
     """
     commit = find_commit(store, address.commit)
     top = _path(address)
-    files = store.entries(commit.tree)
-    if top != "/":
-        files = _select(store, commit, address)
+    files = contents(store, commit).entries() if top == "/" else _select(contents(store, commit), commit, address)
     sizes: dict[str, int] = {}
     digests: dict[str, str] = {}
     for each in files:
@@ -245,7 +252,8 @@ def list_files(store: Store, address: FileAddress) -> list[FileInfo]:
 
 def inspect_file(store: Store, address: FileAddress) -> FileInfo:
     """Describe one file or directory."""
-    found = _select(store, find_commit(store, address.commit), address)
+    commit = find_commit(store, address.commit)
+    found = _select(contents(store, commit), commit, address)
     if len(found) == 1 and found[0].path == _path(address):
         return FileInfo(found[0].path, found[0].size, found[0].digest)
     return FileInfo(_path(address).rstrip("/") + "/", sum(each.size for each in found))
@@ -270,11 +278,13 @@ def read_file(store: Store, address: FileAddress) -> Iterator[bytes]:
         DamagedObjectError: its bytes are not those that were stored.
     """
     commit = find_commit(store, address.commit)
-    entry = store.entry(commit.tree, _path(address))
+    files = contents(store, commit)
+    entry = files.entry(_path(address))
     if entry is None:
-        raise NotFoundError("file", str(address), _hint(store, commit, _path(address)))
-    store.objects.check(entry.digest)
-    return store.objects.read(entry.digest)
+        raise NotFoundError("file", str(address), _hint(files, commit, _path(address)))
+    for _ in files.read(entry):
+        pass
+    return files.read(entry)
 
 
 def get_files(store: Store, address: FileAddress, target: Path, *, recursive: bool = False) -> list[Path]:
@@ -289,11 +299,12 @@ def get_files(store: Store, address: FileAddress, target: Path, *, recursive: bo
         return [destination]
     commit = find_commit(store, address.commit)
     top = _path(address)
-    found = store.entries(commit.tree) if top == "/" else _select(store, commit, address)
+    files = contents(store, commit)
+    found = files.entries() if top == "/" else _select(files, commit, address)
     written = []
     for each in found:
         below = each.path[len(top.rstrip("/")) :].lstrip("/") or PurePosixPath(each.path).name
-        _write(target / below, store.objects.read(each.digest))
+        _write(target / below, files.read(each))
         written.append(target / below)
     return written
 
@@ -314,12 +325,12 @@ def _write(path: Path, chunks: Iterable[bytes]) -> None:
 def diff_files(store: Store, new: FileAddress, old: FileAddress | None = None) -> list[Change]:
     """Compare a place in two commits; `old` defaults to the parent commit."""
     commit = find_commit(store, new.commit)
-    below_new = _by_path(store.entries(commit.tree), _path(new))
+    below_new = _by_path(contents(store, commit).entries(), _path(new))
     if old is not None:
         earlier: Commit | None = find_commit(store, old.commit)
     else:
         earlier = store.commit(commit.repo, commit.parent) if commit.parent else None
-    below_old = _by_path(store.entries(earlier.tree), _path(old or new)) if earlier else {}
+    below_old = _by_path(contents(store, earlier).entries(), _path(old or new)) if earlier else {}
     changes = []
     for path in sorted(below_new.keys() | below_old.keys()):
         after, before = below_new.get(path), below_old.get(path)
@@ -335,18 +346,18 @@ def _by_path(entries: Iterable[Entry], top: str) -> dict[str, Entry]:
     return {each.path: each for each in entries if each.path == top or each.path.startswith(prefix)}
 
 
-def _select(store: Store, commit: Commit, address: FileAddress) -> list[Entry]:
+def _select(files: Contents, commit: Commit, address: FileAddress) -> list[Entry]:
     """Give the file at an address, or all files below the directory there."""
     path = _path(address)
-    found = list(_by_path(store.entries(commit.tree), path).values())
+    found = list(_by_path(files.entries(), path).values())
     if not found:
-        raise NotFoundError("file", str(address), _hint(store, commit, path))
+        raise NotFoundError("file", str(address), _hint(files, commit, path))
     return found
 
 
-def _hint(store: Store, commit: Commit, path: str) -> str:
+def _hint(files: Contents, commit: Commit, path: str) -> str:
     """Name the directory that is there, so that a wrong name is easily put right."""
-    entries = store.entries(commit.tree)
+    entries = files.entries()
     if not entries:
         return "the commit has no files"
     if any(each.path.startswith(path.rstrip("/") + "/") for each in entries):

@@ -20,11 +20,11 @@ from typing import Protocol
 
 from localpach import egress, secrets
 from localpach.batching import runner
-from localpach.datums import Datum, Listing, expand
+from localpach.datums import Datum
 from localpach.errors import EgressError, NotFoundError
 from localpach.execute import Interrupted, JobContext, Outcome, last_line, scratch_root
 from localpach.executors import Executor, choose
-from localpach.inputs import PfsInput
+from localpach.job_datums import expand_job
 from localpach.lock import only_runner
 from localpach.pipelines import kill_job
 from localpach.plan import BaseDatum, Merged, Plan, Todo, merge, plan
@@ -206,17 +206,7 @@ class _JobRun:
         return [repo for repo, commit in commits.items() if commit is None or commit.error is not None]
 
     def _plan(self) -> Plan:
-        used = self._store.provenance(self._job.pipeline, self._job.id)
-        listings: dict[tuple[str, str], Listing] = {}
-
-        def listing(source: PfsInput) -> Listing:
-            place = source.repo, source.branch
-            if place not in listings:
-                commit = self._store.commit(source.repo, used[place]) if place in used else None
-                listings[place] = Listing(self._store.entries(commit.tree), commit.id) if commit else Listing(())
-            return listings[place]
-
-        datums = expand(self._spec.input, listing)
+        datums = expand_job(self._store, self._job)
         return plan(datums, self._base.datums, salt=self._spec.salt, every_job=self._spec.every_job)
 
     def _run_phase(self, phase: list[Todo]) -> bool:

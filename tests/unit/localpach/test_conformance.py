@@ -57,7 +57,10 @@ def test_changed_file_runs_again_and_its_old_output_goes(world):  # 3
 def test_delete_and_add_in_one_commit_leaves_one_datum(toy_pipeline):  # 4a
     toy_pipeline.change("in@master", delete=["/file"], put={"/bar": "b"})
     assert toy_pipeline.tree("P@master") == {"/bar": "b"}
-    assert [each.label for each in toy_pipeline.datums()] == ["/bar"]
+    (datum,) = toy_pipeline.datums()
+    assert datum.label == "/bar"
+    records = [each.path for each in files.listing(toy_pipeline.store, parse_commit("P.meta@master")).entries]
+    assert records == [f"/meta/{datum.id}/meta", *(f"/pfs/{datum.id}/{each}" for each in (".env", "in/bar", "out/bar"))]
 
 
 def test_deleting_the_only_file_empties_the_output(toy_pipeline):  # 4b
