@@ -1,4 +1,4 @@
-"""What does a pipeline spec say? JSON text to checked dataclasses, or one line that names the field at fault."""
+"""What does a pipeline spec say? Text to checked dataclasses, or one line that names the field at fault."""
 
 import json
 import re
@@ -10,6 +10,7 @@ from localpach.addresses import DEFAULT_BRANCH
 from localpach.errors import SpecError
 from localpach.inputs import Input, PfsInput, leaves, read_input
 from localpach.spec_fields import IGNORED, duration_s, normalise, refuse
+from localpach.yaml_text import parse_yaml
 
 DEFAULT_TRIES = 3
 
@@ -93,7 +94,7 @@ class PipelineSpec:
 
 
 def load(path: Path) -> list[PipelineSpec]:
-    """Read a spec file: one object, a list of objects, or nothing.
+    """Read a spec file, JSON or YAML: one object, a list of objects, several documents, or nothing.
 
     Raises:
         SpecError: the file cannot be read or is no valid spec; the message names the file and the field.
@@ -116,37 +117,52 @@ def parse(text: str) -> list[PipelineSpec]:
 
 
 def parse_fields(text: str) -> list[dict[str, Any]]:
-    """Read the text of a spec file as far as `validate pipeline` does on a cluster: JSON shape, field names, a name.
+    """Read the text of a spec file as far as `validate pipeline` does on a cluster: its shape, field names, a name.
+
+    Args:
+        text: JSON or YAML: an object, a list of them, or several YAML documents of either.
 
     Returns:
         One dictionary of snake_case fields for each spec.
     """
-    if not text.strip():
-        return []
+    documents = _documents(text) if text.strip() else []
+    found = []
+    for number, document in enumerate(documents, start=1):
+        top = f"document {number}: $" if len(documents) > 1 else "$"
+        if not isinstance(document, (dict, list)):
+            raise SpecError(top, "expected an object or a list of objects")
+        for index, each in enumerate(document if isinstance(document, list) else [document]):
+            where = f"{top}[{index}]" if isinstance(document, list) else top
+            fields = normalise(each, "CreatePipelineRequest", where)
+            if not fields.get("pipeline", {}).get("name"):
+                raise SpecError(f"{where}.pipeline.name", "missing; a pipeline needs a name")
+            found.append(fields)
+    return found
+
+
+def _documents(text: str) -> list[Any]:
+    """Read JSON, which is one document; what is none is read as YAML."""
     try:
-        parsed = json.loads(text, object_pairs_hook=_each_once)
-    except json.JSONDecodeError as error:
-        raise SpecError(
-            f"line {error.lineno}",
-            f"{error.msg}; a spec is JSON here (convert YAML to JSON first, Pachyderm reads both)",
-        ) from error
+        try:
+            return [json.loads(text, object_pairs_hook=_each_once)]
+        except json.JSONDecodeError as error:
+            no_json = SpecError(f"line {error.lineno}", f"no JSON: {error.msg}")
+        try:
+            return parse_yaml(text)
+        except SpecError:
+            if text.lstrip()[0] in "{[":  # who writes JSON is told about JSON
+                raise no_json from None
+            raise
     except RecursionError as error:
         raise SpecError("$", "is nested too deep for a spec") from error
-    if not isinstance(parsed, (dict, list)):
-        raise SpecError("$", "expected an object or a list of objects")
-    found = []
-    for index, each in enumerate(parsed if isinstance(parsed, list) else [parsed]):
-        where = f"$[{index}]" if isinstance(parsed, list) else "$"
-        fields = normalise(each, "CreatePipelineRequest", where)
-        if not fields.get("pipeline", {}).get("name"):
-            raise SpecError(f"{where}.pipeline.name", "missing; a pipeline needs a name")
-        found.append(fields)
-    return found
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make a JSON object, but not of a field given twice: Python would take the last without a word."""
     fields = dict(pairs)
+    for name in fields:
+        if not name.isascii() and name != name.encode(errors="replace").decode():
+            raise SpecError("$", f"the field {name!a} holds half a character")
     if len(fields) != len(pairs):
         names = [name for name, _ in pairs]
         raise SpecError("$", f"the field {next(name for name in names if names.count(name) > 1)} is given twice")

@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "ambient.music_transformer*": ("ambient.*", "numpy", "keras", "tensorflow"),
     "ambient.onsets_and_frames.metrics": ("ambient.*", "numpy", "mir_eval*"),
     "ambient.onsets_and_frames*": ("ambient.*", "numpy", "keras", "tensorflow"),
+    "localpach.yaml_text": ("localpach*", "yaml"),
     "localpach*": ("localpach*",),
     "stages": (),
     "stages.common": ("ambient.errors",),
@@ -41,6 +42,7 @@ DOORS = {
     "ffmpeg": "src/ambient/audio.py",
     "imageio_ffmpeg": "src/ambient/audio.py",
     "midirenderer": "src/ambient/synth.py",
+    "yaml": "src/localpach/yaml_text.py",
     "mir_eval": "src/ambient/onsets_and_frames/metrics.py",
 }
 

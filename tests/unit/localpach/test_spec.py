@@ -55,7 +55,10 @@ def crossed(*members):
 @pytest.mark.parametrize(  # conformance statement 30
     ("text", "message"),
     [
-        ("this is: no JSON", "line 1: .*a spec is JSON here"),
+        ("this is: neither\n- nor", "line 2: no YAML: "),
+        ("this is: no spec", r"^\$\.this is: unknown field"),
+        ("just words", "expected an object or a list"),
+        ('{"pipeline": {"name": "a"}', "line 1: no JSON: "),
         ('"text"', "expected an object or a list"),
         ("[" * 100_000, "nested too deep"),
         ('{"pipeline": {"name": "a", "name": "b"}}', r"\$: the field name is given twice"),
