@@ -42,12 +42,10 @@ class Listing:
         glob = compile_glob(pattern)
         if glob.pattern == "/":
             return ["/"]  # and no other pattern matches the root
-        directories: dict[str, str] = {}
-        for path in self._paths:
-            for parent in parents(path):
-                directories[parent] = parent + "/"
+        folders = {path[: path.rindex("/")] for path in self._paths}  # those that hold files, few as a rule
+        directories = {above for folder in folders for above in parents(folder + "/")}
         matched = [path for path in self._paths if glob.matches(path)]
-        matched += [shown for path, shown in directories.items() if glob.matches(path)]
+        matched += [path + "/" for path in directories if glob.matches(path)]
         return sorted(matched)
 
     def below(self, path: str) -> Sequence[Entry]:
@@ -94,12 +92,13 @@ class Datum:
     @property
     def id(self) -> str:
         """The identifier, as a cluster computes it: from names and paths, not from content."""
-        total = hashlib.blake2b(digest_size=32)
+        hashed = bytearray()
         for each in self.inputs:
             for text in (each.source.name, each.source.repo, each.source.branch, each.path):
-                total.update(text.encode())
-                total.update(len(text.encode()).to_bytes(8, "big"))
-        return total.hexdigest()
+                encoded = text.encode()
+                hashed += encoded
+                hashed += len(encoded).to_bytes(8, "big")
+        return hashlib.blake2b(hashed, digest_size=32).hexdigest()
 
     def hash(self, salt: str) -> str:
         """The identity of its content: it decides whether an old result still stands."""

@@ -20,6 +20,7 @@ from typing import Protocol
 
 from localpach import egress, secrets
 from localpach.batching import runner
+from localpach.changes import Changes
 from localpach.datums import Datum
 from localpach.errors import EgressError, NotFoundError
 from localpach.execute import Interrupted, JobContext, Outcome, last_line, scratch_root
@@ -27,7 +28,7 @@ from localpach.executors import Executor, choose
 from localpach.job_datums import expand_job
 from localpach.lock import only_runner
 from localpach.pipelines import kill_job
-from localpach.plan import BaseDatum, Merged, Plan, Todo, merge, plan
+from localpach.plan import CHANGED, BaseDatum, Merged, Plan, Todo, merge, plan
 from localpach.processes import Processes
 from localpach.propagate import newest_without_error
 from localpach.records import FAILURE, SUCCESS, UNRUNNABLE, DatumRecord, Job, Records
@@ -169,8 +170,9 @@ class _JobRun:
             self._context = replace(self._context, secrets=secrets.given(self._store.folder, self._spec))
         self._records.start_job(self._job, made.total)
         self._job = self._records.job(self._job.pipeline, self._job.id)
-        if self._spec.ignored and self._is_first_of_version():
-            self._progress.note(f"{self._job.pipeline}: ignored on one machine: {', '.join(self._spec.ignored)}")
+        ignored = [each for each in self._spec.ignored if each not in self._context.executor.honours]
+        if ignored and self._is_first_of_version():
+            self._progress.note(f"{self._job.pipeline}: ignored on one machine: {', '.join(ignored)}")
         done = len(self._records.datums_done(self._job))
         self._progress.job_started(self._job, len(made.parallel) + len(made.serial) - done, done)
         for phase in (made.parallel, made.serial):
@@ -207,7 +209,13 @@ class _JobRun:
 
     def _plan(self) -> Plan:
         datums = expand_job(self._store, self._job)
-        return plan(datums, self._base.datums, salt=self._spec.salt, every_job=self._spec.every_job)
+        made = plan(datums, self._base.datums, salt=self._spec.salt, every_job=self._spec.every_job)
+        changes = Changes(self._store, self._job.pipeline, self._spec.salt)
+        for index, todo in enumerate(made.serial):
+            if todo.why == CHANGED:
+                before = self._records.ran(self._base.datums[todo.id])
+                made.serial[index] = replace(todo, why=changes.why(todo.datum, before))
+        return made
 
     def _run_phase(self, phase: list[Todo]) -> bool:
         """Run the datums of a phase that have not run; tell whether the job is still alive afterwards."""

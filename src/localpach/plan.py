@@ -17,6 +17,7 @@ from localpach.paths import file_and_directory_collision
 from localpach.store import Entry
 
 UNCHANGED = "unchanged since it was processed"
+CHANGED = "its files changed, or the pipeline was updated with --reprocess"  # which of them, `changes` finds out
 PROCESSED, SKIPPED, RECOVERED, FAILED = "success", "skipped", "recovered", "failed"
 
 
@@ -98,7 +99,7 @@ def _why_again(before: BaseDatum, hash_: str, *, every_job: bool) -> str:
     if not before.hash:
         return "restarted by hand"
     if before.hash != hash_:
-        return "its files changed, or the pipeline was updated with --reprocess"
+        return CHANGED
     return ""
 
 

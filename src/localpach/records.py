@@ -238,6 +238,11 @@ class Records:
         )
         return [_datum(row) for row in rows]
 
+    def ran(self, before: BaseDatum) -> DatumRecord:
+        """Give the record of a datum from the job in which it ran."""
+        row = self._sql.execute(f"SELECT {_RAN} WHERE d.job = ? AND d.position = ?", (before.ran, before.at)).fetchone()
+        return _datum(row)
+
     def datum(self, pipeline: str, job: str, id_: str) -> DatumRecord | None:
         """Find one datum of a job, or None."""
         row = self._sql.execute(
