@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from localpach import cli_history, cli_pipelines, cli_repos, cli_watch
+from localpach import cli_history, cli_pipelines, cli_programs, cli_repos, cli_secrets, cli_watch
 from localpach.cli_command import Commands, Session
 from localpach.errors import LocalpachError
+from localpach.executors import EXECUTOR_VARIABLE, EXECUTORS
 from localpach.progress import Console
 from localpach.records import SUCCESS, Job, Records
 
@@ -34,11 +35,18 @@ def make_parser() -> argparse.ArgumentParser:
         type=Path,
         help=f"state folder (default: ${STATE_VARIABLE}, or {DEFAULT_STATE} in the current folder)",
     )
+    parser.add_argument(
+        "--executor",
+        choices=EXECUTORS,
+        help=f"run programs as processes, or in containers of their image (default: ${EXECUTOR_VARIABLE}, or process)",
+    )
     commands = Commands(parser)
     cli_repos.register(commands)
     cli_pipelines.register(commands)
     cli_watch.register(commands)
     cli_history.register(commands)
+    cli_programs.register(commands)
+    cli_secrets.register(commands)
     return parser
 
 
@@ -52,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     folder = arguments.state or Path(os.environ.get(STATE_VARIABLE) or DEFAULT_STATE)
     progress = Console()
-    session = Session(folder, progress, parser.error, may_begin=arguments.may_begin)
+    session = Session(folder, progress, parser.error, may_begin=arguments.may_begin, executor=arguments.executor)
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         arguments.run(session, arguments)

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from localpach import columns
 from localpach.errors import StateError
+from localpach.executors import Executor, choose
 from localpach.jobs import Progress, run_jobs
 from localpach.records import Job, Records
 from localpach.store import Store
@@ -24,10 +25,17 @@ class Session:
         progress: Shows how jobs run.
         usage_error: Ends the program because of wrong usage.
         may_begin: Whether a new state may be made; a listing in the wrong folder should rather say so.
+        executor: Where programs run: the name, or nothing for what the environment says.
     """
 
     def __init__(
-        self, folder: Path, progress: Progress, usage_error: Callable[[str], NoReturn], *, may_begin: bool = True
+        self,
+        folder: Path,
+        progress: Progress,
+        usage_error: Callable[[str], NoReturn],
+        *,
+        may_begin: bool = True,
+        executor: str | None = None,
     ) -> None:
         self._may_begin = may_begin
         self.folder = folder
@@ -35,6 +43,7 @@ class Session:
         self.usage_error = usage_error
         self.ended: list[Job] = []
         self._store: Store | None = None
+        self._executor = executor
 
     @property
     def store(self) -> Store:
@@ -46,6 +55,11 @@ class Session:
                 )
             self._store = Store(self.folder)
         return self._store
+
+    @property
+    def executor(self) -> Executor:
+        """Where programs run."""
+        return choose(self._executor or "")
 
     @property
     def is_open(self) -> bool:
@@ -60,7 +74,7 @@ class Session:
         fire_due(self.store, time.time())
         records = Records(self.store)
         waiting = records.unfinished_jobs()
-        ran = run_jobs(self.store, self.progress)
+        ran = run_jobs(self.store, self.progress, self.executor)
         names = {job.name for job in ran}
         found = [records.find_job(job.pipeline, job.id) for job in waiting if job.name not in names]
         elsewhere = [job for job in found if job is not None and job.ended]

@@ -35,6 +35,7 @@ class ContainerExecutor:
     """Runs programs in containers."""
 
     inside = True
+    honours = frozenset({"transform.image", "transform.user", "resource_limits"})
 
     @cached_property
     def _engine(self) -> "_Engine":

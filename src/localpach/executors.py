@@ -21,6 +21,7 @@ class Executor(Protocol):
     """Turns what a spec asks for into a process to start."""
 
     inside: bool  # whether programs see their folders at /pfs, or at paths of this machine
+    honours: frozenset[str]  # fields of a spec that would be ignored elsewhere
 
     def check(self, spec: PipelineSpec) -> None:
         """Check, before a job, that its programs can be run here.
@@ -59,6 +60,7 @@ class ProcessExecutor:
     """Runs programs as processes of this machine."""
 
     inside = False
+    honours: frozenset[str] = frozenset()
 
     def check(self, spec: PipelineSpec) -> None:
         """Find nothing wrong: whether a program is there is known when it is started."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from localpach import secrets
 from localpach.addresses import CommitAddress
 from localpach.datums import Datum, Listing, expand
 from localpach.errors import AlreadyExistsError, DependedOnError, NotFoundError, SpecError, StoppedError
@@ -215,6 +216,7 @@ def _check_new(store: Store, spec: PipelineSpec) -> None:
 
 
 def _create(store: Store, id_: str, spec: PipelineSpec) -> None:
+    secrets.check(store.folder, spec)
     create_repo(store, spec.name, f"Output repo for pipeline {spec.name}.")
     store.set_head(spec.name, spec.output_branch, None)
     Records(store).save_pipeline(spec, 1, uuid.uuid4().hex)
@@ -223,6 +225,7 @@ def _create(store: Store, id_: str, spec: PipelineSpec) -> None:
 
 
 def _update(store: Store, id_: str, before: Pipeline, spec: PipelineSpec, *, reprocess: bool) -> Updated:
+    secrets.check(store.folder, spec)
     records = Records(store)
     for job in records.jobs(before.name):
         if not job.ended:

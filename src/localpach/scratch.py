@@ -173,8 +173,8 @@ class Scratch:
     def _follow(self, path: str, repo_path: str) -> str:
         target = self.view.resolve(path)
         if target is None or not os.path.lexists(target):
-            where = "which is not there" + (" outside the container" if self.view.inside else "")
-            raise OutputError(f"/pfs/out{repo_path} is a symbolic link to {os.readlink(path)}, {where}")
+            why = "which only the container had; copy it" if self.view.inside else "which is not there"
+            raise OutputError(f"/pfs/out{repo_path} is a symbolic link to {os.readlink(path)}, {why}")
         if _is_below(target, os.path.realpath(self.out)):
             raise OutputError(f"/pfs/out{repo_path} is a symbolic link into /pfs/out itself; write the file or copy it")
         return target

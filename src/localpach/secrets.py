@@ -59,10 +59,11 @@ class GivenSecrets:
         """Take the values out of a text that is kept."""
         values = [*self.variables.values()]
         for each in self.mounted:
-            values += [value.decode(errors="surrogateescape").strip() for value in each.values.values()]
-        for value in sorted(values, key=len, reverse=True):
-            if len(value) >= _SHORTEST_HIDDEN:
-                text = text.replace(value, "***")
+            values += [value.decode(errors="surrogateescape") for value in each.values.values()]
+        lines = {line.strip() for value in values for line in value.splitlines()}  # a text that is kept is one line
+        for line in sorted(lines, key=len, reverse=True):
+            if len(line) >= _SHORTEST_HIDDEN:
+                text = text.replace(line, "***")
         return text
 
 

@@ -28,7 +28,10 @@ def toy(
 ) -> dict[str, Any]:
     """A spec of one pfs input named `in`; keywords that belong to the transform go there."""
     transform = {"cmd": cmd or COPY}
-    for key in ("stdin", "err_cmd", "err_stdin", "env", "accept_return_code", "working_dir"):
+    for key in (
+        "stdin", "err_cmd", "err_stdin", "env", "accept_return_code", "working_dir", "image", "user", "secrets",
+        "datum_batching",
+    ):  # fmt: skip
         if key in more:
             transform[key] = more.pop(key)
     pfs = {"repo": repo, "glob": glob, "name": "in", **more.pop("pfs", {})}

@@ -1,0 +1,86 @@
+"""What did that datum see? Its `/pfs` laid out once more, for a person to look around in."""
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from localpach import secrets
+from localpach.datums import Datum
+from localpach.errors import NotFoundError
+from localpach.execute import Attempt, JobContext, scratch_of
+from localpach.executors import Executor
+from localpach.job_datums import expand_job
+from localpach.paths import clean_path
+from localpach.processes import Processes
+from localpach.records import Job, Records
+from localpach.scratch import remove_tree
+from localpach.store import Store
+from localpach.view import PFS
+
+
+def find_datum(store: Store, job: Job, text: str) -> Datum:
+    """Find a datum of a job, whether it ran or not.
+
+    Args:
+        store: The state.
+        job: The job.
+        text: ID of the datum, its beginning, its label, or a path of it.
+
+    Raises:
+        NotFoundError: the job has no such datum.
+    """
+    path = clean_path(text)
+    for each in expand_job(store, job):
+        paths = [clean_path(one.path) for one in each.inputs]
+        if text == each.label or (text and each.id.startswith(text)) or path in paths:
+            return each
+    raise NotFoundError("datum", text, f"`localpach list datum {job.name}` shows those there are")
+
+
+def open_shell(
+    store: Store,
+    job: Job,
+    datum: Datum,
+    executor: Executor,
+    command: Sequence[str],
+    *,
+    terminal: bool,
+    tell: Callable[[str], None],
+) -> int:
+    """Run a shell, or a command, where a datum's program would run; what it writes is deleted afterwards.
+
+    Args:
+        store: The state.
+        job: The job whose spec and inputs are taken.
+        datum: One of its datums.
+        executor: Where programs run.
+        command: What to run; empty for a shell in `/pfs`.
+        terminal: Whether a person works at it.
+        tell: Shows one line.
+
+    Returns:
+        The exit code.
+    """
+    spec = Records(store).spec(job.pipeline, job.version)
+    executor.check(spec)
+    with tempfile.TemporaryDirectory(prefix="localpach-shell-") as temporary, open(os.devnull, "wb") as nothing:
+        folder = Path(temporary) / "datum"
+        given = secrets.given(store.folder, spec)
+        context = JobContext(spec, job.id, job.version, folder, folder, store.objects, executor, given)
+        attempt = Attempt(context, scratch_of(context, folder, datum), datum.id, Processes(), nothing)
+        attempt.lay_out()
+        tell(f"datum {datum.label} of {job.name}: {PFS} is {attempt.scratch.root} and is deleted afterwards")
+        if not command:
+            spec = replace(spec, transform=replace(spec.transform, working_dir=PFS))
+        shell = "sh" if executor.inside else os.environ.get("SHELL") or "sh"
+        call = executor.call(spec, attempt.scratch, command or [shell], attempt.variables(), terminal=terminal)
+        before = signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is for the shell
+        try:
+            return subprocess.run(call.argv, env=call.environment, cwd=call.folder or None, check=False).returncode
+        finally:
+            signal.signal(signal.SIGINT, before)
+            remove_tree(folder)
