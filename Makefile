@@ -4,9 +4,10 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(she
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+ORACLE := .venv-oracle
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test format lint types unit contract e2e test-slow lock clean clean-demo
+.PHONY: help demo test format lint types unit contract e2e test-slow oracle lock clean clean-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,13 +37,18 @@ unit contract e2e: $(INSTALLED) ## one kind of test alone
 test-slow: $(INSTALLED) ## the tests at real size, minutes
 	$(BIN)/python -m pytest -m slow
 
+oracle: $(INSTALLED) $(ORACLE)/.installed ## compare the transcriber with Magenta's own code (2 GB, Python 3.11)
+	$(ORACLE)/bin/python tests/oracle/magenta_reference.py $(ORACLE)/reference 2>$(ORACLE)/log || { tail -5 $(ORACLE)/log >&2; exit 1; }
+	$(ORACLE)/bin/python tests/oracle/note_seq_reference.py $(ORACLE)/reference 2>>$(ORACLE)/log || { tail -5 $(ORACLE)/log >&2; exit 1; }
+	AMBIENT_ORACLE=$(ORACLE)/reference $(BIN)/python -m pytest -m oracle -s tests/oracle
+
 lock: $(INSTALLED) ## resolve requirements/*.lock anew from pyproject.toml (needs uv)
 	for group in audio generate onsets-and-frames music-transformer gpu dev; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	    --extra $$group pyproject.toml -o requirements/$$group.lock --quiet || exit 1; done
 
-clean: ## remove the environment and caches; .localpach/ and demo/ stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+clean: ## remove the environments and caches; .localpach/ and demo/ stay
+	rm -rf $(VENV) $(ORACLE) .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
 
 clean-demo: ## remove what localpach keeps here (all repos and results in .localpach/) and demo/
 	rm -rf .localpach demo
@@ -53,4 +59,10 @@ $(INSTALLED): requirements/dev.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(ORACLE)/.installed: requirements/oracle.lock
+	@command -v python3.11 >/dev/null || { echo "error: no python3.11 found; Magenta's code needs it. Install it" >&2; exit 1; }
+	python3.11 -m venv --clear $(ORACLE)
+	$(ORACLE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r requirements/oracle.lock
 	@touch $@

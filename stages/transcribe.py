@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--model",
         type=Path,
         default=SHIPPED_MODELS / "onsets-and-frames",
-        help="model folder (default: the one that comes with this program)",
+        help="model folder, or a TF1 checkpoint of Magenta's: its zip, folder or prefix (default: the shipped model)",
     )
     parser.add_argument(
         "--onset_threshold",
@@ -62,11 +62,14 @@ def run(arguments: argparse.Namespace) -> None:
         return
     from ambient.framework import start_framework
     from ambient.model_folder import load_config
+    from ambient.onsets_and_frames.checkpoint import is_checkpoint
 
     # The model is looked at first: starting the framework takes longest.
-    decoding = DecodingConfig.from_json(
-        load_config(arguments.model, kind=KIND).get("decoding", {}), source=arguments.model
-    )
+    decoding = DecodingConfig()
+    if not is_checkpoint(arguments.model):
+        decoding = DecodingConfig.from_json(
+            load_config(arguments.model, kind=KIND).get("decoding", {}), source=arguments.model
+        )
     if arguments.onset_threshold is not None:
         decoding = replace(decoding, onset_threshold=arguments.onset_threshold)
     if arguments.frame_threshold is not None:
@@ -75,12 +78,13 @@ def run(arguments: argparse.Namespace) -> None:
     from ambient.midi import write_midi
     from ambient.onsets_and_frames.inference import Transcriber
 
-    transcriber = Transcriber.from_folder(arguments.model, decoding=decoding)
+    transcriber = Transcriber.from_model(arguments.model, decoding=decoding)
     targets = {path: arguments.output / path.relative_to(folder).with_suffix(".mid") for path in files}
 
     def transcribe(path: Path) -> str:
         refuse_shared_target(path, targets)
-        heard = transcriber.transcribe(path)
+        targets[path].parent.mkdir(parents=True, exist_ok=True)
+        heard = transcriber.transcribe(path, scratch=targets[path].parent)
         if heard.missing_seconds > 0:
             log(f"warning: {path}: {heard.missing_seconds:.1f} s shorter than its header says; transcribed to its end")
         if not heard.notes:

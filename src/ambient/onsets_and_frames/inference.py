@@ -19,6 +19,7 @@ import numpy as np
 
 from ambient.model_folder import assign_weights, load_config, load_weights, model_digest
 from ambient.notes import Note
+from ambient.onsets_and_frames.checkpoint import is_checkpoint, load_checkpoint
 from ambient.onsets_and_frames.config import CONTEXT_FRAMES, KEYS, KIND, SAMPLE_RATE_HZ, DecodingConfig, ModelConfig
 from ambient.onsets_and_frames.decoding import NoteReader, Probabilities
 from ambient.onsets_and_frames.model import OnsetsAndFrames
@@ -67,6 +68,24 @@ class Transcriber:
         self._acoustic = network.acoustic
         self._lstms = {name: _stepping(lstm) for name, lstm in network.lstms.items()}
         self._dense = {name: _Dense.of(layer) for name, layer in network.probabilities.items()}
+
+    @classmethod
+    def from_model(cls, model: Path | str, *, decoding: DecodingConfig | None = None) -> "Transcriber":
+        """Load a model folder of ours, or a TF1 checkpoint of Magenta's as it comes out of the official zip.
+
+        Args:
+            model: Folder, zip, or prefix of a checkpoint's files.
+            decoding: Thresholds instead of those that the model comes with.
+
+        Raises:
+            InputError: no such model, another kind, or damaged weights.
+        """
+        if not is_checkpoint(model):
+            return cls.from_folder(model, decoding=decoding)
+        checkpoint = load_checkpoint(model)
+        network = OnsetsAndFrames(checkpoint.config)
+        assign_weights(network.full, checkpoint.weights, source=model)
+        return cls(network, decoding or DecodingConfig(), digest=checkpoint.digest)
 
     @classmethod
     def from_folder(cls, folder: Path | str, *, decoding: DecodingConfig | None = None) -> "Transcriber":
