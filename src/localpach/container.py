@@ -38,8 +38,8 @@ class ContainerExecutor:
     honours = frozenset({"transform.image", "transform.user", "resource_limits"})
 
     @cached_property
-    def _engine(self) -> "_Engine":
-        return _find_engine()
+    def _engine(self) -> "Engine":
+        return find_engine()
 
     def check(self, spec: PipelineSpec) -> None:
         """Check that an engine answers and has the image.
@@ -114,7 +114,7 @@ class ContainerExecutor:
         self._engine.remove([call.container])
 
 
-class _Engine:
+class Engine:
     """One of the two programs that run containers, which understand nearly the same words."""
 
     def __init__(self, program: str) -> None:
@@ -171,12 +171,12 @@ def remove_leftovers(scratch: Path) -> None:
     """Remove the containers that a killed runner left, if it had any; they carry its scratch folder as a label."""
     note = scratch / _NOTE
     if note.exists():
-        engine = _Engine(note.read_text(encoding="utf-8"))
+        engine = Engine(note.read_text(encoding="utf-8"))
         found = engine.run("ps", "--all", "--quiet", "--filter", f"label={_LABEL}={scratch}")
         engine.remove(found.stdout.split())
 
 
-def _find_engine() -> _Engine:
+def find_engine() -> Engine:
     """Find the engine that is asked for, or the first that answers; docker's command may be there without its server.
 
     Raises:
@@ -188,7 +188,7 @@ def _find_engine() -> _Engine:
         program = shutil.which(name)
         if program is None:
             continue
-        engine = _Engine(program)
+        engine = Engine(program)
         if engine.run("version").returncode == 0:
             return engine
         silent.append(name)
