@@ -1,4 +1,4 @@
-"""Which paths does a glob match, and what do its groups capture? Pachyderm's dialect as regular expressions.
+"""Which paths does a glob match, and what do its groups capture? Pachyderm's dialect, and no pattern that can hang.
 
 | pattern | meaning |
 | --- | --- |
@@ -8,14 +8,15 @@
 | `(a|b)`, `@(a|b)`, `*(a|b)`, `+(a|b)`, `?(a|b)`, `!(a|b)` | as in ksh, captured |
 | `\\c` | the character c |
 
-A pattern is compiled to a small tree first, because `!(…)` must know what follows it.
+A pattern is read into a small tree. Trees with few choices, which is what people write, become regular expressions;
+those could go through every combination of choices of the others, which `glob_machine` matches in bounded time.
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 from localpach.errors import GlobError
+from localpach.glob_machine import Any, Character, Group, Machine, Part, Sequence
 
 _POSIX_CLASSES = {
     "alnum": "A-Za-z0-9",
@@ -30,38 +31,33 @@ _POSIX_CLASSES = {
     "punct": "!-/:-@\\[-`{-~",
     "space": "\\s",
     "upper": "A-Z",
-    "word": "\\w",
+    "word": "A-Za-z0-9_",
     "xdigit": "0-9A-Fa-f",
 }
-_REPEATS = {"*": "*", "+": "+", "?": "?", "@": "", "": ""}
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Alternatives in parentheses or braces; `kind` is the character before `(`, or `{`."""
-
-    kind: str
-    alternatives: "tuple[_Sequence, ...]"
-
-
-_Sequence = tuple["str | _Group", ...]  # a string is regular expression text
+_REPEATS = {"?": "?", "@": "", "": ""}
+_MOST_GROUPS = 100
+_FEW_CHOICES = 2  # matching goes through about length ** choices combinations at most
+_MANY = 1_000
+_SLASH = Character("/")
 
 
 class _Parser:
-    """Reads one pattern from left to right."""
+    """Reads one pattern from left to right; groups are numbered by their opening parenthesis."""
 
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
         self.at = 0
+        self.groups = 0  # with braces
+        self.captures = 0
 
-    def sequence(self, stops: str) -> _Sequence:
+    def sequence(self, stops: str) -> Sequence:
         """Read until one of the stop characters or the end."""
-        parts: list[str | _Group] = []
+        parts: list[Part] = []
         while self.at < len(self.pattern) and self.pattern[self.at] not in stops:
             parts.append(self.part())
         return tuple(parts)
 
-    def part(self) -> "str | _Group":
+    def part(self) -> Part:
         """Read one element of the pattern."""
         character = self.pattern[self.at]
         following = self.pattern[self.at + 1 : self.at + 2]
@@ -73,21 +69,25 @@ class _Parser:
         if character == "{":
             return self.group("{", "}", ",")
         if character == "[":
-            return self.character_class()
+            return Character(self.character_class())
         if character == "\\":
-            if not following:
-                raise GlobError(self.pattern, "it ends in a backslash")
-            self.at += 2
-            return re.escape(following)
-        if character == "*" and following == "*":
-            self.at += 2
-            return ".*"
+            return Character(re.escape(self.character()))
+        if character == "*":
+            self.at += 2 if following == "*" else 1
+            return Any("." if following == "*" else "[^/]")
         self.at += 1
-        return {"*": "[^/]*", "?": "[^/]"}.get(character) or re.escape(character)
+        return Character("[^/]" if character == "?" else re.escape(character))
 
-    def group(self, kind: str, close: str, separator: str) -> _Group:
+    def group(self, kind: str, close: str, separator: str) -> Group:
         """Read alternatives from the opening character to the closing one."""
         start = self.at
+        self.groups += 1
+        if self.groups > _MOST_GROUPS:
+            raise GlobError(self.pattern, f"it has more than {_MOST_GROUPS} groups")
+        number = 0
+        if kind != "{":
+            self.captures += 1
+            number = self.captures
         alternatives = []
         while True:
             self.at += 1
@@ -96,44 +96,106 @@ class _Parser:
                 raise GlobError(self.pattern, f"{self.pattern[start]!r} is never closed by {close!r}")
             if self.pattern[self.at] == close:
                 self.at += 1
-                return _Group(kind, tuple(alternatives))
+                return Group(kind, tuple(alternatives), number)
+
+    def character(self) -> str:
+        """Read one character, or the one behind a backslash."""
+        if self.pattern[self.at] == "\\":
+            self.at += 1
+            if self.at == len(self.pattern):
+                raise GlobError(self.pattern, "it ends in a backslash")
+        self.at += 1
+        return self.pattern[self.at - 1]
 
     def character_class(self) -> str:
         """Read `[…]`; the first `]` after an optional `!` or `^` is a character of the class."""
-        match = re.compile(r"\[([!^]?)(\]?(?:\[:\w+:\]|\\.|[^\]\\])*)\]").match(self.pattern, self.at)
-        if match is None:
-            raise GlobError(self.pattern, "'[' is never closed by ']'")
-        self.at = match.end()
-        body = re.sub(r"\[:(\w+):\]|\\(.)|([\[\]&~|^])", self._class_member, match[2])
-        if not body:
-            raise GlobError(self.pattern, "'[]' holds no character")
-        return f"(?!/)[{'^' if match[1] else ''}{body}]"
+        self.at += 1
+        negated = self.pattern[self.at : self.at + 1] in ("!", "^")
+        self.at += negated
+        members: list[str] = []
+        while not members or self.pattern[self.at : self.at + 1] != "]":
+            if self.at >= len(self.pattern):
+                raise GlobError(self.pattern, "'[' is never closed by ']'")
+            members.append(self.class_member())
+        self.at += 1
+        return f"(?!/)[{'^' if negated else ''}{''.join(members)}]"
 
-    def _class_member(self, match: re.Match[str]) -> str:
-        if match[1] is None:
-            return re.escape(match[2] or match[3])
-        if match[1] not in _POSIX_CLASSES:
-            raise GlobError(self.pattern, f"[:{match[1]}:] is no class; known are {', '.join(sorted(_POSIX_CLASSES))}")
-        return _POSIX_CLASSES[match[1]]
+    def class_member(self) -> str:
+        """Read a character, a range, or a class such as `[:alpha:]`."""
+        named = re.compile(r"\[:(\w+):\]").match(self.pattern, self.at)
+        if named:
+            self.at = named.end()
+            if named[1] not in _POSIX_CLASSES:
+                known = ", ".join(sorted(_POSIX_CLASSES))
+                raise GlobError(self.pattern, f"[:{named[1]}:] is no class; known are {known}")
+            return _POSIX_CLASSES[named[1]]
+        first = self.character()
+        if not re.compile(r"-[^\]]").match(self.pattern, self.at):
+            return _exactly(first)
+        self.at += 1
+        last = self.character()
+        if last < first:
+            raise GlobError(self.pattern, f"the range {first}-{last} ends before it begins")
+        return f"{_exactly(first)}-{_exactly(last)}"
 
 
-def _expression(sequence: _Sequence, *, capture: bool, tail: str) -> str:
-    """Turn a sequence into a regular expression; `tail` is what must follow it up to the end of the path."""
-    parts: list[str] = []
-    for index, part in enumerate(sequence):
-        if isinstance(part, str):
-            parts.append(part)
-            continue
-        rest = _expression(sequence[index + 1 :], capture=False, tail=tail) + tail
-        inner = "|".join(_expression(each, capture=capture, tail=rest) for each in part.alternatives)
-        opening = "(" if capture and part.kind != "{" else "(?:"
-        if part.kind == "!":
-            refused = "|".join(_expression(each, capture=False, tail=rest) for each in part.alternatives)
-            parts.append(f"{opening}(?!(?:{refused}){rest}\\Z)[^/]*)")
-        elif part.kind == "{":
-            parts.append(f"(?:{inner})")
+def _exactly(character: str) -> str:
+    """Write a character so that it means only itself inside a class."""
+    return f"\\U{ord(character):08x}"
+
+
+def parse_glob(pattern: str) -> Sequence:
+    """Read a pattern into its tree.
+
+    Raises:
+        GlobError: a group or class is not closed, or the pattern is too large.
+    """
+    return _Parser(pattern).sequence("")
+
+
+def choices(sequence: Sequence) -> int:
+    """Count the places at which a match could go on in several ways, within one path element if it has no `**`."""
+    counts = [0]
+    for part in sequence:
+        if part == _SLASH:
+            counts.append(0)
         else:
-            parts.append(f"{opening}(?:{inner}){_REPEATS[part.kind]})")
+            counts[-1] += _choices_of(part)
+    return sum(counts) if _crosses_elements(sequence) else max(counts)
+
+
+def _choices_of(part: Part) -> int:
+    if isinstance(part, Character):
+        return 0
+    if isinstance(part, Any):
+        return 1
+    if part.kind in ("*", "+", "!"):
+        return _MANY
+    inner = sum(_choices_of(each) for alternative in part.alternatives for each in alternative)
+    return inner + (len(part.alternatives) > 1 or part.kind == "?")
+
+
+def _crosses_elements(sequence: Sequence) -> bool:
+    """Tell whether a part other than a plain `/` can match a `/`."""
+    for part in sequence:
+        if isinstance(part, Any) and part.one == ".":
+            return True
+        if isinstance(part, Group) and any(_SLASH in each or _crosses_elements(each) for each in part.alternatives):
+            return True
+    return False
+
+
+def to_expression(sequence: Sequence) -> str:
+    """Turn a tree with few choices into a regular expression."""
+    parts: list[str] = []
+    for part in sequence:
+        if isinstance(part, Character):
+            parts.append(part.one)
+        elif isinstance(part, Any):
+            parts.append(f"{part.one}*")
+        else:
+            inner = "|".join(to_expression(each) for each in part.alternatives)
+            parts.append(f"(?:{inner})" if part.kind == "{" else f"((?:{inner}){_REPEATS[part.kind]})")
     return "".join(parts)
 
 
@@ -147,28 +209,35 @@ class Glob:
 
     def __init__(self, pattern: str, *, anchored: bool = True) -> None:
         self.pattern = "/" + pattern.strip("/") if anchored else pattern
-        parser = _Parser(self.pattern)
-        sequence = parser.sequence("")
-        self._expression = re.compile(_expression(sequence, capture=True, tail=""), re.DOTALL)
+        tree = parse_glob(self.pattern)
+        self._machine = Machine(tree) if choices(tree) > _FEW_CHOICES else None
+        self._expression = None if self._machine else re.compile(to_expression(tree), re.DOTALL)
 
     def matches(self, path: str) -> bool:
         """Tell whether the whole path matches."""
-        return self._expression.fullmatch(path) is not None
+        return self.captured(path) is not None
+
+    def captured(self, path: str) -> dict[int, str] | None:
+        """Give the path (0) and what each group captured, by number; None if the path does not match."""
+        if self._machine:
+            return self._machine.match(path)
+        assert self._expression is not None
+        match = self._expression.fullmatch(path)
+        return match and {number: match[number] or "" for number in range(self._expression.groups + 1)}
 
     def expand(self, path: str, template: str) -> str:
         """Fill `$1`, `${1}`, `$0` and `$$` of a template from a path; empty if the path does not match."""
-        match = self._expression.fullmatch(path)
-        if match is None:
+        captured = self.captured(path)
+        if captured is None:
             return ""
 
         def value(reference: re.Match[str]) -> str:
             name = reference[1] or reference[2]
             if name is None:
                 return "$"
-            number = int(name) if name.isdigit() else -1
-            return (match[number] or "") if 0 <= number <= self._expression.groups else ""
+            return captured.get(int(name), "") if name.isdigit() else ""
 
-        return re.sub(r"\$(?:\{(\w+)\}|(\w+)|\$)", value, template)
+        return re.sub(r"\$(?:\{(\w+)\}|(\w+)|\$)", value, template, flags=re.ASCII)
 
 
 @lru_cache(maxsize=256)
