@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ LOCALPACH = [sys.executable, "-m", "localpach"]
 def main() -> int:
     """Run the chain; return 1 if no piece was rendered."""
     started_s = time.monotonic()
-    known = {repo["name"] for repo in query("list", "repo")} if (ROOT / ".localpach").exists() else set()
+    known = {repo["repo"]["name"] for repo in query("list", "repo")} if (ROOT / ".localpach").exists() else set()
     for repo in ("audio-unprocessed", "seeds"):
         if repo not in known:
             localpach("create", "repo", repo)
@@ -51,11 +52,11 @@ def print_costs() -> None:
     print("\nstage                     seconds  what ran")
     for name in PIPELINES.values():
         job = newest_job(name)
-        counts = job["counts"]
-        ran = f"{counts['processed']} processed, {counts['skipped']} skipped"
-        if counts["recovered"]:
-            ran += f", {counts['recovered']} recovered"
-        print(f"{name:24} {job['finished'] - job['started']:8.1f}  {ran}; {job['state']}")
+        ran = f"{job.get('data_processed', 0)} processed, {job.get('data_skipped', 0)} skipped"
+        if "data_recovered" in job:
+            ran += f", {job['data_recovered']} recovered"
+        took = datetime.fromisoformat(job["finished"]) - datetime.fromisoformat(job["started"])
+        print(f"{name:24} {took.total_seconds():8.1f}  {ran}; {job['state'].removeprefix('JOB_').lower()}")
 
 
 def print_memory() -> None:
@@ -68,10 +69,10 @@ def print_memory() -> None:
 def print_bad_files() -> None:
     """Name every datum that could not be processed, and why."""
     for name in PIPELINES.values():
-        job = newest_job(name)
-        for datum in query("list", "datum", f"{name}@{job['id']}"):
+        for datum in query("why", name):
             if datum["state"] in ("recovered", "failed"):
-                print(f"{name}: {datum['label']} was left out: {datum['reason'].removeprefix('error: ')}")
+                paths, reason = " × ".join(datum["files"]), datum["reason"].removeprefix("error: ")
+                print(f"{name}: {paths} was left out: {reason}")
 
 
 def print_pieces(seconds: float) -> int:
@@ -107,11 +108,15 @@ def localpach(*words: str) -> None:
 
 
 def query(*words: str) -> list[dict[str, Any]]:
-    """Return what a listing prints with `--raw -o json`."""
+    """Return what a listing prints with `--raw -o json`: one document after another."""
     done = subprocess.run(
         [*LOCALPACH, *words, "--raw", "-o", "json"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
     )
-    listing: list[dict[str, Any]] = json.loads(done.stdout)
+    listing, end = [], 0
+    while text := done.stdout[end:].lstrip():
+        start = len(done.stdout) - len(text)
+        document, end = json.JSONDecoder().raw_decode(done.stdout, start)
+        listing.append(document)
     return listing
 
 

@@ -6,33 +6,66 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from localpach import cli_history, cli_pipelines, cli_programs, cli_repos, cli_secrets, cli_watch
-from localpach.cli_command import Commands, Session
+from localpach.cli_absent import absent
+from localpach.cli_command import Commands, Session, add_ignored
 from localpach.errors import LocalpachError
-from localpach.executors import EXECUTOR_VARIABLE, EXECUTORS
-from localpach.progress import Console
-from localpach.records import SUCCESS, Job, Records
+
+if TYPE_CHECKING:
+    from localpach.records import Job
 
 DEFAULT_STATE = ".localpach"
 STATE_VARIABLE = "LOCALPACH_STATE"
 
+EXECUTOR_VARIABLE = "LOCALPACH_EXECUTOR"
+EXECUTORS = ("process", "container")
+
 EXIT_DONE, EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
+# What a command is about (empty: a command of one word), its verbs, and the module that has it. Only the modules of
+# the words at hand are imported, which is most of the time that a listing takes.
+COMMANDS = (
+    ("repo", "create update list inspect delete", "cli_repos"),
+    ("branch", "create list inspect delete", "cli_branches"),
+    ("commit", "start finish list inspect wait subscribe find", "cli_commits"),
+    ("commit", "squash delete", "cli_history"),
+    ("file", "put get list inspect glob diff copy delete", "cli_files"),
+    ("pipeline", "create update validate list inspect delete stop start draw", "cli_pipelines"),
+    ("pipeline", "rerun", "cli_watch"),
+    ("cron", "run", "cli_watch"),
+    ("job", "list inspect wait stop", "cli_jobs"),
+    ("datum", "list inspect restart", "cli_datums"),
+    ("datum", "next", "cli_programs"),
+    ("secret", "create list inspect delete", "cli_secrets"),
+    ("project", "create list inspect", "cli_whole"),
+    ("cluster", "inspect", "cli_whole"),
+    ("all", "delete", "cli_whole"),
+    ("", "version", "cli_whole"),
+    ("", "logs", "cli_logs"),
+    ("", "why", "cli_why"),
+    ("", "shell", "cli_programs"),
+    ("", "watch", "cli_watch"),
+)
 
-def make_parser() -> argparse.ArgumentParser:
-    """Make the parser of the whole program."""
+
+def make_parser(verb: str = "", noun: str = "") -> argparse.ArgumentParser:
+    """Make the parser of the whole program, or of the commands of one verb or one verb and noun."""
     parser = argparse.ArgumentParser(
         prog="localpach",
+        usage="localpach [--state DIR] COMMAND [WHAT] …",
         description="Run Pachyderm pipeline specs on one machine. The words are pachctl's.",
-        epilog="Example: localpach create repo songs; localpach put file songs@master -f a.mp3; "
-        "localpach create pipeline -f midi.json",
+        epilog=_overview(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--state",
         type=Path,
+        metavar="DIR",
         help=f"state folder (default: ${STATE_VARIABLE}, or {DEFAULT_STATE} in the current folder)",
     )
     parser.add_argument(
@@ -40,14 +73,31 @@ def make_parser() -> argparse.ArgumentParser:
         choices=EXECUTORS,
         help=f"run programs as processes, or in containers of their image (default: ${EXECUTOR_VARIABLE}, or process)",
     )
+    add_ignored(parser)
     commands = Commands(parser)
-    cli_repos.register(commands)
-    cli_pipelines.register(commands)
-    cli_watch.register(commands)
-    cli_history.register(commands)
-    cli_programs.register(commands)
-    cli_secrets.register(commands)
+    wanted = [module for about, verbs, module in COMMANDS if verb in ("", *verbs.split()) and noun in ("", about)]
+    for module in dict.fromkeys(wanted):
+        import_module(f"localpach.{module}").register(commands)
     return parser
+
+
+def _overview() -> str:
+    width = max(len(about) for about, _, _ in COMMANDS)
+    verbs_of: dict[str, str] = {}
+    for about, verbs, _ in COMMANDS:
+        verbs_of[about] = f"{verbs_of.get(about, '')} {verbs}".strip()
+    single = verbs_of.pop("")
+    lines = [f"  {about:<{width}}  {verbs}" for about, verbs in verbs_of.items()]
+    return "\n".join(
+        [
+            "commands, such as `localpach list repo` (plurals are understood):",
+            *lines,
+            f"  {'':<{width}}  {single}",
+            "",
+            "`localpach COMMAND WHAT --help` tells the flags. Example: localpach create repo songs; localpach put file",
+            "songs@master -f a.mp3; localpach create pipeline -f midi.json",
+        ]
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,9 +106,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 done; 1 an error, or a job failed; 130 interrupted. argparse exits with 2 on wrong usage.
     """
-    parser = make_parser()
-    arguments = parser.parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser, arguments = _parse(words)
     folder = arguments.state or Path(os.environ.get(STATE_VARIABLE) or DEFAULT_STATE)
+    from localpach.progress import Console
+
     progress = Console()
     session = Session(folder, progress, parser.error, may_begin=arguments.may_begin, executor=arguments.executor)
     before = signal.signal(signal.SIGTERM, _interrupt)
@@ -67,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.runs:
             session.run_jobs()
         elif session.is_open:
-            _mention_unfinished(session, progress)
+            _mention_unfinished(session)
     except LocalpachError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_ERROR
@@ -92,8 +144,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _report_failures(session.ended)
 
 
-def _report_failures(ended: list[Job]) -> int:
-    bad = [job for job in ended if job.state != SUCCESS]
+def _parse(words: list[str]) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    """Read the words with no more of the program loaded than they need; wrong usage ends it."""
+    places = [place for place, word in enumerate(words) if not word.startswith("-") and not _is_value(words, place)]
+    verb = words[places[0]] if places else ""
+    known = {each for _, verbs, _ in COMMANDS for each in verbs.split()}
+    nouns = sorted({about for about, verbs, _ in COMMANDS if verb in verbs.split()})
+    if len(places) > 1 and words[places[1]].removesuffix("s").replace("branche", "branch") in nouns:
+        words[places[1]] = words[places[1]].removesuffix("s").replace("branche", "branch")
+    noun = words[places[1]] if len(places) > 1 else ""
+    parser = make_parser(verb if verb in known else "version", noun if noun in nouns else "")
+    if verb and verb not in known:
+        close = get_close_matches(verb, known, 1)
+        hint = f"; did you mean `{close[0]}`?" if close else "; `localpach --help` lists the commands"
+        parser.error(absent(verb, noun) or f"there is no command `{verb}`{hint}")
+    if noun and noun not in nouns and "" not in nouns:
+        parser.error(
+            absent(verb, noun)
+            or f"`{verb} {noun}` is no command; there is {', '.join(f'`{verb} {each}`' for each in nouns)}"
+        )
+    arguments = parser.parse_args(words)
+    if arguments.output and not arguments.raw and not getattr(arguments, "spec", False):
+        parser.error("-o names the format of --raw; give both")
+    return parser, arguments
+
+
+def _is_value(words: list[str], place: int) -> bool:
+    """Tell whether a word belongs to the flag before it."""
+    return place > 0 and words[place - 1] in ("--state", "--executor", "--project")
+
+
+def _report_failures(ended: "list[Job]") -> int:
+    bad = [job for job in ended if job.state != "success"]
     if not bad:
         return EXIT_DONE
     first = bad[0]
@@ -105,12 +187,14 @@ def _report_failures(ended: list[Job]) -> int:
     return EXIT_ERROR
 
 
-def _mention_unfinished(session: Session, progress: Console) -> None:
+def _mention_unfinished(session: Session) -> None:
     """Tell, after a command that runs nothing, that an interrupted run is waiting."""
+    from localpach.records import Records
+
     waiting = [job for job in Records(session.store).unfinished_jobs() if job.started is not None]
     if waiting:
         first = waiting[0]
-        progress.note(
+        session.progress.note(
             f"note: job {first.name} is unfinished; if no localpach is running it, `localpach wait job {first.name}`"
         )
 

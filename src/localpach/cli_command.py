@@ -2,19 +2,21 @@
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from localpach import columns
 from localpach.errors import StateError
-from localpach.executors import Executor, choose
-from localpach.jobs import Progress, run_jobs
-from localpach.records import Job, Records
-from localpach.store import Store
-from localpach.timers import fire_due
+
+if TYPE_CHECKING:  # a listing starts in half the time without what runs jobs
+    from localpach.executors import Executor
+    from localpach.progress import Console
+    from localpach.records import Job
+    from localpach.store import Store
 
 Run = Callable[["Session", argparse.Namespace], None]
+
+_OUTPUTS = ("json", "yaml")
 
 
 class Session:
@@ -31,7 +33,7 @@ class Session:
     def __init__(
         self,
         folder: Path,
-        progress: Progress,
+        progress: "Console",
         usage_error: Callable[[str], NoReturn],
         *,
         may_begin: bool = True,
@@ -46,9 +48,11 @@ class Session:
         self._executor = executor
 
     @property
-    def store(self) -> Store:
+    def store(self) -> "Store":
         """The state."""
         if self._store is None:
+            from localpach.store import Store
+
             if not self._may_begin and not (self.folder / "state.sqlite").exists():
                 raise StateError(
                     f"no state in {self.folder}; begin with `localpach create repo NAME`, or name another --state"
@@ -57,8 +61,10 @@ class Session:
         return self._store
 
     @property
-    def executor(self) -> Executor:
+    def executor(self) -> "Executor":
         """Where programs run."""
+        from localpach.executors import choose
+
         return choose(self._executor or "")
 
     @property
@@ -71,6 +77,10 @@ class Session:
 
         Those that another process ran meanwhile count as well.
         """
+        from localpach.jobs import run_jobs
+        from localpach.records import Records
+        from localpach.timers import fire_due
+
         fire_due(self.store, time.time())
         records = Records(self.store)
         waiting = records.unfinished_jobs()
@@ -92,11 +102,21 @@ class Commands:
     """Collects commands as `verb noun`, as pachctl has them."""
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
-        self._verbs = parser.add_subparsers(metavar="COMMAND", required=True)
+        self._verbs = parser.add_subparsers(metavar="COMMAND", help=argparse.SUPPRESS, required=True)
         self._nouns: dict[str, Any] = {}
+        self.words: dict[str, list[str]] = {}
 
     def add(
-        self, verb: str, noun: str, run: Run, text: str, *, raw: bool = False, runs: bool = False
+        self,
+        verb: str,
+        noun: str,
+        run: Run,
+        text: str,
+        *,
+        raw: bool = False,
+        times: bool = False,
+        runs: bool = False,
+        example: str = "",
     ) -> argparse.ArgumentParser:
         """Add a command.
 
@@ -106,31 +126,61 @@ class Commands:
             run: Does the work.
             text: One line of help.
             raw: It can print JSON.
+            times: It shows times, so it takes `--full-timestamps`.
             runs: It causes work, so unfinished jobs are run after it.
+            example: A call, shown below the help.
         """
+        self.words.setdefault(verb, []).append(noun)
+        family = self._verbs
         if noun:
             if verb not in self._nouns:
-                parser = self._verbs.add_parser(verb, help=f"{verb} …", description=f"{verb} one of these")
+                parser = self._verbs.add_parser(verb, description=f"{verb} one of these")
                 self._nouns[verb] = parser.add_subparsers(metavar="WHAT", required=True)
-            command: argparse.ArgumentParser = self._nouns[verb].add_parser(noun, help=text, description=text)
-        else:
-            command = self._verbs.add_parser(verb, help=text, description=text)
-        command.set_defaults(run=run, runs=runs, may_begin=verb in ("create", "update"))
+            family = self._nouns[verb]
+        epilog = f"example: localpach {example}" if example else None
+        command: argparse.ArgumentParser = family.add_parser(noun or verb, help=text, description=text, epilog=epilog)
+        command.set_defaults(run=run, runs=runs, raw=False, full_timestamps=False, output=None)
+        command.set_defaults(may_begin=verb in ("create", "update"))
         if raw:
-            command.add_argument("--raw", action="store_true", help="print JSON")
-            command.add_argument("-o", "--output", choices=["json"], default="json", help="format of --raw")
+            command.add_argument("--raw", action="store_true", help="print JSON, shaped like pachctl's")
+            command.add_argument("-o", "--output", choices=_OUTPUTS, help="format of --raw (default: json)")
+        if times:
+            command.add_argument("--full-timestamps", action="store_true", help="show times, not ages")
+        add_ignored(command)
         return command
+
+
+def history_depth(session: Session, text: str) -> int | None:
+    """Read `--history`: how many versions back, None for all."""
+    if text in ("all", "none"):
+        return None if text == "all" else 0
+    if not text.lstrip("-").isdigit():
+        session.usage_error("--history takes a number, all or none")
+    return int(text) if int(text) >= 0 else None
+
+
+def add_ignored(command: argparse.ArgumentParser) -> None:
+    """Take the flags that pachctl has everywhere and that mean nothing on one machine."""
+    for flag in (("-v", "--verbose"), ("--no-color",), ("--no-pager",), ("-A", "--all-projects")):
+        command.add_argument(*flag, action="store_true", help=argparse.SUPPRESS)
+    command.add_argument("--project", choices=["default"], help=argparse.SUPPRESS)
 
 
 def show(
     arguments: argparse.Namespace,
-    value: object,
+    messages: Iterable[object],
     header: Sequence[str] = (),
-    rows: Sequence[Sequence[object]] = (),
+    rows: Iterable[Sequence[object]] = (),
     lines: Sequence[str] = (),
 ) -> None:
-    """Print a result: as JSON with `--raw`, else as a table or as lines."""
+    """Print a result: with `--raw` one JSON document each message, else a table or lines.
+
+    Both may be generators, so that only the one that is wanted is made.
+    """
+    from localpach import columns
+
     if arguments.raw:
-        print(columns.as_json(value))
+        for text in columns.documents(messages, arguments.output or "json"):
+            print(text)
     else:
         print(columns.table(header, rows) if header else "\n".join(lines))

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from localpach import columns, secrets
+from localpach import columns, message, secrets
 from localpach.cli_command import Commands, Session, show
 
 
@@ -26,7 +26,7 @@ def list_secret(session: Session, arguments: argparse.Namespace) -> None:
     """List secrets."""
     found = secrets.list_secrets(session.store.folder)
     rows = [(each.name, each.type, columns.ago(each.created)) for each in found]
-    show(arguments, found, ("NAME", "TYPE", "CREATED"), rows)
+    show(arguments, (message.secret_message(each) for each in found), ("NAME", "TYPE", "CREATED"), rows)
 
 
 def inspect_secret(session: Session, arguments: argparse.Namespace) -> None:
@@ -38,7 +38,7 @@ def inspect_secret(session: Session, arguments: argparse.Namespace) -> None:
         f"Keys: {', '.join(found.keys)}",
         f"Created: {columns.ago(found.created)}",
     ]
-    show(arguments, found, lines=lines)
+    show(arguments, [message.secret_message(found)], lines=lines)
 
 
 def delete_secret(session: Session, arguments: argparse.Namespace) -> None:

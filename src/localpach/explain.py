@@ -1,25 +1,36 @@
 """Why did this run, and what reads what? Answers for people, as text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from localpach.records import DatumRecord, Job
 from localpach.store import Edge
 from localpach.system_repos import spec_repo
 
 
-def why(job: Job, datums: Sequence[DatumRecord]) -> list[str]:
-    """Tell for each datum why it ran or was skipped, a line each."""
+def why(job: Job, datums: Sequence[DatumRecord], changed: Collection[int] = ()) -> list[str]:
+    """Tell for each datum why it ran or was skipped, a line each.
+
+    Args:
+        job: The job.
+        datums: Those to tell of.
+        changed: Versions of the pipeline whose program was another one than that of the job.
+    """
     lines = [f"{job.name} (version {job.version}): {job.state}"]
     for each in datums:
         earlier = ""
         if each.state == "skipped":
             earlier = f" in job {each.ran_in}"
-            if each.ran_version != job.version:
+            if outdated(each, changed):
                 earlier += (
-                    f" by version {each.ran_version} of the pipeline; `update pipeline --reprocess` runs it again"
+                    f", by the program of version {each.ran_version}; `update pipeline --reprocess` runs it again"
                 )
         lines.append(f"  {each.state:<9} {each.label}: {each.why}{earlier}")
     return lines
+
+
+def outdated(datum: DatumRecord, changed: Collection[int]) -> bool:
+    """Tell whether the result that a datum keeps was made by another program than the pipeline has now."""
+    return datum.state == "skipped" and datum.ran_version in changed
 
 
 def draw(edges: Iterable[Edge]) -> str:

@@ -1,29 +1,24 @@
-"""What do people do with files? Put, get, list, delete, copy, glob, diff; a change to a finished head is one commit."""
+"""What do people do with files? Put, read, delete, copy, glob, diff; a change to a finished head is one commit."""
 
 import os
-import sys
-import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import partial
 
 from localpach.addresses import CommitAddress, FileAddress
 from localpach.contents import Contents, contents
 from localpach.datums import Listing
-from localpach.errors import AddressError, CommitStateError, FileNameError, LocalpachError, NotFoundError
+from localpach.errors import AddressError, CommitStateError, FileNameError, NotFoundError
 from localpach.paths import check_path, clean_path, parents
 from localpach.repos import find_commit, finish_commit, start_commit
+from localpach.sources import Manner, Source, SourceError, gather
 from localpach.store import Commit, Entry, Store
 
-_CHUNK_BYTES = 1 << 20
-
-
-class SourceError(LocalpachError):
-    """A file that is to be put cannot be read or is no plain file."""
-
-    def __init__(self, source: object, problem: str) -> None:
-        super().__init__(f"{source}: {problem}; nothing was put")
+_READERS = 4  # files that are read and hashed side by side
+_BATCH = 512  # files that wait for them
+Report = Callable[[int, int, int], None]  # files done, files in all, bytes done
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +37,38 @@ class FileInfo:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One line of a diff: `+` new, `-` gone, `*` other content."""
+    """One difference: `new` is None for what is gone, `old` for what was not there."""
 
-    sign: str
     path: str
-    size: int
+    new: FileInfo | None
+    old: FileInfo | None
 
 
 # Putting
 
 
 def put_files(
-    store: Store, address: FileAddress, sources: Iterable[str], *, recursive: bool = False, append: bool = False
+    store: Store,
+    address: FileAddress,
+    sources: Iterable[str],
+    *,
+    recursive: bool = False,
+    append: bool = False,
+    full_path: bool = False,
+    untar: bool = False,
+    report: Report | None = None,
 ) -> Commit:
     """Put files, all in one commit.
 
     Args:
         store: The state.
         address: Where to; without a path, files keep their base name and directories theirs.
-        sources: Files, directories (with `recursive`), or `-` for stdin.
+        sources: Files, URLs, directories (with `recursive`), or `-` for stdin.
         recursive: Take directories with what is in them.
         append: Add to the end of files that are there, instead of replacing them.
+        full_path: Keep the path of a source as it was given, not only its base name.
+        untar: Put what is in tar archives instead of these.
+        report: Told how far it is.
 
     Returns:
         The commit that holds the files now.
@@ -70,14 +76,12 @@ def put_files(
     Raises:
         SourceError, FileNameError: a file cannot be put; then none is.
     """
-    pairs = [pair for source in sources for pair in _destinations(address, source, recursive=recursive)]
-    if not pairs:
-        raise SourceError(" ".join(sources), "no files found")
-    if len({path for path, _ in pairs}) != len(pairs):
-        raise FileNameError(_first_repeated(path for path, _ in pairs), "two sources would be put there")
+    given = list(sources)
     _check_target(store, address.commit)
     with store.lock.storing():
-        entries = [Entry(path, *_store_source(store, source)) for path, source in pairs]
+        entries = _stored(store, gather(address, given, Manner(recursive, full_path, untar)), report)
+        if not entries:
+            raise SourceError(" ".join(given), "no files found")
         with changed(store, address.commit) as commit:
             if append:
                 entries = [_appended(store, commit, entry) for entry in entries]
@@ -85,52 +89,37 @@ def put_files(
     return commit
 
 
-def _destinations(address: FileAddress, source: str, *, recursive: bool) -> Iterator[tuple[str, str]]:
-    """Give (repo path, source) for a source and what is below it, by pachctl's rules."""
-    base = address.path
-    if source == "-":
-        if base is None or base.endswith("/"):
-            raise AddressError(str(address), "a path after the branch, such as repo@branch:/file, for data from stdin")
-        yield check_path(base), source
-    elif "://" in source:
-        raise SourceError(source, "is a URL; download it first")
-    elif Path(source).is_dir():
-        if not recursive:
-            raise SourceError(source, "is a directory; use -r")
-        top = clean_path(base) if base is not None else "/" + Path(source).resolve().name
-        for path in _files_below(Path(source)):
-            yield check_path(f"{top}/{path.relative_to(source).as_posix()}"), str(path)
-    elif base is None or base.endswith("/"):
-        yield check_path(f"{base or ''}/{Path(source).name}"), source
-    else:
-        yield check_path(base), source
+def _stored(store: Store, sources: Iterable[Source], report: Report | None) -> list[Entry]:
+    """Store the bytes of all sources; archives and streams in their order, plain files several at a time."""
+    paths: set[str] = set()
+    entries: list[Entry] = []
+    plain: list[Source] = []
+    for source in sources:
+        if source.path in paths:
+            raise FileNameError(source.path, "two sources would be put there")
+        paths.add(source.path)
+        if source.chunks is None:
+            plain.append(source)
+        else:
+            entries.append(Entry(source.path, *store.objects.add(source.chunks())))
+    size = sum(entry.size for entry in entries)
+    with ThreadPoolExecutor(min(_READERS, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(plain), _BATCH):
+            batch = plain[start : start + _BATCH]
+            for source, stored in zip(batch, pool.map(partial(_store_file, store), batch), strict=True):
+                entries.append(Entry(source.path, *stored))
+                size += stored[1]
+                if report is not None:
+                    report(len(entries), len(paths), size)
+    return entries
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Walk the files below a folder in path order; a linked file counts as a file, a linked folder is refused."""
-
-    def give_up(error: OSError) -> None:
-        raise SourceError(error.filename, error.strerror or str(error)) from error
-
-    for root, folders, names in os.walk(folder, onerror=give_up):
-        folders.sort()
-        for name in folders:
-            if Path(root, name).is_symlink():
-                raise SourceError(Path(root, name), "is a link to a directory; put that directory by itself")
-        for name in sorted(names):
-            yield Path(root, name)
-
-
-def _store_source(store: Store, source: str) -> tuple[str, int]:
-    if source == "-":
-        return store.objects.add(iter(lambda: sys.stdin.buffer.read(_CHUNK_BYTES), b""))
-    path = Path(source)
-    if path.exists() and not path.is_file():
-        raise SourceError(source, "is no plain file")
+def _store_file(store: Store, source: Source) -> tuple[str, int]:
+    assert source.file is not None, "a stream is read where it is found"
     try:
-        return store.objects.add_file(path)
+        return store.objects.add_file(source.file)
     except OSError as error:
-        raise SourceError(source, error.strerror or str(error)) from error
+        raise SourceError(source.file, error.strerror or str(error)) from error
 
 
 def put_bytes(store: Store, address: FileAddress, content: bytes, *, append: bool = False) -> Commit:
@@ -174,8 +163,8 @@ def delete_files(store: Store, address: FileAddress, *, recursive: bool = False)
     return commit
 
 
-def copy_files(store: Store, source: FileAddress, target: FileAddress) -> Commit:
-    """Copy a file or a directory to another place, another repo too, without copying bytes."""
+def copy_files(store: Store, source: FileAddress, target: FileAddress, *, append: bool = False) -> Commit:
+    """Copy a file or a directory to another place, another repo too, without copying bytes; or append it there."""
     with store.lock.storing():
         origin = find_commit(store, source.commit)
         files = contents(store, origin)
@@ -185,9 +174,10 @@ def copy_files(store: Store, source: FileAddress, target: FileAddress) -> Commit
         paths = [check_path(to + "/" + each.path[len(top) :]) for each in found]
         kept = [files.stored(each) for each in found]
         with changed(store, target.commit) as commit:
-            store.write_entries(
-                commit.tree, [Entry(path, each.digest, each.size) for path, each in zip(paths, kept, strict=True)]
-            )
+            entries = [Entry(path, each.digest, each.size) for path, each in zip(paths, kept, strict=True)]
+            if append:
+                entries = [_appended(store, commit, entry) for entry in entries]
+            store.write_entries(commit.tree, entries)
         return commit
 
 
@@ -287,58 +277,71 @@ def read_file(store: Store, address: FileAddress) -> Iterator[bytes]:
     return files.read(entry)
 
 
-def get_files(store: Store, address: FileAddress, target: Path, *, recursive: bool = False) -> list[Path]:
-    """Write a file to `target`, or with `recursive` what is below a directory into the folder `target`.
-
-    Returns:
-        The files written.
-    """
-    if not recursive:
-        destination = target / PurePosixPath(_path(address)).name if target.is_dir() else target
-        _write(destination, read_file(store, address))
-        return [destination]
+def read_files(store: Store, address: FileAddress) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Walk the file at an address, or all below a directory: (path, its bytes); the top of an empty commit has none."""
     commit = find_commit(store, address.commit)
-    top = _path(address)
     files = contents(store, commit)
-    found = files.entries() if top == "/" else _select(files, commit, address)
-    written = []
-    for each in found:
-        below = each.path[len(top.rstrip("/")) :].lstrip("/") or PurePosixPath(each.path).name
-        _write(target / below, files.read(each))
-        written.append(target / below)
-    return written
+    for each in files.entries() if _path(address) == "/" else _select(files, commit, address):
+        yield each.path, files.read(each)
 
 
-def _write(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file under a temporary name and rename it, so that damaged bytes leave nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{uuid.uuid4().hex}")
-    try:
-        with partial.open("wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+def diff_files(
+    store: Store, new: FileAddress, old: FileAddress | None = None, *, shallow: bool = False
+) -> list[Change]:
+    """Compare a place in two commits.
 
-
-def diff_files(store: Store, new: FileAddress, old: FileAddress | None = None) -> list[Change]:
-    """Compare a place in two commits; `old` defaults to the parent commit."""
+    Args:
+        store: The state.
+        new: The place.
+        old: What to compare it with; the same place in the parent commit by default.
+        shallow: Do not go into directories; one in which something differs is one change.
+    """
     commit = find_commit(store, new.commit)
-    below_new = _by_path(contents(store, commit).entries(), _path(new))
     if old is not None:
         earlier: Commit | None = find_commit(store, old.commit)
     else:
         earlier = store.commit(commit.repo, commit.parent) if commit.parent else None
-    below_old = _by_path(contents(store, earlier).entries(), _path(old or new)) if earlier else {}
+    after = _below(store, commit, new)
+    before = _below(store, earlier, old or new) if earlier else {}
+    differing = sorted(
+        path
+        for path in after.keys() | before.keys()
+        if path not in after or path not in before or after[path].digest != before[path].digest
+    )
+    if shallow:
+        after, before = _one_level(after), _one_level(before)
+        differing = list(
+            dict.fromkeys(path[: path.index("/", 1) + 1] if "/" in path[1:] else path for path in differing)
+        )
+    tops = _path(new).rstrip("/"), _path(old or new).rstrip("/")
     changes = []
-    for path in sorted(below_new.keys() | below_old.keys()):
-        after, before = below_new.get(path), below_old.get(path)
-        if after is None and before is not None:
-            changes.append(Change("-", path, before.size))
-        elif after is not None and (before is None or before.digest != after.digest):
-            changes.append(Change("*" if before else "+", path, after.size))
+    for path in differing:
+        infos = [
+            FileInfo(top + path, found[path].size, found[path].digest) if path in found else None
+            for top, found in zip(tops, (after, before), strict=True)
+        ]
+        changes.append(Change(tops[0] + path, *infos))
     return changes
+
+
+def _below(store: Store, commit: Commit, address: FileAddress) -> dict[str, FileInfo]:
+    """Give the files at or below an address by the rest of their path."""
+    top = _path(address).rstrip("/")
+    found = _by_path(contents(store, commit).entries(), _path(address)).values()
+    return {each.path[len(top) :]: FileInfo(each.path, each.size, each.digest) for each in found}
+
+
+def _one_level(files: dict[str, FileInfo]) -> dict[str, FileInfo]:
+    """Sum up what is below each directory."""
+    level: dict[str, FileInfo] = {}
+    for path, each in files.items():
+        if "/" not in path[1:]:
+            level[path] = each
+        else:
+            shown = path[: path.index("/", 1) + 1]
+            before = level.get(shown)
+            level[shown] = FileInfo(shown, each.size + (before.size if before else 0))
+    return level
 
 
 def _by_path(entries: Iterable[Entry], top: str) -> dict[str, Entry]:
@@ -368,12 +371,3 @@ def _hint(files: Contents, commit: Commit, path: str) -> str:
 
 def _path(address: FileAddress) -> str:
     return clean_path(address.path or "/")
-
-
-def _first_repeated(paths: Iterable[str]) -> str:
-    seen: set[str] = set()
-    for path in paths:
-        if path in seen:
-            return path
-        seen.add(path)
-    return ""

@@ -29,8 +29,19 @@ class Console:
 
     def note(self, message: str) -> None:
         """Show one line."""
-        self._clear()
+        self.clear()
         print(message, file=self._stream, flush=True)
+
+    def counter(self, line: str) -> None:
+        """Overwrite the last line of a terminal; a log file is spared."""
+        if self._live:
+            width = shutil.get_terminal_size().columns
+            print(f"\r\033[K  {line[: width - 3]}", end="", file=self._stream, flush=True)
+
+    def clear(self) -> None:
+        """Take the counter away."""
+        if self._live:
+            print("\r\033[K", end="", file=self._stream, flush=True)
 
     def job_started(self, job: Job, todo: int, done: int) -> None:
         """Show that a job begins, or goes on."""
@@ -53,12 +64,11 @@ class Console:
         if self._live or now - self._shown >= _PLAIN_EVERY_S:
             self._shown = now
             elapsed = duration(now - self._begun)
-            line = f"  {job.pipeline}: {self._done}/{self._todo} datums, {elapsed}  {latest}"
+            line = f"{job.pipeline}: {self._done}/{self._todo} datums, {elapsed}  {latest}"
             if self._live:
-                width = shutil.get_terminal_size().columns
-                print(f"\r\033[K{line[: width - 1]}", end="", file=self._stream, flush=True)
+                self.counter(line)
             else:
-                print(line.rstrip(), file=self._stream, flush=True)
+                print(f"  {line}".rstrip(), file=self._stream, flush=True)
 
     def job_ended(self, job: Job, skipped: list[str]) -> None:
         """Show how the job ended, with its counts and its skipped datums."""
@@ -82,7 +92,3 @@ class Console:
         reason = "" if job.state == SUCCESS else f": {job.reason}"
         spent = duration(job_seconds(job) or 0.0)
         self.note(f"{job.pipeline}: {job.state}, {', '.join(parts)} of {counts.total} in {spent}{reason}")
-
-    def _clear(self) -> None:
-        if self._live:
-            print("\r\033[K", end="", file=self._stream)

@@ -1,4 +1,4 @@
-"""Specs in YAML: the one place that opens PyYAML, which is needed for nothing else and may be missing.
+"""YAML, of specs and of `--raw -o yaml`: the one place that opens PyYAML, which may be missing.
 
 Read as YAML 1.2, so that nothing is taken for what it does not look like: `yes`, `on` and `no` are words, `1:30` and
 dates are text. Pachyderm's reader does the same, and refuses aliases as well.
@@ -7,7 +7,7 @@ dates are text. Pachyderm's reader does the same, and refuses aliases as well.
 import re
 from typing import Any
 
-from localpach.errors import SpecError
+from localpach.errors import LocalpachError, SpecError
 
 NOT_INSTALLED = "is no JSON; to read YAML, `pip install pyyaml`"
 
@@ -87,3 +87,16 @@ def parse_yaml(text: str) -> list[Any]:
 def _whole(text: str) -> int:
     """Read a whole number; leading zeros do not make it octal."""
     return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+
+
+def to_yaml(value: object) -> str:
+    """Write plain values as one YAML document.
+
+    Raises:
+        LocalpachError: PyYAML is not installed.
+    """
+    try:
+        import yaml
+    except ImportError as error:
+        raise LocalpachError("-o yaml needs PyYAML: `pip install pyyaml`, or use -o json") from error
+    return "---\n" + str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True)).rstrip()

@@ -29,6 +29,28 @@ def run(tmp_path, monkeypatch, capsys):
     return call
 
 
+def documents(text):
+    """The JSON documents of a stream, as `pachctl --raw` prints them."""
+    found, decoder = [], json.JSONDecoder()
+    while text := text.lstrip():
+        value, end = decoder.raw_decode(text)
+        found.append(value)
+        text = text[end:]
+    return found
+
+
+@pytest.fixture
+def raw(run):
+    """Run one command with --raw; gives its documents."""
+
+    def call(*words):
+        code, out, error = run(*words, "--raw", "-o", "json")
+        assert code == 0, error
+        return documents(out)
+
+    return call
+
+
 def write_spec(folder, name, repo, script, **more):
     fields = {"pipeline": {"name": name}, "transform": {"cmd": ["sh", "-c", script], **more.pop("transform", {})}}
     fields |= {"input": {"pfs": {"repo": repo, "glob": more.pop("glob", "/*")}}, **more}
@@ -76,28 +98,34 @@ def test_listings_have_pachctls_columns(run):
 
     assert header("list", "repo") == ["PROJECT", "NAME", "CREATED", "SIZE", "(MASTER)", "DESCRIPTION"]
     assert header("list", "file", "songs@master") == ["SIZE", "NAME"]
-    assert header("list", "branch", "songs") == ["BRANCH", "HEAD", "TRIGGER", "CREATED"]
+    assert header("list", "branch", "songs") == ["BRANCH", "HEAD", "TRIGGER", "CREATOR", "CREATED"]
     assert header("list", "job") == ["ID", "SUBJOBS", "PROGRESS", "CREATED", "MODIFIED"]
-    assert header("list", "job", "-p", "sum")[:3] == ["PROJECT", "PIPELINE", "ID"]
+    jobs = ["PROJECT", "PIPELINE", "ID", "STARTED", "DURATION", "RESTART", "PROGRESS", "DL", "UL", "STATE"]
+    assert header("list", "job", "-p", "sum") == jobs
     assert header("list", "datum", "loud") == ["ID", "FILES", "STATUS", "TIME"]
     assert header("list", "commit") == ["ID", "SUBCOMMITS", "PROGRESS", "CREATED", "MODIFIED"]
-    assert header("list", "commit", "songs@master")[:4] == ["PROJECT", "REPO", "BRANCH", "COMMIT"]
-    assert header("list", "pipeline")[:4] == ["PROJECT", "NAME", "VERSION", "INPUT"]
+    commits = ["PROJECT", "REPO", "COMMIT", "FINISHED", "SIZE", "ORIGIN", "CREATOR", "DESCRIPTION"]
+    assert header("list", "commit", "songs@master") == commits
+    pipelines = ["PROJECT", "NAME", "VERSION", "INPUT", "CREATED", "STATE", "/", "LAST", "JOB", "ALERTS", "DESCRIPTION"]
+    assert header("list", "pipeline") == pipelines
+    assert header("diff", "file", "songs@master", "--name-only") == ["OP", "SIZE", "NAME"]
+    assert header("list", "project") == ["ACTIVE", "PROJECT", "CREATED", "DESCRIPTION"]
     assert run("glob", "file", "songs@master:/[a]")[1].splitlines()[1].split() == ["1B", "/a"]
     assert run("draw", "pipeline")[1].split() == ["songs", "└─▶", "loud", "└─▶", "sum"]
 
 
 @pytest.mark.usefixtures("chain")
-def test_raw_prints_json(run):
-    (newest, *_) = json.loads(run("list", "job", "-p", "loud", "--raw", "-o", "json")[1])
-    assert (newest["pipeline"], newest["state"], newest["counts"]["processed"]) == ("loud", "success", 2)
-    assert [each["path"] for each in json.loads(run("list", "file", "songs@master", "--raw")[1])] == ["/a", "/b"]
-    assert json.loads(run("inspect", "pipeline", "sum", "--raw")[1])["pipeline"] == {"name": "sum"}
+def test_raw_prints_a_document_for_each_thing(raw):
+    (newest,) = raw("list", "job", "-p", "loud")
+    assert newest["job"]["pipeline"]["name"] == "loud"
+    assert (newest["state"], newest["data_processed"]) == ("JOB_SUCCESS", "2")
+    assert [each["file"]["path"] for each in raw("list", "file", "songs@master")] == ["/a", "/b"]
+    assert raw("inspect", "pipeline", "sum")[0]["pipeline"]["name"] == "sum"
 
 
 @pytest.mark.usefixtures("chain")
-def test_one_thing_is_described_by_inspect(run):
-    head = json.loads(run("list", "job", "-p", "loud", "--raw")[1])[0]["id"]
+def test_one_thing_is_described_by_inspect(run, raw):
+    head = raw("list", "job", "-p", "loud")[0]["job"]["id"]
     for words in (("repo", "songs"), ("branch", "songs@master"), ("file", "songs@master:/a"), ("commit", "sum@master")):
         assert run("inspect", *words)[0] == 0
     assert "Processed: 2" in run("inspect", "job", f"loud@{head}")[1]
@@ -128,7 +156,9 @@ def test_recovered_and_failed_datums_show_the_reason(run, tmp_path):
 
 def test_update_says_what_it_does_not_run_again(run, chain, tmp_path):
     changed = write_spec(tmp_path, "loud", "songs", "cat $songs > /pfs/out/$(basename $songs)")
-    assert "2 datums keep their results; --reprocess runs them again" in run("update", "pipeline", "-f", changed)[2]
+    assert (
+        "loud: spec changed, 2 datums kept; --reprocess re-runs them\n" in run("update", "pipeline", "-f", changed)[2]
+    )
     assert run("get", "file", "sum@master:/all")[1] == "AB"
     run("update", "pipeline", "-f", changed, "--reprocess")
     assert run("get", "file", "sum@master:/all")[1] == "ab"
@@ -143,11 +173,11 @@ def test_datum_can_be_restarted_by_its_path(run):
 
 
 @pytest.mark.usefixtures("chain")
-def test_stop_start_wait_and_delete(run):
+def test_stop_start_wait_and_delete(run, raw):
     assert run("stop", "pipeline", "loud")[0] == 0
     assert "paused" in run("list", "pipeline")[1]
     assert run("start", "pipeline", "loud")[0] == 0
-    newest = json.loads(run("list", "job", "-p", "loud", "--raw")[1])[0]["id"]
+    newest = raw("list", "job", "-p", "loud")[0]["job"]["id"]
     assert run("wait", "job", newest)[0] == 0
     assert run("wait", "commit", "sum@master")[0] == 0
     assert run("delete", "pipeline", "loud")[::2] == (
@@ -156,7 +186,7 @@ def test_stop_start_wait_and_delete(run):
     )
     assert run("delete", "pipeline", "sum")[0] == 0
     assert run("delete", "pipeline", "loud")[0] == 0
-    assert [each["name"] for each in json.loads(run("list", "repo", "--raw")[1])] == ["songs"]
+    assert [each["repo"]["name"] for each in raw("list", "repo")] == ["songs"]
 
 
 def test_open_commit_waits_and_finishing_runs_it(run, chain, tmp_path):
@@ -176,7 +206,7 @@ def test_open_commit_waits_and_finishing_runs_it(run, chain, tmp_path):
 def test_spec_is_previewed_without_being_created(run, chain, tmp_path):
     spec = write_spec(tmp_path, "other", "songs", "true", glob="/")
     assert run("validate", "pipeline", "-f", spec)[1] == f"{spec}: pipeline other is valid\n"
-    assert run("list", "datum", "-f", spec)[1].splitlines()[1].split()[1] == "/"
+    assert run("list", "datum", "-f", spec)[1].splitlines()[1].split()[1].startswith("default/songs@")
     assert run("create", "pipeline", "-f", spec, "--dry-run")[0] == 0
     assert "other" not in run("list", "pipeline")[1]
 
@@ -239,7 +269,7 @@ def test_state_folder_by_flag_or_variable(run, tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {"one", "two"}
 
 
-def test_interrupted_run_says_so_keeps_what_is_done_and_goes_on(run, tmp_path):
+def test_interrupted_run_says_so_keeps_what_is_done_and_goes_on(run, raw, tmp_path):
     marker, blocked = tmp_path / "marker", tmp_path / "blocked"
     blocked.touch()
     for name in "ab":
@@ -264,12 +294,12 @@ def test_interrupted_run_says_so_keeps_what_is_done_and_goes_on(run, tmp_path):
     assert "stopped; finished datums are kept" in shown
     assert "Traceback" not in shown
     code, out, note = run("list", "datum", "slow")
-    assert (code, [line.split()[1] for line in out.splitlines()[1:]]) == (0, ["/a"])
+    assert (code, [line.split()[1].partition(":")[2] for line in out.splitlines()[1:]]) == (0, ["/a"])
     assert "note: job slow@" in note
     blocked.unlink()
-    newest = json.loads(run("list", "job", "-p", "slow", "--raw")[1])[0]
-    assert newest["state"] == "running"
-    shown = run("wait", "job", f"slow@{newest['id']}")[2]
+    (newest,) = raw("list", "job", "-p", "slow")
+    assert newest["state"] == "JOB_RUNNING"
+    shown = run("wait", "job", f"slow@{newest['job']['id']}")[2]
     assert "ran       /b" in shown
     assert "ran       /a" not in shown
     assert run("get", "file", "slow@master:/b")[1] == "b"

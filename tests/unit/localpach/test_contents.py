@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from localpach import files
+from localpach import downloads, files
 from localpach.addresses import parse_commit, parse_file
 from localpach.errors import NotFoundError
 
@@ -71,12 +71,12 @@ def test_failed_datum_has_its_reason_and_no_output(toy_pipeline):
 def test_records_are_got_compared_and_copied_like_files(toy_pipeline, tmp_path):
     world = toy_pipeline
     (datum,) = world.datums()
-    files.get_files(world.store, parse_file("P.meta@master:/"), tmp_path / "got", recursive=True)
+    downloads.get_files(world.store, parse_file("P.meta@master:/"), tmp_path / "got", recursive=True)
     assert (tmp_path / "got" / "pfs" / datum.id / "out" / "file").read_text() == "foo"
     assert json.loads((tmp_path / "got" / "meta" / datum.id / "meta").read_text())["hash"] == datum.hash
     world.put("in@master", {"/other": "bar"})
     changes = files.diff_files(world.store, parse_file("P.meta@master:/"))
-    (changed,) = [each.path for each in changes if each.sign != "+"]
+    (changed,) = [each.path for each in changes if each.old]
     assert changed == f"/meta/{datum.id}/meta"  # it took no time now
     world.repo("kept")
     files.copy_files(world.store, parse_file("P.meta@master:/meta"), parse_file("kept@master:/meta"))

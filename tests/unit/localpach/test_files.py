@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from localpach import files, repos
+from localpach import downloads, files, repos
 from localpach.addresses import parse_commit, parse_file
 from localpach.errors import AddressError, CommitStateError, LocalpachError, NotFoundError, OutputBranchError
 
@@ -44,15 +44,17 @@ def test_put_files_land_where_pachctl_puts_them(world, sources, place, names, re
     [
         ("in@master", ["dir"], "is a directory; use -r"),
         ("in@master", ["one.txt", "missing"], "missing: No such file"),
-        ("in@master:/same", ["one.txt", "dir/x"], "two sources"),
+        ("in@master", ["one.txt", "again/one.txt"], "two sources"),
         ("in@master", ["-"], "a path after the branch"),
-        ("in@master", ["http://x/y"], "is a URL"),
+        ("in@master", ["s3://bucket/y"], "is no URL that can be read here; expected http://"),
         ("nowhere@master", ["one.txt"], "repo nowhere not found"),
         ("in@master:/a/../b", ["one.txt"], "'..'"),
         ("in@master", ["link"], "link to a directory"),
     ],
 )
 def test_refused_put_changes_nothing(world, sources, place, names, message):
+    (sources / "again").mkdir()
+    (sources / "again" / "one.txt").write_text("another")
     (sources / "link").mkdir()
     (sources / "link" / "loop").symlink_to(sources / "dir")
     world.repo("in")
@@ -119,9 +121,9 @@ def test_output_branch_takes_no_files_from_people(toy_pipeline):
 def test_get_writes_a_directory_with_what_is_in_it(world, tmp_path):
     world.repo("in")
     world.put("in@master", {"/d/a": "a", "/d/e/b": "b", "/c": "c"})
-    written = files.get_files(world.store, parse_file("in@master:/d"), tmp_path / "got", recursive=True)
+    written = downloads.get_files(world.store, parse_file("in@master:/d"), tmp_path / "got", recursive=True)
     assert [path.relative_to(tmp_path).as_posix() for path in written] == ["got/a", "got/e/b"]
-    files.get_files(world.store, parse_file("in@master:/"), tmp_path / "all", recursive=True)
+    downloads.get_files(world.store, parse_file("in@master:/"), tmp_path / "all", recursive=True)
     assert (tmp_path / "all" / "d" / "e" / "b").read_text() == "b"
 
 
@@ -143,7 +145,8 @@ def test_list_shows_one_level_and_diff_what_changed(world):
         ("/d/", 7),
     ]
     changes = files.diff_files(world.store, parse_file("in@master"))
-    assert [(each.sign, each.path) for each in changes] == [("-", "/b"), ("+", "/c"), ("*", "/d/a")]
+    sizes = [(each.path, each.new and each.new.size, each.old and each.old.size) for each in changes]
+    assert sizes == [("/b", None, 1), ("/c", 1, None), ("/d/a", 7, 1)]
 
 
 def test_copy_takes_a_directory_to_another_repo(world):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from localpach import batching, files, jobs, pipelines, repos
+from localpach import batching, downloads, files, jobs, pipelines, repos
 from localpach.addresses import parse_file
 from localpach.errors import DamagedObjectError, DependedOnError, LocalpachError, StateError
 from localpach.objects import Objects
@@ -122,7 +122,7 @@ def test_damaged_object_is_reported_and_never_handed_out(world, tmp_path):
     stored.write_text("evil")
     target = tmp_path / "got"
     with pytest.raises(DamagedObjectError, match="is damaged"):
-        files.get_files(world.store, parse_file("in@master:/file"), target)
+        downloads.get_files(world.store, parse_file("in@master:/file"), target)
     assert not target.exists()
     with pytest.raises(DamagedObjectError, match="is damaged"):
         files.read_file(world.store, parse_file("in@master:/file"))

@@ -1,0 +1,118 @@
+"""The commands about datums."""
+
+import argparse
+from pathlib import Path
+
+from localpach import columns, pipelines, spec
+from localpach.cli_command import Commands, Session, show
+from localpach.lookups import find_datum, find_job
+from localpach.message_jobs import datum_message, preview_message
+from localpach.records import DatumRecord, Records
+
+HEADER = ("ID", "FILES", "STATUS", "TIME")
+_STATES = ("success", "skipped", "recovered", "failed")
+
+
+def register(commands: Commands) -> None:
+    """Add the commands."""
+    text = "list the datums of a job, or preview those of a spec"
+    command = commands.add("list", "datum", list_datum, text, raw=True, example="list datum -f midi.json")
+    command.add_argument("job", nargs="?", help="pipeline@id, or a pipeline for its newest job")
+    command.add_argument("-f", "--file", type=Path, metavar="SPEC", help="a spec that need not be created")
+    command.add_argument(
+        "--filter", "--state", dest="states", action="append", type=str.lower, choices=_STATES,
+        help="only these; may be repeated",
+    )  # fmt: skip
+    command.add_argument(
+        "--input", dest="inputs", action="append", default=[], metavar="PATH", help="only with this file"
+    )
+    for verb, run, text in (
+        ("inspect", inspect_datum, "describe one datum"),
+        ("restart", restart_datum, "process datums again in a job of their own"),
+    ):
+        command = commands.add(verb, "datum", run, text, raw=verb == "inspect", runs=verb == "restart")
+        command.add_argument("job", help="pipeline@id, or a pipeline for its newest job")
+        command.add_argument("datum", help="ID of the datum, its beginning, or its path")
+
+
+def list_datum(session: Session, arguments: argparse.Namespace) -> None:
+    """List datums."""
+    if arguments.file and arguments.job:
+        session.usage_error("name a job or a spec, not both")
+    if arguments.file:
+        _preview(session, arguments)
+        return
+    if not arguments.job:
+        session.usage_error("name a job as pipeline@id, or a spec with -f")
+    records = Records(session.store)
+    job = find_job(records, arguments.job)
+    found = [each for each in records.datums(job.pipeline, job.id) if _is_wanted(each, arguments)]
+    show(
+        arguments,
+        (datum_message(each, job.pipeline, job.id) for each in found),
+        HEADER,
+        ((each.id, _files(each.files), each.state, _time(each)) for each in found),
+    )
+
+
+def _is_wanted(each: DatumRecord, arguments: argparse.Namespace) -> bool:
+    paths = {path.rstrip("/") or "/" for *_, path in each.files}
+    return (not arguments.states or each.state in arguments.states) and all(
+        "/" + path.strip("/") in paths for path in arguments.inputs
+    )
+
+
+def _files(files: tuple[tuple[str, str, str, str], ...]) -> str:
+    return ", ".join(f"default/{repo}@{commit}:{path}" for _, repo, commit, path in files)
+
+
+def _time(each: DatumRecord) -> str:
+    return "" if each.state == "skipped" else columns.span(each.seconds)
+
+
+def _preview(session: Session, arguments: argparse.Namespace) -> None:
+    """List the datums that specs would have, and for a pipeline that is there, whether each would be skipped."""
+    found = [
+        (each.id, tuple((one.source.name, one.source.repo, one.listing.commit, one.path) for one in each.inputs))
+        for source in spec.load(arguments.file)
+        for each in pipelines.preview_datums(session.store, source)
+    ]
+    show(
+        arguments,
+        (preview_message(id_, files) for id_, files in found),
+        HEADER,
+        ((id_, _files(files), "", "") for id_, files in found),
+    )
+
+
+def inspect_datum(session: Session, arguments: argparse.Namespace) -> None:
+    """Describe a datum."""
+    records = Records(session.store)
+    job = find_job(records, arguments.job)
+    each = find_datum(records.datums(job.pipeline, job.id), arguments.datum)
+    lines = [
+        f"ID: {each.id}",
+        f"Job ID: {job.id}",
+        f"State: {each.state}",
+        f"Why: {each.why}",
+        f"Reason: {each.reason or '-'}",
+        f"Tries: {each.tries}",
+        f"Data Downloaded: {columns.size(each.downloaded)}",
+        f"Data Uploaded: {columns.size(each.uploaded)}",
+        f"Process Time: {columns.duration(each.seconds)}",
+        f"Processed In: {each.ran_in} (version {each.ran_version})",
+        *(f"Input {name}: {repo}@{commit}:{path}" for name, repo, commit, path in each.files),
+    ]
+    show(arguments, [datum_message(each, job.pipeline, job.id)], lines=lines)
+
+
+def restart_datum(session: Session, arguments: argparse.Namespace) -> None:
+    """Process datums again."""
+    records = Records(session.store)
+    job = find_job(records, arguments.job)
+    datums = records.datums(job.pipeline, job.id)
+    names = [name.strip() for name in arguments.datum.split(",") if name.strip()]
+    found = [find_datum(datums, arguments.datum)] if len(names) < 2 else [find_datum(datums, name) for name in names]
+    with session.store.transaction():
+        for datum in found:
+            pipelines.restart_datum(session.store, job.pipeline, datum.id)
