@@ -14,7 +14,8 @@ from deployment.songs import Song
 from deployment.specs import MADE_BY, PERSONS_FILL, Pipeline
 
 _LOCALPACH = [sys.executable, "-m", "localpach"]
-_JOB_SET_ID = re.compile(r"^[0-9a-f]{32}\b", re.MULTILINE)
+_REPO_NAME = re.compile(r'"name":\s*"([^"]+)"')
+_JOB_SET_ID = re.compile(r'"id":\s*"([0-9a-f]{32})"')
 
 
 class Local:
@@ -32,8 +33,9 @@ class Local:
 
     def up(self, pipelines: list[Pipeline], *, reprocess: bool) -> None:
         """Create the repos that a person fills and all pipelines in order; those that are there are updated."""
+        there = self._repos()
         for repo in PERSONS_FILL:
-            if not self._is_there("repo", repo):
+            if repo not in there:
                 self._run("create", "repo", repo, "-d", MADE_BY)
         with tempfile.TemporaryDirectory() as folder:
             for number, pipeline in enumerate(pipelines):
@@ -72,13 +74,20 @@ class Local:
         self._run("list", "job", found, changes=False)
 
     def get(self, repo: str, folder: Path) -> None:
-        """Write the newest results of a repo into a folder."""
+        """Write the newest results of a repo into a folder.
+
+        Raises:
+            DeployError: there are none.
+        """
         self._run("get", "file", "-r", f"{repo}@master:/", "-o", str(folder))
+        if not self._dry_run and not (folder.is_dir() and any(folder.iterdir())):
+            raise DeployError(f"{repo}: no results yet; expected some. See deploy.py status")
 
     def down(self, pipelines: list[str], *, ask: Callable[[str], bool]) -> None:
         """Remove the pipelines with their results, then the repos that `up` made, after asking."""
-        there = [name for name in reversed(pipelines) if self._is_there("pipeline", name)]
-        ours = [repo for repo in PERSONS_FILL if MADE_BY in (self._inspected("repo", repo) or "")]
+        repos = self._repos()
+        there = [name for name in reversed(pipelines) if name in repos]
+        ours = [repo for repo in PERSONS_FILL if repo in repos and MADE_BY in self._asked("inspect", "repo", repo)]
         if not there and not ours:
             self._tell("nothing to remove")
             return
@@ -103,20 +112,15 @@ class Local:
         if code:
             raise AlreadyToldError(code)
 
-    def _inspected(self, noun: str, name: str) -> str | None:
-        """Return what localpach prints about a thing, or None where it is not there."""
-        done = subprocess.run(
-            [*_LOCALPACH, "inspect", noun, name, "--raw"], check=False, capture_output=True, text=True
-        )
-        return None if done.returncode else done.stdout
+    def _asked(self, *words: str) -> str:
+        """Return what a listing prints as JSON; nothing where there is no state yet."""
+        done = subprocess.run([*_LOCALPACH, *words, "--raw"], check=False, capture_output=True, text=True)
+        return done.stdout if done.returncode == 0 else ""
 
-    def _is_there(self, noun: str, name: str) -> bool:
-        return self._inspected(noun, name) is not None
+    def _repos(self) -> set[str]:
+        """Return the names of all repos; a pipeline's output repo has its name."""
+        return set(_REPO_NAME.findall(self._asked("list", "repo")))
 
     def _newest_job_set(self) -> str | None:
-        done = subprocess.run([*_LOCALPACH, "list", "job"], check=False, capture_output=True, text=True)
-        if done.returncode:
-            print(done.stderr, end="", file=sys.stderr)
-            raise AlreadyToldError(done.returncode)
-        match = _JOB_SET_ID.search(done.stdout)
-        return match[0] if match else None
+        match = _JOB_SET_ID.search(self._asked("list", "job"))
+        return match[1] if match else None

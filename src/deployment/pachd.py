@@ -111,7 +111,7 @@ class Pachd:
         info = self._or_none(
             f"looking for pipeline {pipeline}", lambda: self._client.pps.inspect_pipeline(pipeline=_pipeline(pipeline))
         )
-        return None if info is None else (_word(info.state, "PIPELINE_"), str(info.reason))
+        return None if info is None else (_word(pps.PipelineState, info.state, "PIPELINE_"), str(info.reason))
 
     def create_pipeline(self, spec: dict[str, Any], name: str, *, update: bool, reprocess: bool) -> None:
         """Create a pipeline, or update it; servers from 2.8 on get the JSON as it is and check it themselves."""
@@ -273,7 +273,9 @@ class Pachd:
 
         def found() -> list[Datum]:
             infos = self._client.pps.list_datum(job=_job_of(job), filter=wanted)
-            chosen = [info for info, _ in zip((i for i in infos if i.state.name == state), range(most), strict=False)]
+            chosen = [
+                info for info, _ in zip((i for i in infos if i.state == wanted.state[0]), range(most), strict=False)
+            ]
             return [Datum(i.datum.id, tuple(each.file.path for each in i.data)) for i in chosen]
 
         return self._attempt(f"listing datums of {job.pipeline}", found)
@@ -397,7 +399,7 @@ def _job(info: Any) -> Job:
     return Job(
         pipeline=info.job.pipeline.name,
         id=info.job.id,
-        state=_word(info.state, "JOB_"),
+        state=_word(pps.JobState, info.state, "JOB_"),
         reason=info.reason,
         processed=info.data_processed,
         skipped=info.data_skipped,
@@ -414,8 +416,9 @@ def _time(value: datetime.datetime | None) -> datetime.datetime | None:
     return value if value is not None and value.year > 1970 else None
 
 
-def _word(state: Any, prefix: str) -> str:
-    return str(state.name).removeprefix(prefix)
+def _word(states: Any, number: int, prefix: str) -> str:
+    """Return the name of a state; one that this SDK does not know stays a number."""
+    return next((state.name.removeprefix(prefix) for state in states if state == number), str(number))
 
 
 def _is_not_found(error: BaseException | None) -> bool:

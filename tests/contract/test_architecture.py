@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("ambient", "localpach", "stages")
+OURS = ("ambient", "deployment", "localpach", "stages")
 FRAMEWORKS = ("keras", "tensorflow")
 
 # module pattern -> what it may import at the top or inside functions, besides the standard library.
@@ -31,6 +31,11 @@ MAY_IMPORT = {
     "ambient.onsets_and_frames.metrics": ("ambient.*", "numpy", "mir_eval*"),
     "ambient.onsets_and_frames*": ("ambient.*", "numpy", "keras", "tensorflow"),
     "localpach.yaml_text": ("localpach*", "yaml"),
+    "deployment.strict": ("betterproto",),
+    "deployment.pachd": ("deployment.*", "grpc", "pachyderm_sdk*"),
+    "deployment.template": ("deployment.*", "_jsonnet"),
+    "deployment.songs": ("deployment.*", "ambient.names"),
+    "deployment*": ("deployment.*",),
     "localpach*": ("localpach*",),
     "stages": (),
     "stages.common": ("ambient.errors",),
@@ -44,6 +49,10 @@ DOORS = {
     "midirenderer": "src/ambient/synth.py",
     "yaml": "src/localpach/yaml_text.py",
     "mir_eval": "src/ambient/onsets_and_frames/metrics.py",
+    "pachyderm_sdk": "src/deployment/pachd.py",
+    "grpc": "src/deployment/pachd.py",
+    "betterproto": "src/deployment/strict.py",
+    "_jsonnet": "src/deployment/template.py",
 }
 
 
@@ -65,7 +74,7 @@ def imports_of(path, *, top_level_only=False):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            if node.module in ("ambient", "localpach", "stages") or node.module in PACKAGES:
+            if node.module in OURS or node.module in PACKAGES:
                 names.update(f"{node.module}.{alias.name}" for alias in node.names)
             else:
                 names.add(node.module)

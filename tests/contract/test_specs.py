@@ -100,9 +100,41 @@ def test_gpu_and_cpu_training_differ_in_resources_only():
     gpu, cpu = SPECS["music-transformer"], SPECS["music-transformer-cpu"]
     assert gpu["transform"]["cmd"] == cpu["transform"]["cmd"]
     assert gpu["input"] == cpu["input"]
-    assert {key for key in gpu if gpu[key] != cpu[key]} == {
+    assert {key for key in gpu if gpu[key] != cpu.get(key)} == {
         "description",
         "transform",
         "resource_requests",
         "resource_limits",
+        "tolerations",
+        "pod_patch",
     }
+    assert cpu.keys() <= gpu.keys()
+
+
+def test_training_on_a_gpu_may_run_on_a_node_that_is_kept_for_gpus():
+    tolerations = SPECS["music-transformer"]["tolerations"]
+    assert tolerations == [{"key": "nvidia.com/gpu", "operator": "EXISTS", "effect": "NO_SCHEDULE"}]
+
+
+def test_loader_of_the_training_has_shared_memory():
+    """Apply the patch by hand to what a worker pod looks like: `user` is container 0."""
+    pod = {"volumes": [{"name": "pach-bin"}], "containers": [{"volumeMounts": []}, {"volumeMounts": []}]}
+    for operation in json.loads(SPECS["music-transformer"]["pod_patch"]):
+        assert operation["op"] == "add"
+        *steps, end = operation["path"].strip("/").split("/")
+        assert end == "-"
+        target = pod
+        for step in steps:
+            target = target[int(step) if step.isdigit() else step]
+        target.append(operation["value"])
+    volume, mount = pod["volumes"][-1], pod["containers"][0]["volumeMounts"][-1]
+    assert volume["emptyDir"]["medium"] == "Memory"
+    assert mount == {"name": volume["name"], "mountPath": "/dev/shm"}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_workers_rest_between_jobs_and_per_song_stages_have_several(name):
+    spec = SPECS[name]
+    assert spec["autoscaling"] is True
+    per_song = any(pfs["glob"] == "/*" for pfs in inputs_of(spec))
+    assert (spec.get("parallelism_spec", {}).get("constant", 1) > 1) == per_song

@@ -1,0 +1,185 @@
+"""scripts/deploy.py as people run it: where it works, what it prints and how it ends, on a cluster and without."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deployment.program import build_parser, chosen_pipelines, main, where
+from deployment.specs import MADE_BY
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def deploy(tmp_path):
+    """Run the program in a scratch folder, without any cluster configured."""
+
+    def run(*words, answer="", **environment):
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(("PACH", "LOCALPACH"))}
+        paths = {"HOME": str(tmp_path), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "scripts" / "deploy.py"), *map(str, words)],
+            cwd=tmp_path,
+            env=clean | paths | environment,
+            input=answer,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
+
+
+def last_line(done):
+    return done.stderr.strip().splitlines()[-1]
+
+
+def test_one_set_of_words_on_this_machine(deploy, tmp_path):
+    assert deploy("up").returncode == 0
+    done = deploy("put", ROOT / "samples" / "midi", "--repo", "seeds")
+    assert done.returncode == 0, done.stderr
+    listing = subprocess.run(
+        [sys.executable, "-m", "localpach", "list", "file", "seeds@master"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert "1.mid" in listing.stdout
+    done = deploy("status")
+    assert done.returncode == 0
+    assert "rendered-music" in done.stdout
+    done = deploy("get", "songs", "--output", "out")
+    assert (done.returncode, last_line(done)) == (
+        1,
+        "error: rendered-music: no results yet; expected some. See deploy.py status",
+    )
+    assert deploy("wait").returncode == 0
+    assert "nothing was removed" in deploy("down", answer="no\n").stderr
+    done = deploy("down", answer="yes\n")
+    assert done.returncode == 0, done.stderr
+    assert "nothing to remove" in deploy("down").stderr
+
+
+def test_dry_run_on_this_machine_makes_no_state(deploy, tmp_path):
+    done = deploy("--dry_run", "up")
+    assert f"would run: localpach create repo seeds -d '{MADE_BY}'" in done.stderr
+    assert "would run: localpach update pipeline -f " in done.stderr
+    done = deploy("--dry_run", "put", ROOT / "samples" / "midi", "--repo", "seeds")
+    assert "as 1.mid" in done.stderr
+    assert not (tmp_path / ".localpach").exists()
+
+
+def test_error_of_localpach_is_the_one_line_and_the_exit_code(deploy):
+    done = deploy("get", "songs", "--output", "out")
+    assert done.returncode == 1
+    assert last_line(done).startswith("error: ")
+    assert done.stderr.count("error: ") == 1
+
+
+def test_cluster_that_is_not_there_is_one_line(deploy):
+    done = deploy("--address", "grpc://127.0.0.1:1", "status")
+    assert done.returncode == 1
+    assert last_line(done).startswith("error: grpc://127.0.0.1:1: no answer")
+    assert "--address localpach" in last_line(done)
+
+
+def test_whole_round_on_a_cluster(deploy, server, music, tmp_path):
+    here = {"PACHD_ADDRESS": server.address}
+    assert deploy("up", **here).returncode == 0
+    server.add_commit("rendered-music", {"/1.mp3": b"music"})
+    done = deploy("put", music, **here)
+    assert done.returncode == 0, done.stderr
+    assert "uploading a.wav: 50 B" in done.stderr
+    assert last_line(done).startswith("the chain follows by itself: deploy.py wait ")
+    assert set(server.held("audio-unprocessed")) == {"/a.wav", "/live-b.flac", "/sigur-ros-remix.mp3"}
+    server.add_job("midi", "SUCCESS")
+    done = deploy("wait", **here)
+    assert done.returncode == 0, done.stderr
+    assert deploy("get", "songs", "--output", tmp_path / "out", **here).returncode == 0
+    assert (tmp_path / "out" / "1.mp3").read_bytes() == b"music"
+    assert deploy("down", "--yes", **here).returncode == 0
+    assert server.pipelines == {}
+
+
+def test_failed_job_ends_the_wait_with_1_and_one_error_line(deploy, server):
+    server.add_job("midi", "FAILURE", reason="datum abc failed", counts=(0, 0, 1, 0))
+    server.add_datum("midi", "/a.wav", "FAILED", ["no audio in it"])
+    done = deploy("--address", server.address, "wait")
+    assert done.returncode == 1
+    assert "    no audio in it" in done.stderr.splitlines()
+    assert last_line(done).startswith("error: midi: the job ended in failure: datum abc failed")
+
+
+def test_pipelines_changed_by_flags_reach_the_cluster(deploy, server):
+    done = deploy(
+        "--address", server.address, "up", "--image_prefix", "r.example.com/me", "--gpus", "0", "--workers", "4"
+    )
+    assert done.returncode == 0, done.stderr
+    assert server.specs["midi"]["transform"]["image"] == "r.example.com/me/onsets-and-frames:0.1.0"
+    assert server.specs["midi"]["parallelism_spec"] == {"constant": 4}
+    assert "gpu" not in server.specs["music-transformer"]["resource_limits"]
+
+
+def test_bad_value_is_named_with_every_problem(deploy, server):
+    done = deploy("--address", server.address, "up", "--workers", "9", "--image_tag", "latest")
+    assert done.returncode == 1
+    assert len([line for line in done.stderr.splitlines() if "found 9; expected at most 8" in line]) == 5
+    assert last_line(done).startswith("error: ")
+    assert server.pipelines == {}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["put"],
+        ["put", "x", "--abandon"],
+        ["get"],
+        ["up", "--gpus", "-1"],
+        ["up", "--epochs", "0"],
+        ["get", "all", "--output", "x"],
+    ],
+)
+def test_wrong_usage_ends_with_2(words, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(words, root=ROOT)
+    assert end.value.code == 2
+
+
+def test_where_the_work_is_done(tmp_path):
+    config = tmp_path / "config.json"
+    nowhere = {"PACH_CONFIG": str(config)}
+    assert where(None, nowhere) == ("localpach", None)
+    config.write_text("{}")
+    assert where(None, nowhere) == (None, config)
+    assert where(None, nowhere | {"PACHD_ADDRESS": "grpc://a:1"}) == ("grpc://a:1", None)
+    assert where("grpc://b:2", nowhere | {"PACHD_ADDRESS": "grpc://a:1"}) == ("grpc://b:2", None)
+    assert where("localpach", nowhere) == ("localpach", None)
+
+
+@pytest.mark.parametrize(
+    ("words", "local", "gpu"),
+    [([], False, True), ([], True, False), (["--gpus", "0"], False, False), (["--gpus", "1"], True, True)],
+)
+def test_training_asks_for_a_gpu_on_a_cluster_unless_told_otherwise(words, local, gpu):
+    arguments = build_parser().parse_args(["up", *words])
+    training = chosen_pipelines(arguments, ROOT / "pipelines", local=local)[4]
+    assert ("gpu" in training.spec["resource_limits"]) == gpu
+
+
+def test_localpach_needs_no_sdk(tmp_path):
+    """Without a cluster neither the SDK nor jsonnet is imported, so the program runs where they are not installed."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from deployment.program import main\n"
+        f"main(['--address', 'localpach', '--dry_run', 'up'], root=Path({str(ROOT)!r}))\n"
+        "heavy = {'pachyderm_sdk', 'grpc', '_jsonnet', 'betterproto', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    paths = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=os.environ | paths, check=True, capture_output=True)
