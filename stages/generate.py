@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import os
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +32,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="MIDI file to write; for a folder of primers a folder, one piece named like each primer (%(default)s)",
     )
     # Music
-    parser.add_argument(
+    long = parser.add_mutually_exclusive_group()
+    long.add_argument(
         "--length", type=number(int, least=1), default=2048, help="new tokens, after the primer (%(default)s)"
     )
+    long.add_argument("--minutes", type=number(float, above=0), help="new music, after the primer, in place of tokens")
     parser.add_argument("--keep_primer", action="store_true", help="let the piece begin with the primer itself")
     parser.add_argument(
         "--program",
@@ -58,6 +61,32 @@ def build_parser() -> argparse.ArgumentParser:
         help="keep the k likeliest events, 0 for all (%(default)s)",
     )
     parser.add_argument(
+        "--timing_temperature", type=number(float, least=0), help="temperature of time shifts alone (--temperature)"
+    )
+    parser.add_argument(
+        "--timing_top_k",
+        type=number(int, least=0),
+        help="keep the k likeliest time shifts, and --top_k of the other events (counted together)",
+    )
+    parser.add_argument(
+        "--top_k_offset",
+        type=number(int, least=0),
+        default=DEFAULTS.top_k_offset,
+        help="leave out so many of the likeliest notes: away from the obvious (%(default)s)",
+    )
+    parser.add_argument(
+        "--min_p",
+        type=number(float, least=0, most=1),
+        default=DEFAULTS.min_p,
+        help="keep events at least this fraction as likely as the likeliest (%(default)s)",
+    )
+    parser.add_argument(
+        "--creativity",
+        type=number(float, least=-5, most=5),
+        default=DEFAULTS.creativity,
+        help="above 0 more notes, below 0 more rests, in nats (%(default)s)",
+    )
+    parser.add_argument(
         "--top_p",
         type=number(float, above=0, most=1),
         default=DEFAULTS.top_p,
@@ -68,6 +97,9 @@ def build_parser() -> argparse.ArgumentParser:
         type=int,
         default=DEFAULTS.notes_per_second,
         help="at most so many notes start within a second, 0 for no bound (%(default)s)",
+    )
+    parser.add_argument(
+        "--keep_loops", action="store_true", help="let a figure repeat itself for ever, where the model is stuck"
     )
     parser.add_argument("--beam", type=number(int, least=1), help="search with so many beams instead of drawing")
     # Of the original, so that its commands keep working; the model folder knows its own window and kind.
@@ -83,18 +115,18 @@ def run(arguments: argparse.Namespace) -> None:
     from ambient.model_folder import model_digest
     from ambient.music_transformer.decoder import load_decoder
 
+    if arguments.beam and arguments.minutes:
+        build_parser().error("--beam needs a --length: beams have clocks of their own, so --minutes cannot end them")
     folder = arguments.load_path or SHIPPED_MODELS / SHIPPED_MODEL
     decoder = load_decoder(folder, songs=arguments.beam or 1)
     settings = {
         "model": model_digest(folder),
-        "length": arguments.length,
         "seed": arguments.seed,
-        "notes_per_second": arguments.notes_per_second,
-        **(
-            {"beam": arguments.beam}
-            if arguments.beam
-            else {"temperature": arguments.temperature, "top_k": arguments.top_k, "top_p": arguments.top_p}
-        ),
+        "keep_primer": arguments.keep_primer,
+        "program": arguments.program,
+        **({"minutes": arguments.minutes} if arguments.minutes else {"length": arguments.length}),
+        **({"beam": arguments.beam} if arguments.beam else {}),
+        **asdict(_sampling(arguments)),
     }
     if arguments.inputs is None:
         log(f"from nothing: {_piece(arguments, decoder, settings, None, arguments.save_path)}")
@@ -132,23 +164,31 @@ def _piece(
     described = dict(settings)
     if primer_path:
         digest = hashlib.sha256(primer_path.read_bytes()).hexdigest()[:16]
-        described |= {"primer": primer_path.name, "primer_digest": digest, "keep_primer": arguments.keep_primer}
+        described |= {"primer": primer_path.name, "primer_digest": digest}
     with written_atomically(target) as partial:
         text = "ambient-music-generation " + json.dumps(described, sort_keys=True)
         write_midi(partial, notes, program=arguments.program, texts=[text])
     seconds = max((note.end_s for note in notes), default=0.0)
-    return f"{len(notes)} notes, {seconds:.0f} s, {composition.nats_per_token:.2f} nats per token -> {target.name}"
+    broken = ", ".join(f"{moment:.0f} s" for moment in composition.loops_broken_s)
+    loops = f", {len(composition.loops_broken_s)} times out of a loop (at {broken})" if broken else ""
+    surprise = f"{composition.nats_per_token:.2f} nats per token"
+    return f"{len(notes)} notes, {seconds:.0f} s, {surprise}{loops} -> {target.name}"
+
+
+def _sampling(arguments: argparse.Namespace) -> SamplingConfig:
+    chosen = {field.name: getattr(arguments, field.name) for field in fields(SamplingConfig) if field.name in arguments}
+    return SamplingConfig(**chosen, break_loops=not arguments.keep_loops)
 
 
 def _compose(arguments: argparse.Namespace, decoder: "Decoder", primer: list[int]) -> "Composition":
     from ambient.music_transformer.composing import compose, compose_by_beam
 
     decoder.reset()
+    sampling = _sampling(arguments)
     if arguments.beam:
-        bound = arguments.notes_per_second
-        return compose_by_beam(decoder, primer, length=arguments.length, notes_per_second=bound)
-    sampling = SamplingConfig(arguments.temperature, arguments.top_k, arguments.top_p, arguments.notes_per_second)
-    return compose(decoder, primer, length=arguments.length, sampling=sampling, seed=arguments.seed)
+        return compose_by_beam(decoder, primer, length=arguments.length, sampling=sampling)
+    long: dict[str, Any] = {"seconds": 60 * arguments.minutes} if arguments.minutes else {"length": arguments.length}
+    return compose(decoder, primer, **long, sampling=sampling, seed=arguments.seed)
 
 
 def read_primer(path: Path) -> list[int]:

@@ -1,14 +1,16 @@
 """Continue a primer, event by event: the loop that joins the decoder with the choice of events."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from ambient.music_transformer.config import SamplingConfig
+from ambient.music_transformer.loops import LoopWatch
 from ambient.music_transformer.sampling import LegalEvents, draw_token, velocity_or_default
-from ambient.music_transformer.tokens import START
+from ambient.music_transformer.tokens import NOTE_OFF, NOTE_ON, START, STEPS_PER_SECOND
 
 
 class NextToken(Protocol):
@@ -33,50 +35,111 @@ class Composition:
     Attributes:
         tokens: The new events, without the primer; they restate its velocity and end every note.
         nats_per_token: Mean surprise of the drawn events under the model, before temperature and filters.
+        loops_broken_s: When loops were broken, in seconds after the primer.
     """
 
     tokens: list[int]
     nats_per_token: float
+    loops_broken_s: tuple[float, ...] = ()
+
+
+class _Song:
+    """The new events of a song so far, and what may come next.
+
+    Args:
+        primer: What was heard before.
+        sampling: Its bounds, and whether loops are broken. A loop in the primer is the primer's own business.
+    """
+
+    def __init__(self, primer: Sequence[int], sampling: SamplingConfig) -> None:
+        self.legal = LegalEvents(notes_per_second=sampling.notes_per_second)
+        for token in primer:
+            self.legal.observe(token)
+        self.loops = LoopWatch() if sampling.break_loops else None
+        self.broken_s: list[float] = []
+        # What the primer left in force is restated, so that the new music stands on its own.
+        self.tokens = [velocity_or_default(self.legal.velocity_bin)] if primer else []
+        self._begun = self.legal.now
+
+    @property
+    def seconds(self) -> float:
+        """Length of the new music."""
+        return (self.legal.now - self._begun) / STEPS_PER_SECOND
+
+    def copy(self) -> "_Song":
+        """Return an independent copy."""
+        other = copy(self)
+        other.legal, other.tokens, other.broken_s = self.legal.copy(), list(self.tokens), list(self.broken_s)
+        other.loops = self.loops and self.loops.copy()
+        return other
+
+    def allowed(self) -> np.ndarray:
+        """Return which events may come next, [V] bool; at least one may."""
+        allowed = self.legal.mask()
+        looped = self.loops.next_pitch if self.loops else None
+        if looped is not None and np.count_nonzero(allowed) > 1:
+            allowed[NOTE_ON + looped] = False
+        return allowed
+
+    def observe(self, token: int) -> None:
+        """Take an event into the song."""
+        if self.loops:
+            if NOTE_ON <= token < NOTE_OFF and self.loops.next_pitch is not None:
+                self.broken_s.append(round(self.seconds, 2))
+            self.loops.observe(token)
+        self.legal.observe(token)
+        self.tokens.append(token)
+
+    def finished(self, surprise: float, drawn: int) -> Composition:
+        """Return the song with every note ended."""
+        tokens = self.tokens + self.legal.closing_tokens()
+        return Composition(tokens, surprise / max(drawn, 1), tuple(self.broken_s))
 
 
 def compose(
-    model: NextToken, primer: Sequence[int], *, length: int, sampling: SamplingConfig, seed: int
+    model: NextToken,
+    primer: Sequence[int],
+    *,
+    length: int | None = None,
+    seconds: float | None = None,
+    sampling: SamplingConfig,
+    seed: int,
 ) -> Composition:
-    """Draw so many new events after a primer.
+    """Draw new events after a primer.
 
     Args:
         model: A decoder of one song that has heard nothing yet.
         primer: Performance tokens without specials; may be empty. All of it is heard.
         length: New tokens; the offs that close sounding notes come on top.
+        seconds: New music, in place of `length`.
         sampling: How to draw.
         seed: The same seed, model and primer give the same music.
     """
+    assert (length is None) != (seconds is None), "give either a length or seconds"
     rng = np.random.default_rng(seed)
-    legal = _heard(primer, sampling.notes_per_second)
-    tokens = _opening(legal, primer)
+    song = _Song(primer, sampling)
     logits = model.read(np.array([START, *primer], dtype=np.int64))[0]
-    surprise = 0.0
-    for index in range(length):
-        token = draw_token(logits, legal.mask(), sampling, rng)
+    surprise, drawn = 0.0, 0
+    while True:
+        token = draw_token(logits, song.allowed(), sampling, rng)
         surprise += _nats(logits, token)
-        legal.observe(token)
-        tokens.append(token)
-        if index + 1 < length:
-            logits = model.step(np.array([token]))[0]
-    return Composition(tokens + legal.closing_tokens(), surprise / max(length, 1))
+        song.observe(token)
+        drawn += 1
+        if drawn == length or (seconds is not None and song.seconds >= seconds):
+            return song.finished(surprise, drawn)
+        logits = model.step(np.array([token]))[0]
 
 
-def compose_by_beam(model: NextToken, primer: Sequence[int], *, length: int, notes_per_second: int = 0) -> Composition:
+def compose_by_beam(model: NextToken, primer: Sequence[int], *, length: int, sampling: SamplingConfig) -> Composition:
     """Find a likely continuation: beams are ranked by the sum of their log-probabilities.
 
     Args:
         model: A decoder of as many songs as there are beams, that has heard nothing yet.
         primer: As in `compose`.
         length: New tokens.
-        notes_per_second: Bound on the starts within a second; 0 sets none.
+        sampling: Its bounds and whether loops are broken; nothing is drawn.
     """
-    start = _heard(primer, notes_per_second)
-    beams = [_Beam(_opening(start, primer), start, 0.0)]
+    beams = [_Beam(_Song(primer, sampling), 0.0)]
     logits = model.read(np.array([START, *primer], dtype=np.int64))[:1]  # all beams are still the same song
     for _ in range(length):
         scores = np.stack([beam.extended(row) for beam, row in zip(beams, logits, strict=True)])  # [beams, V]
@@ -88,37 +151,24 @@ def compose_by_beam(model: NextToken, primer: Sequence[int], *, length: int, not
         model.reorder(np.concatenate([parents, np.repeat(parents[:1], spare)]))
         logits = model.step(np.concatenate([tokens, np.repeat(tokens[:1], spare)]))[: len(beams)]
     winner = max(beams, key=lambda beam: beam.score)
-    return Composition(winner.tokens + winner.legal.closing_tokens(), -winner.score / max(length, 1))
+    return winner.song.finished(-winner.score, length)
 
 
 @dataclass(frozen=True, slots=True)
 class _Beam:
-    tokens: list[int]
-    legal: LegalEvents
+    song: _Song
     score: float
 
     def extended(self, logits: np.ndarray) -> np.ndarray:
         """Return the score of each continuation, [V]; illegal ones are minus infinity."""
         wide = np.nan_to_num(logits.astype(np.float64))
         shifted = wide - wide.max()
-        return np.where(self.legal.mask(), self.score + shifted - np.log(np.exp(shifted).sum()), -np.inf)
+        return np.where(self.song.allowed(), self.score + shifted - np.log(np.exp(shifted).sum()), -np.inf)
 
     def grown(self, token: int, score: float) -> "_Beam":
-        legal = self.legal.copy()
-        legal.observe(token)
-        return _Beam([*self.tokens, token], legal, score)
-
-
-def _heard(primer: Sequence[int], notes_per_second: int) -> LegalEvents:
-    legal = LegalEvents(notes_per_second=notes_per_second)
-    for token in primer:
-        legal.observe(token)
-    return legal
-
-
-def _opening(legal: LegalEvents, primer: Sequence[int]) -> list[int]:
-    """Restate what the primer left in force, so that the new music stands on its own."""
-    return [velocity_or_default(legal.velocity_bin)] if primer else []
+        song = self.song.copy()
+        song.observe(token)
+        return _Beam(song, score)
 
 
 def _nats(logits: np.ndarray, token: int) -> float:

@@ -123,17 +123,29 @@ class TrainingConfig:
 
 @dataclass(frozen=True, slots=True)
 class SamplingConfig:
-    """How the next token is drawn; the order is temperature, top-k, top-p.
+    """How the next token is drawn; the order is creativity, temperature, top-k, min-p, top-p.
 
     Attributes:
         temperature: Logits are divided by it; 0 takes the likeliest event.
+        timing_temperature: The same for time shifts alone; None takes `temperature`.
         top_k: Keep the k likeliest events; 0 keeps all.
+        timing_top_k: Keep the k likeliest time shifts, and `top_k` of all other events; None counts them together.
+        top_k_offset: Leave out so many of the likeliest notes first, where more are legal: away from the obvious.
         top_p: Keep the likeliest events that together hold this probability; 1 keeps all.
+        min_p: Keep events at least this fraction as likely as the likeliest; 0 keeps all.
+        creativity: Nats taken from every time shift: above 0 more happens, below 0 there are more rests.
         notes_per_second: At most so many notes start within a second, which keeps a model that has learned from concert
             music calm; 0 sets no bound.
+        break_loops: Forbid the note that would carry on a loop (`loops.py`).
     """
 
     temperature: float = 0.95
+    timing_temperature: float | None = None
     top_k: int = 0
+    timing_top_k: int | None = None
+    top_k_offset: int = 0
     top_p: float = 0.95
+    min_p: float = 0.0
+    creativity: float = 0.0
     notes_per_second: int = 8
+    break_loops: bool = True

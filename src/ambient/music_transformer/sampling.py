@@ -1,6 +1,7 @@
 """Choose the next event: only legal ones, at random within bounds; knows logits and nothing else of the model.
 
-Conventions: logits are [V] float32 of one song. The order is legal events, temperature, top-k, top-p, draw.
+Conventions: logits are [V] float32 of one song. The order is legal events, creativity, temperature, top-k, min-p,
+top-p, draw. Notes (with offs and velocities) and timing (time shifts) have temperatures and top-k of their own.
 """
 
 from collections import deque
@@ -27,6 +28,11 @@ from ambient.music_transformer.tokens import (
 LONGEST_NOTE_STEPS = 8 * STEPS_PER_SECOND
 MOST_SOUNDING = 10
 LONGEST_SILENCE_STEPS = 5 * STEPS_PER_SECOND
+
+_COLDEST = 1e-6  # a temperature that leaves nothing but the likeliest
+_IDS = np.arange(VOCABULARY_SIZE)
+_TIMING = (_IDS >= TIME_SHIFT) & (_IDS < VELOCITY)
+_STARTS = _IDS < NOTE_OFF
 
 
 class LegalEvents:
@@ -137,20 +143,47 @@ def token_probabilities(logits: np.ndarray, allowed: np.ndarray, config: Samplin
     scores = np.where(allowed & np.isfinite(logits), logits.astype(np.float64), -np.inf)
     if np.isneginf(scores).all():  # broken weights: any legal event is as good as another
         scores = np.where(allowed, 0.0, -np.inf)
+    scores[_TIMING] -= config.creativity
     if config.temperature <= 0:
         best = np.zeros(scores.size)
         best[int(np.argmax(scores))] = 1.0
         return best
-    scores = np.exp((scores - scores.max()) / config.temperature)
-    order = np.argsort(-scores, kind="stable")
-    keep = order[: config.top_k] if config.top_k > 0 else order
-    ranked = scores[keep] / scores[keep].sum()
+    scores -= scores.max()
+    timing = config.temperature if config.timing_temperature is None else config.timing_temperature
+    scores[_TIMING] /= max(timing, _COLDEST)
+    scores[~_TIMING] /= config.temperature
+    weights = _likeliest(np.exp(scores), config)
+    order = np.argsort(-weights, kind="stable")
+    keep = order[: np.count_nonzero(weights >= config.min_p * weights.max())] if config.min_p > 0 else order
+    ranked = weights[keep] / weights[keep].sum()
     if config.top_p < 1:
         # The event that crosses the line is kept, so at least one stays.
         keep = keep[: int(np.searchsorted(np.cumsum(ranked), config.top_p)) + 1]
-    probabilities = np.zeros(scores.size)
-    probabilities[keep] = scores[keep] / scores[keep].sum()
+    probabilities = np.zeros(weights.size)
+    probabilities[keep] = weights[keep] / weights[keep].sum()
     return probabilities
+
+
+def _likeliest(weights: np.ndarray, config: SamplingConfig) -> np.ndarray:
+    """Apply the offset to the notes that start, then top-k to notes and timing together or apart, [V] -> [V]."""
+    kept = weights.copy()
+    if config.top_k_offset:
+        obvious = _ranked(kept, _STARTS)
+        kept[obvious[: min(config.top_k_offset, max(obvious.size - 1, 0))]] = 0.0
+    if config.timing_top_k is None:
+        families = [(_IDS >= 0, config.top_k)]
+    else:
+        families = [(~_TIMING, config.top_k), (_TIMING, config.timing_top_k)]
+    for family, k in families:
+        if k:
+            kept[_ranked(kept, family)[k:]] = 0.0
+    return kept
+
+
+def _ranked(weights: np.ndarray, family: np.ndarray) -> np.ndarray:
+    """Return the events of a family that may come, the likeliest first."""
+    members = np.flatnonzero(family & (weights > 0))
+    return members[np.argsort(-weights[members], kind="stable")]
 
 
 def draw_token(logits: np.ndarray, allowed: np.ndarray, config: SamplingConfig, rng: np.random.Generator) -> int:

@@ -104,14 +104,50 @@ def test_beam_search_adds_log_probabilities_and_finds_what_greedy_misses():
         60: {TIME_SHIFT: 0.5, TIME_SHIFT + 1: 0.5},
         61: {TIME_SHIFT + 4: 0.9, TIME_SHIFT: 0.1},
     }
-    found = compose_by_beam(FakeModel(table, songs=3), [], length=2)
+    found = compose_by_beam(FakeModel(table, songs=3), [], length=2, sampling=SAMPLING)
     assert found.tokens[:2] == [61, TIME_SHIFT + 4]
     assert found.nats_per_token == pytest.approx(-np.log(0.4 * 0.9) / 2, abs=1e-3)
 
 
 def test_beam_search_on_a_real_decoder_is_valid_and_deterministic(tiny_config, tiny_weights, bars):
     def music():
-        return compose_by_beam(Decoder(tiny_config, tiny_weights, songs=3), bars(4).tolist(), length=30).tokens
+        decoder = Decoder(tiny_config, tiny_weights, songs=3)
+        return compose_by_beam(decoder, bars(4).tolist(), length=30, sampling=SAMPLING).tokens
 
     assert music() == music()
     assert not tokens_to_notes([t for t in music() if t != VELOCITY]).dropped
+
+
+def ostinato(*pitches):
+    """A model that wants nothing but these pitches in a circle, a step apart, and sometimes another note."""
+    table = {}
+    for pitch, following in zip(pitches, [*pitches[1:], pitches[0]], strict=True):
+        table[pitch] = {TIME_SHIFT + pitch - 60: 1.0}
+        table[TIME_SHIFT + pitch - 60] = {128 + pitch: 1.0}
+        table[128 + pitch] = {following: 0.999, 90: 0.001}
+    table[START] = {pitches[0]: 1.0}
+    return table | {90: {TIME_SHIFT + 30: 1.0}, TIME_SHIFT + 30: {128 + 90: 1.0}, 128 + 90: {pitches[0]: 1.0}}
+
+
+def pitches_of(composition):
+    return [token for token in composition.tokens if token < 128]
+
+
+def test_a_stuck_model_is_led_out_of_its_loop_and_the_moment_is_told():
+    greedy = SamplingConfig(temperature=0, notes_per_second=0)
+    composition = compose(FakeModel(ostinato(60, 62, 64, 65)), [], length=75, sampling=greedy, seed=1)
+    assert pitches_of(composition) == [60, 62, 64, 65] * 4 + [90] + [60, 62, 64, 65] * 2
+    (moment,) = composition.loops_broken_s
+    assert moment == pytest.approx(4 * (1 + 3 + 5 + 6) / 100)
+
+
+def test_loops_are_kept_on_request():
+    stuck = SamplingConfig(temperature=0, notes_per_second=0, break_loops=False)
+    composition = compose(FakeModel(ostinato(60, 62)), [], length=90, sampling=stuck, seed=1)
+    assert (pitches_of(composition), composition.loops_broken_s) == ([60, 62] * 15, ())
+
+
+def test_a_piece_may_be_asked_for_in_seconds(tiny_config, tiny_weights):
+    composition = compose(Decoder(tiny_config, tiny_weights), [], seconds=20.0, sampling=SAMPLING, seed=1)
+    end_s = max(note.end_s for note in tokens_to_notes(composition.tokens).notes)
+    assert 19 <= end_s <= 21.01

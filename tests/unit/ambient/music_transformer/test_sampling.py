@@ -177,6 +177,56 @@ def test_temperature_sharpens_and_flattens():
     assert at[0] > at[1] > at[2]
 
 
+def drawable(config, **logits):
+    """The events that may be drawn when only those named may come."""
+    row = np.full(VOCABULARY_SIZE, -np.inf)
+    for name, value in logits.items():
+        row[int(name[1:])] = value
+    return set(np.flatnonzero(token_probabilities(row, ALL, config)).tolist())
+
+
+FAMILIES = {"n60": 3.0, "n64": 2.0, "n67": 1.0, "t260": 2.5, "t261": 1.5, "t262": 0.5}
+
+
+def test_top_k_of_notes_and_of_timing_are_counted_apart_if_asked():
+    together = SamplingConfig(temperature=1, top_p=1, top_k=3)
+    assert drawable(together, **FAMILIES) == {60, 260, 64}
+    apart = SamplingConfig(temperature=1, top_p=1, top_k=2, timing_top_k=1)
+    assert drawable(apart, **FAMILIES) == {60, 64, 260}
+
+
+def test_an_offset_leaves_out_the_likeliest_notes_but_never_all():
+    assert drawable(SamplingConfig(temperature=1, top_p=1, top_k_offset=2), **FAMILIES) == {67, 260, 261, 262}
+    assert drawable(SamplingConfig(temperature=1, top_p=1, top_k_offset=9), **FAMILIES) == {67, 260, 261, 262}
+    assert drawable(SamplingConfig(temperature=1, top_p=1, top_k_offset=9), t260=0.0) == {260}
+
+
+def test_min_p_keeps_what_is_near_the_likeliest():
+    assert drawable(SamplingConfig(temperature=1, top_p=1, min_p=0.3), **FAMILIES) == {60, 64, 260}
+
+
+def test_timing_has_a_temperature_of_its_own():
+    row = np.full(VOCABULARY_SIZE, -np.inf)
+    row[[60, 64, 260, 261]] = 0.0, -2.0, 0.0, -2.0
+
+    def shares(config):
+        probabilities = token_probabilities(row, ALL, config)
+        return probabilities[64] / probabilities[60], probabilities[261] / probabilities[260]
+
+    notes, timing = shares(SamplingConfig(temperature=1, top_p=1, timing_temperature=4))
+    assert notes == pytest.approx(np.exp(-2))
+    assert timing == pytest.approx(np.exp(-0.5))
+
+
+def test_creativity_moves_probability_from_time_to_notes_and_back():
+    row = np.zeros(VOCABULARY_SIZE)
+    shares = [
+        token_probabilities(row, ALL, SamplingConfig(temperature=1, top_p=1, creativity=c))[TIME_SHIFT:VELOCITY].sum()
+        for c in (-1.0, 0.0, 1.0)
+    ]
+    assert shares == pytest.approx([100 * np.e / (100 * np.e + 291), 100 / 391, 100 / np.e / (100 / np.e + 291)])
+
+
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
 def test_broken_logits_still_give_a_legal_event(broken):
     allowed = np.zeros(VOCABULARY_SIZE, dtype=bool)
