@@ -100,10 +100,10 @@ class Datum:
                 hashed += len(encoded).to_bytes(8, "big")
         return hashlib.blake2b(hashed, digest_size=32).hexdigest()
 
-    def hash(self, salt: str) -> str:
-        """The identity of its content: it decides whether an old result still stands."""
+    def hash(self, salt: str, id_: str | None = None) -> str:
+        """The identity of its content: it decides whether an old result still stands; `id_` where it is known."""
         hashes = [each.listing.hash(each.path) for each in self.inputs if not each.source.reference]
-        return datum_hash(self.id, hashes, salt)
+        return datum_hash(id_ or self.id, hashes, salt)
 
     @property
     def label(self) -> str:

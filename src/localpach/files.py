@@ -1,7 +1,7 @@
 """What do people do with files? Put, read, delete, copy, glob, diff; a change to a finished head is one commit."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -103,10 +103,11 @@ def _stored(store: Store, sources: Iterable[Source], report: Report | None) -> l
         else:
             entries.append(Entry(source.path, *store.objects.add(source.chunks())))
     size = sum(entry.size for entry in entries)
+    store_file = partial(_store_file, store, store.large_sizes())
     with ThreadPoolExecutor(min(_READERS, os.cpu_count() or 1)) as pool:
         for start in range(0, len(plain), _BATCH):
             batch = plain[start : start + _BATCH]
-            for source, stored in zip(batch, pool.map(partial(_store_file, store), batch), strict=True):
+            for source, stored in zip(batch, pool.map(store_file, batch), strict=True):
                 entries.append(Entry(source.path, *stored))
                 size += stored[1]
                 if report is not None:
@@ -114,10 +115,10 @@ def _stored(store: Store, sources: Iterable[Source], report: Report | None) -> l
     return entries
 
 
-def _store_file(store: Store, source: Source) -> tuple[str, int]:
+def _store_file(store: Store, large_sizes: Collection[int], source: Source) -> tuple[str, int]:
     assert source.file is not None, "a stream is read where it is found"
     try:
-        return store.objects.add_file(source.file)
+        return store.objects.add_file(source.file, likely_stored=source.file.stat().st_size in large_sizes)
     except OSError as error:
         raise SourceError(source.file, error.strerror or str(error)) from error
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from localpach.errors import DamagedObjectError, StateError
 
-_CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 20
 _DIGEST_BYTES = 32
 _ABANDONED_S = 86_400
 _SYNCING_THREADS = 8  # syncs that wait together become one write of the file system's journal
@@ -48,7 +48,7 @@ class Objects:
                 for chunk in chunks:
                     digest.update(chunk)
                     size += file.write(chunk)
-                if size > _CHUNK_BYTES:
+                if size > CHUNK_BYTES:
                     file.flush()
                     os.fsync(file.fileno())  # by the thread that wrote it: others go on meanwhile
             name = digest.hexdigest()
@@ -71,8 +71,8 @@ class Objects:
             likely_stored: Read a large file twice if it has to be written, so that nothing is written if it has not.
         """
         with path.open("rb") as file:
-            first = file.read(_CHUNK_BYTES) or b""
-            if len(first) < _CHUNK_BYTES:
+            first = file.read(CHUNK_BYTES) or b""
+            if len(first) < CHUNK_BYTES:
                 digest = hashlib.blake2b(first, digest_size=_DIGEST_BYTES).hexdigest()
                 return (digest, len(first)) if self._is_stored(digest, len(first), first) else self.add([first])
             if likely_stored:
@@ -156,6 +156,24 @@ class Objects:
             path.unlink(missing_ok=True)
             raise
 
+    def stored(self) -> Iterator[tuple[str, int]]:
+        """Yield the digest and size of everything that lies under a final name."""
+        for folder in self.folder.glob("[0-9a-f][0-9a-f]"):
+            for item in os.scandir(folder):
+                yield folder.name + item.name, item.stat().st_size
+
+    def remove(self, digest: str) -> None:
+        """Remove an object that nothing names."""
+        self._path(digest).unlink(missing_ok=True)
+
+    def remove_unfinished(self) -> tuple[int, int]:
+        """Remove what was never finished, when nobody is storing; give the number of files and their bytes."""
+        sizes = []
+        for path in self._unfinished.iterdir():
+            sizes.append(path.stat().st_size)
+            path.unlink()
+        return len(sizes), sum(sizes)
+
     def discard_unfinished(self) -> None:
         """Remove what killed processes left; younger files may be another process's, which is still writing."""
         for path in self._unfinished.iterdir():
@@ -195,11 +213,11 @@ def _same(path: Path, content: "bytes | Path") -> bool:
         if isinstance(content, bytes):
             return stored.read(len(content) + 1) == content
         with content.open("rb") as file:
-            return all(chunk == file.read(_CHUNK_BYTES) for chunk in _chunks(stored)) and not file.read(1)
+            return all(chunk == file.read(CHUNK_BYTES) for chunk in _chunks(stored)) and not file.read(1)
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    while chunk := file.read(_CHUNK_BYTES):
+    while chunk := file.read(CHUNK_BYTES):
         yield chunk
 
 

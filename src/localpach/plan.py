@@ -77,7 +77,7 @@ def plan(datums: Iterable[Datum], base: Mapping[str, BaseDatum], *, salt: str, e
             continue
         position = len(seen)
         seen.add(id_)
-        hash_ = datum.hash(salt)
+        hash_ = datum.hash(salt, id_)
         before = base.get(id_)
         if before is None:
             made.parallel.append(Todo(datum, id_, hash_, position, "new"))

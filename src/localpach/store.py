@@ -9,7 +9,7 @@ from pathlib import Path
 from localpach import schema
 from localpach.errors import NotFoundError, StateError
 from localpach.lock import ObjectsLock
-from localpach.objects import Objects
+from localpach.objects import CHUNK_BYTES, Objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +338,12 @@ class Store:
             (tree, self._base_of(tree)),
         ).fetchone()
         return row
+
+    def large_sizes(self) -> set[int]:
+        """Give the sizes of the stored files that are larger than one read of the objects."""
+        return {
+            size for (size,) in self.sql.execute("SELECT DISTINCT size FROM entries WHERE size >= ?", (CHUNK_BYTES,))
+        }
 
     def remove_unused_trees(self) -> None:
         """Remove the file lists that no commit has, and that no commit's file list builds on."""
