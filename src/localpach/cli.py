@@ -50,6 +50,7 @@ COMMANDS = (
     ("", "why", "cli_why"),
     ("", "shell", "cli_programs"),
     ("", "watch", "cli_watch"),
+    ("", "fsck gc", "cli_upkeep"),
 )
 
 

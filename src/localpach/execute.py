@@ -38,6 +38,7 @@ class Outcome:
         entries: Its files in `/pfs/out`.
         tries: How often the command was started.
         seconds: How long all tries took.
+        damaged: Digest of the input object that could not be read, if that is the reason.
     """
 
     state: str
@@ -46,6 +47,7 @@ class Outcome:
     tries: int
     seconds: float
     entries: list[Entry] = field(default_factory=list)
+    damaged: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def try_datum(
     log_path = context.logs / f"{datum_id}.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    recovered, reason, tries = False, "", 0
+    recovered, reason, tries, damaged = False, "", 0, ""
     try:
         with log_path.open("wb", buffering=0) as log:
             while tries < context.spec.datum_tries:
@@ -149,9 +151,11 @@ def try_datum(
                     raise Interrupted
     except (OutputError, DamagedObjectError, OSError) as error:  # more tries would not help
         reason, recovered = _told(error, scratch), False
+        damaged = error.digest if isinstance(error, DamagedObjectError) else ""
         with contextlib.suppress(OSError), log_path.open("ab") as log:  # a full disk must not hide the reason
             log.write(f"localpach: {reason}\n".encode())
-    return Outcome(RECOVERED if recovered else FAILED, False, reason, tries, time.monotonic() - started)
+    state = RECOVERED if recovered else FAILED
+    return Outcome(state, False, reason, tries, time.monotonic() - started, damaged=damaged)
 
 
 class Attempt:

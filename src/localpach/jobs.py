@@ -32,6 +32,7 @@ from localpach.plan import CHANGED, BaseDatum, Merged, Plan, Todo, merge, plan
 from localpach.processes import Processes
 from localpach.propagate import newest_without_error
 from localpach.records import FAILURE, SUCCESS, UNRUNNABLE, DatumRecord, Job, Records
+from localpach.remake import Remaker
 from localpach.store import Commit, Store
 from localpach.system_repos import finish_output
 from localpach.triggers import fire
@@ -146,6 +147,8 @@ class _JobRun:
         self._progress = progress
         self._spec = self._records.spec(job.pipeline, job.version)
         self._processes = Processes()
+        self._remaker = Remaker(store, scratch, executor)
+        self._made: set[str] = set()
         self._base = self._find_base()
         self._context = JobContext(
             spec=self._spec,
@@ -238,8 +241,11 @@ class _JobRun:
                     running[pool.submit(run, todo.datum)] = todo
                 finished, _ = wait(running, timeout=_WATCH_S, return_when=FIRST_COMPLETED)
                 for future in finished:
-                    outcome = future.result()
-                    ended.append((running.pop(future), outcome))
+                    todo, outcome = running.pop(future), future.result()
+                    if outcome.damaged and self._made_again(outcome.damaged):
+                        waiting.append(todo)
+                    else:
+                        ended.append((todo, outcome))
                 now = time.monotonic()
                 if len(ended) >= _SAVED_TOGETHER or now >= looked + _WATCH_S or not (waiting or running):
                     looked = now
@@ -257,6 +263,16 @@ class _JobRun:
             pool.shutdown(wait=True, cancel_futures=True)
             self._save([*ended, *_outcomes(running)])
         return True
+
+    def _made_again(self, digest: str) -> bool:
+        """Tell whether a damaged object of an input is whole again, so that the datum can be tried once more."""
+        if digest in self._made:
+            return False
+        self._made.add(digest)
+        reason = self._remaker.remake(digest)
+        told = f"cannot be made again: {reason}" if reason else "was damaged; the datum that wrote it has made it again"
+        self._progress.note(f"stored object {digest[:12]}… {told}")
+        return not reason
 
     def _latest_line(self, running: Iterable[Todo]) -> str:
         """Give the end of the log of a datum that runs, so that a long one shows where it is."""

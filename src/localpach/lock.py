@@ -17,24 +17,24 @@ from pathlib import Path
 
 
 @contextmanager
-def only_runner(state: Path, waiting: Callable[[str], None]) -> Iterator[None]:
+def only_runner(state: Path, waiting: Callable[[str], None], doing: str = "running jobs") -> Iterator[None]:
     """Hold the right to run jobs; wait for another process that has it, and say so first.
 
     Args:
         state: The state folder.
         waiting: Called once with a line for the user if another process has the lock.
+        doing: What this process does meanwhile, for the line of another that waits.
     """
     with (state / "runner.lock").open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            holder = file.read().strip() or "?"
-            waiting(f"process {holder} is running jobs in {state}, these too; waiting for it")
+            waiting(f"{file.read().strip() or 'another process is busy'} in {state}; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         file.truncate()
-        file.write(str(os.getpid()))
+        file.write(f"process {os.getpid()} is {doing}")
         file.flush()
         yield
 

@@ -1,0 +1,39 @@
+"""The commands that look after the state: flags to one function call each, and its result as text."""
+
+import argparse
+
+from localpach import executors, fsck, gc
+from localpach.cli_command import Commands, Session
+from localpach.columns import size
+from localpach.errors import UnsoundStateError
+
+
+def register(commands: Commands) -> None:
+    """Add the commands."""
+    command = commands.add("fsck", "", run_fsck, "check every object and every reference of the state")
+    command.add_argument("--fix", action="store_true", help="put right what can be: run datums again, repair rows")
+    commands.add("gc", "", run_gc, "free what no commit, unfinished job or record of a datum reaches")
+
+
+def run_fsck(session: Session, arguments: argparse.Namespace) -> None:
+    """Check the state, a line a problem."""
+    if arguments.fix:
+        fsck.fix(session.store, executors.choose(), session.progress.note)
+    report = fsck.check(session.store)
+    for problem in report.problems:
+        print(problem)
+    if report.problems:
+        raise UnsoundStateError(len(report.problems), fixed=arguments.fix)
+    loose = (
+        f"; {report.loose} loose ones ({size(report.loose_size)}), `localpach gc` frees them" if report.loose else ""
+    )
+    print(f"no problems: {report.objects} objects ({size(report.objects_size)}) checked{loose}")
+
+
+def run_gc(session: Session, _arguments: argparse.Namespace) -> None:
+    """Free what is not needed."""
+    freed = gc.collect_garbage(session.store, session.progress.note)
+    print(
+        f"freed {size(freed.objects_size + freed.logs_size)}: "
+        f"{freed.objects} objects ({size(freed.objects_size)}), {freed.logs} logs ({size(freed.logs_size)})"
+    )
