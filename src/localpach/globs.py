@@ -36,7 +36,7 @@ _POSIX_CLASSES = {
 }
 _REPEATS = {"?": "?", "@": "", "": ""}
 _MOST_GROUPS = 100
-_FEW_CHOICES = 2  # matching goes through about length ** choices combinations at most
+_FEW_CHOICES = 3  # matching goes through about length ** choices combinations at most
 _MANY = 1_000
 _SLASH = Character("/")
 
@@ -156,11 +156,17 @@ def parse_glob(pattern: str) -> Sequence:
 def choices(sequence: Sequence) -> int:
     """Count the places at which a match could go on in several ways, within one path element if it has no `**`."""
     counts = [0]
+    negations = 0
     for part in sequence:
         if part == _SLASH:
             counts.append(0)
+        elif isinstance(part, Group) and part.kind == "!":
+            negations += 1  # a second one would write out what follows it twice as often
+            counts[-1] += 1 + _choices_inside(part)
         else:
             counts[-1] += _choices_of(part)
+    if negations > 1:
+        return _MANY
     return sum(counts) if _crosses_elements(sequence) else max(counts)
 
 
@@ -171,8 +177,12 @@ def _choices_of(part: Part) -> int:
         return 1
     if part.kind in ("*", "+", "!"):
         return _MANY
-    inner = sum(_choices_of(each) for alternative in part.alternatives for each in alternative)
-    return inner + (len(part.alternatives) > 1 or part.kind == "?")
+    return _choices_inside(part) + (part.kind == "?")
+
+
+def _choices_inside(group: Group) -> int:
+    inner = sum(_choices_of(each) for alternative in group.alternatives for each in alternative)
+    return inner + (len(group.alternatives) > 1)
 
 
 def _crosses_elements(sequence: Sequence) -> bool:
@@ -185,17 +195,25 @@ def _crosses_elements(sequence: Sequence) -> bool:
     return False
 
 
-def to_expression(sequence: Sequence) -> str:
+def to_expression(sequence: Sequence, *, capture: bool = True) -> str:
     """Turn a tree with few choices into a regular expression."""
     parts: list[str] = []
-    for part in sequence:
+    opening = "(" if capture else "(?:"
+    for index, part in enumerate(sequence):
         if isinstance(part, Character):
             parts.append(part.one)
-        elif isinstance(part, Any):
+            continue
+        if isinstance(part, Any):
             parts.append(f"{part.one}*")
+            continue
+        inner = "|".join(to_expression(each, capture=capture) for each in part.alternatives)
+        if part.kind == "{":
+            parts.append(f"(?:{inner})")
+        elif part.kind == "!":
+            rest = to_expression(sequence[index + 1 :], capture=False)
+            parts.append(f"{opening}(?!(?:{inner}){rest}\\Z)[^/]*)")
         else:
-            inner = "|".join(to_expression(each) for each in part.alternatives)
-            parts.append(f"(?:{inner})" if part.kind == "{" else f"((?:{inner}){_REPEATS[part.kind]})")
+            parts.append(f"{opening}(?:{inner}){_REPEATS[part.kind]})")
     return "".join(parts)
 
 
