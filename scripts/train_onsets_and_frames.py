@@ -12,7 +12,9 @@ import argparse
 import datetime
 import hashlib
 import json
+import math
 import os
+import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -42,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=AMBIENT_SHARE,
         help="of the takes, 0-1, on ambient instruments instead of pianos (default: a third)",
     )
+    render.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
     render.add_argument("--seed", type=int, default=0, help="equal seeds make equal takes (default: %(default)s)")
 
     train = commands.add_parser("train", help="train on the takes of a cache")
@@ -56,6 +59,23 @@ def build_parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--size", choices=sorted(MODELS), default="small", help="of the network (default: %(default)s)")
     train.add_argument("--minutes", type=float, default=80.0, help="planned time (default: %(default)s)")
+    train.add_argument(
+        "--stop_after",
+        type=float,
+        default=math.inf,
+        metavar="MINUTES",
+        help="stop before the plan is over; --resume goes on, here or on another machine (default: do not)",
+    )
+    train.add_argument(
+        "--pack", type=Path, metavar="FOLDER", help="at the end, also write a small checkpoint there, in parts of 15 MB"
+    )
+    train.add_argument(
+        "--precision",
+        choices=["float32", "mixed_bfloat16", "mixed_float16"],
+        default="float32",
+        help="of the layers; mixed for accelerators (default: %(default)s)",
+    )
+    train.add_argument("--workers", type=int, default=1, help="processes that draw batches (default: %(default)s)")
     train.add_argument("--batch_size", type=int, default=defaults.batch, help="crops a step (default: %(default)s)")
     train.add_argument("--l_r", type=float, default=defaults.learning_rate, help="peak rate (default: %(default)s)")
     train.add_argument(
@@ -97,6 +117,7 @@ def render_takes(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         longest_s=VALIDATION_S,
         ambient_share=arguments.ambient_share,
+        workers=arguments.workers,
         report=log,
     )
     fill_cache(
@@ -106,6 +127,7 @@ def render_takes(arguments: argparse.Namespace) -> None:
         hours=arguments.hours,
         seed=arguments.seed,
         ambient_share=arguments.ambient_share,
+        workers=arguments.workers,
         report=log,
     )
 
@@ -119,6 +141,7 @@ def train_network(arguments: argparse.Namespace) -> None:
     start_framework()
     import keras
 
+    keras.mixed_precision.set_global_policy(arguments.precision)
     from ambient.model_folder import TRAINING, load_weights, model_digest
     from ambient.onsets_and_frames.data import TakeCache
     from ambient.onsets_and_frames.training import Trainer
@@ -140,13 +163,24 @@ def train_network(arguments: argparse.Namespace) -> None:
         "onset_steps": config.onset_steps,
         "seed": arguments.seed,
         "backend": keras.config.backend(),
+        "precision": arguments.precision,
     }
     (arguments.run / SETUP).write_text(json.dumps(setup, indent=1) + "\n")
     validation = TakeCache([cache / "valid" for cache in arguments.cache])
     validation.refresh()
     cache = TakeCache([cache / "train" for cache in arguments.cache], shortest_frames=config.crop_frames)
     cache.refresh()
-    trainer.train(cache, validation.takes, validate_every_s=arguments.validate_every_s, report=log)
+    trainer.train(
+        cache,
+        validation.takes,
+        validate_every_s=arguments.validate_every_s,
+        stop_after_s=arguments.stop_after * 60,
+        workers=arguments.workers,
+        report=log,
+    )
+    if arguments.pack is not None:
+        trainer.pack_checkpoint(arguments.pack)
+        shutil.copy(arguments.run / SETUP, arguments.pack)
 
 
 def export_model(arguments: argparse.Namespace) -> None:
@@ -161,11 +195,12 @@ def export_model(arguments: argparse.Namespace) -> None:
     from ambient.onsets_and_frames.data import TakeCache
     from ambient.onsets_and_frames.model import OnsetsAndFrames
     from ambient.onsets_and_frames.rendering import take_names
-    from ambient.onsets_and_frames.training import BEST, PROGRESS, best_decoding, listen
+    from ambient.onsets_and_frames.training import BEST, PROGRESS, best_decoding, join_parts, listen
 
     try:
         setup = json.loads((arguments.run / SETUP).read_text())
         progress = json.loads((arguments.run / PROGRESS).read_text())
+        join_parts(arguments.run / BEST)
         with np.load(arguments.run / BEST) as stored:
             weights = {name: array.astype(np.float16) for name, array in stored.items()}  # as they will be read
         card = arguments.card.read_text()

@@ -6,6 +6,8 @@ takes, so that a resumed training goes on where it stopped.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from pathlib import Path
 from queue import Queue
 from threading import Event, Thread
@@ -17,10 +19,12 @@ from ambient.onsets_and_frames.config import DYNAMIC_RANGE_DB
 from ambient.onsets_and_frames.labels import Rolls, notes_to_rolls, united
 from ambient.onsets_and_frames.picture_augmentation import mixed, varied_picture
 from ambient.onsets_and_frames.rendering import Take, load_take, take_names
+from ambient.onsets_and_frames.workers import in_order
 
 MIXED_SHARE = 0.15  # of the examples are two crops that sound together
 _QUIETER_DB = 12.0  # the second crop, at most
 _PREFETCHED = 6
+_REFRESH_STEPS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +102,27 @@ def _crop(take: Take, frames: int, random: np.random.Generator) -> tuple[np.ndar
     return varied, notes_to_rolls(take.notes, frames, first_frame=first)
 
 
-def prefetched(cache: TakeCache, *, size: int, frames: int, seed: int, first_step: int) -> Iterator[Batch]:
-    """Yield batches without end, drawn by a thread ahead of their use; new takes are picked up on the way."""
+def prefetched(
+    cache: TakeCache, *, size: int, frames: int, seed: int, first_step: int, workers: int = 1
+) -> Iterator[Batch]:
+    """Yield batches without end, drawn ahead of their use; new takes are picked up on the way.
+
+    Args:
+        cache: Where crops come from; several workers each keep takes of their own.
+        size: Examples a batch.
+        frames: Of an example.
+        seed: Batch number n of a seed is always the same, as long as the takes are.
+        first_step: Number of the first batch.
+        workers: Processes; 1 draws in a thread of this one.
+    """
+    if workers <= 1:
+        return _from_thread(cache, size, frames, seed, first_step)
+    draw = partial(_drawn, size=size, frames=frames, seed=seed)
+    folders = (cache.folders, cache.shortest_frames)
+    return in_order(draw, count(first_step), workers=workers, prepare=_open_cache, prepare_with=folders)
+
+
+def _from_thread(cache: TakeCache, size: int, frames: int, seed: int, first_step: int) -> Iterator[Batch]:
     queue: Queue[Batch | BaseException] = Queue(_PREFETCHED)
     stopped = Event()
 
@@ -107,7 +130,7 @@ def prefetched(cache: TakeCache, *, size: int, frames: int, seed: int, first_ste
         step = first_step
         try:
             while not stopped.is_set():
-                if step % 500 == 0:
+                if step % _REFRESH_STEPS == 0:
                     cache.refresh()
                 queue.put(cache.batch(size, frames, np.random.default_rng([seed, step])))
                 step += 1
@@ -125,3 +148,23 @@ def prefetched(cache: TakeCache, *, size: int, frames: int, seed: int, first_ste
         stopped.set()
         while not queue.empty():
             queue.get_nowait()
+
+
+_opened: TakeCache | None = None  # in a worker
+_refreshed_step = 0
+
+
+def _open_cache(folders: Sequence[Path], shortest_frames: int) -> None:
+    global _opened
+    _opened = TakeCache(folders, shortest_frames)
+    _opened.refresh()
+
+
+def _drawn(step: int, *, size: int, frames: int, seed: int) -> Batch:
+    global _refreshed_step
+    if _opened is None:
+        raise RuntimeError("a worker draws from a cache that it has not opened")
+    if step - _refreshed_step >= _REFRESH_STEPS:
+        _refreshed_step = step
+        _opened.refresh()
+    return _opened.batch(size, frames, np.random.default_rng([seed, step]))

@@ -13,6 +13,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ from ambient.onsets_and_frames.config import (
 )
 from ambient.onsets_and_frames.spectrogram import log_mel
 from ambient.onsets_and_frames.synthesiser import synthesised
+from ambient.onsets_and_frames.workers import in_order
 from ambient.synth import SAMPLE_RATE_HZ as SYNTH_RATE_HZ
 from ambient.synth import held_notes, render_notes
 
@@ -237,6 +239,7 @@ def fill_cache(
     seed: int,
     longest_s: float = LONGEST_S,
     ambient_share: float = AMBIENT_SHARE,
+    workers: int = 1,
     report: Callable[[str], None],
 ) -> None:
     """Make takes until the cache holds so many hours; what is there already is kept and counted.
@@ -246,9 +249,10 @@ def fill_cache(
         pieces: What to play.
         soundfonts: SF2 files; each take draws one.
         hours: Of sound.
-        seed: The same seed makes the same takes.
+        seed: The same seed makes the same takes; several workers make a few more than were asked for.
         longest_s: Keep only so much of each take.
         ambient_share: How many takes, 0-1, are played on ambient instruments instead of pianos.
+        workers: Processes.
         report: Gets one line now and then.
 
     Raises:
@@ -256,19 +260,38 @@ def fill_cache(
     """
     cache.mkdir(parents=True, exist_ok=True)
     have_s, began_s = 0.0, time.monotonic()
-    for made, (piece, number) in enumerate(plan_takes(pieces, seed=seed)):
-        name = f"{piece.name}-{number}"
-        path = cache / f"{name}.mel.npy"
-        if not path.exists():
-            digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
-            random = np.random.default_rng(int.from_bytes(digest[:8], "big"))
-            take = make_take(piece, soundfonts, random, longest_s=longest_s, ambient_share=ambient_share)
-            save_take(cache, name, take, frames=int(longest_s * FRAMES_PER_SECOND))
-        have_s += len(np.load(path, mmap_mode="r")) * FRAME_S
+    make = partial(
+        _cached_take, cache=cache, soundfonts=soundfonts, seed=seed, longest_s=longest_s, ambient_share=ambient_share
+    )
+    lengths = in_order(make, plan_takes(pieces, seed=seed), workers=workers)
+    for made, frames in enumerate(lengths):
+        have_s += frames * FRAME_S
         if made % 20 == 0:
             report(f"{have_s / 3600:.2f} of {hours} hours, {made + 1} takes, {time.monotonic() - began_s:.0f} s")
         if have_s >= hours * 3600:
-            return
+            break
+    lengths.close()  # type: ignore[attr-defined]
+
+
+def _cached_take(
+    planned: tuple[Piece, int],
+    *,
+    cache: Path,
+    soundfonts: Sequence[Path],
+    seed: int,
+    longest_s: float,
+    ambient_share: float,
+) -> int:
+    """Make a take unless it is there; returns its frames."""
+    piece, number = planned
+    name = f"{piece.name}-{number}"
+    path = cache / f"{name}.mel.npy"
+    if not path.exists():
+        digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
+        random = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+        take = make_take(piece, soundfonts, random, longest_s=longest_s, ambient_share=ambient_share)
+        save_take(cache, name, take, frames=int(longest_s * FRAMES_PER_SECOND))
+    return len(np.load(path, mmap_mode="r"))
 
 
 def save_take(cache: Path, name: str, take: Take, *, frames: int) -> None:

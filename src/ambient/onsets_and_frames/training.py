@@ -5,6 +5,7 @@ of the network is compiled and trained by `train_on_batch`. Time, not steps, dri
 ends when it was told to, however busy the machine.
 """
 
+import io
 import json
 import math
 import time
@@ -30,6 +31,7 @@ ADAM_EPSILON = 1e-8  # TensorFlow 1's; gradients of a mean over 88 keys are smal
 STATE = "state.npz"
 PROGRESS = "progress.json"
 BEST = "best.npz"
+PART_BYTES = 15 << 20  # of a packed checkpoint, for machines that hand back only small files
 VALIDATION_FRAMES = 1280  # 41 s: validation takes are cut to this, so that the network is traced once
 # How often each label is 1, roughly. The last biases start there (0 in magenta/magenta), which saves the steps in which
 # a network only learns that most keys are silent.
@@ -105,7 +107,7 @@ class Trainer:
         self.planned_s = minutes * 60.0
         self.seed = seed
         self.progress = Progress()
-        # XLA on a CPU makes LSTMs and convolutions of this size nearly twice as slow.
+        # XLA on a CPU makes LSTMs and convolutions of this size nearly twice as slow; JAX knows nothing else.
         self.network.onset.compile(
             optimizer=self._optimizer(),
             loss=cross_entropy(positive_weight=config.onset_weight),
@@ -130,9 +132,20 @@ class Trainer:
         validation: list[Take],
         *,
         validate_every_s: float = 420.0,
+        stop_after_s: float = math.inf,
+        workers: int = 1,
         report: Callable[[str], None],
     ) -> None:
-        """Train until the planned time is over; validate, keep the best weights and a checkpoint on the way."""
+        """Train until the planned time is over; validate, keep the best weights and a checkpoint on the way.
+
+        Args:
+            cache: Takes to train on.
+            validation: Takes to choose by.
+            validate_every_s: Time between validations.
+            stop_after_s: Stop there, validated and checkpointed, although the plan is not over.
+            workers: Processes that draw batches.
+            report: Gets a line now and then.
+        """
         progress = self.progress
         batches = prefetched(
             cache,
@@ -140,11 +153,13 @@ class Trainer:
             frames=self.config.crop_frames,
             seed=self.seed,
             first_step=progress.step,
+            workers=workers,
         )
         losses: dict[str, float] = {}
         began_s, before_s = time.monotonic(), progress.elapsed_s
+        end_s = min(self.planned_s, before_s + stop_after_s)
         next_validation_s = before_s + validate_every_s
-        while progress.elapsed_s < self.planned_s:
+        while progress.elapsed_s < end_s:
             batch = next(batches)
             _blend(losses, "onset", self.onset_step(batch))
             if progress.others_started or progress.elapsed_s >= self.config.onset_alone * self.planned_s:
@@ -159,7 +174,7 @@ class Trainer:
             if progress.step % 100 == 0:
                 shown = ", ".join(f"{name} {value:.5f}" for name, value in losses.items())
                 report(f"step {progress.step}, {progress.elapsed_s / 60:.1f} min, {len(cache.takes)} takes: {shown}")
-            if progress.elapsed_s >= min(next_validation_s, self.planned_s):
+            if progress.elapsed_s >= min(next_validation_s, end_s):
                 self.validate(validation, losses, report)
                 self.save_checkpoint()
                 progress.elapsed_s = before_s + time.monotonic() - began_s
@@ -242,11 +257,32 @@ class Trainer:
         partial.write_text(json.dumps(asdict(self.progress), indent=1) + "\n")
         partial.replace(self.run_folder / PROGRESS)
 
+    def pack_checkpoint(self, folder: Path) -> None:
+        """Write what another machine needs, weights as float16 in parts, without optimizer states.
+
+        While the plan is not over: a checkpoint from which training goes on. After that: the best weights.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.progress.elapsed_s >= self.planned_s:
+            name, weights = BEST, self.best_weights()
+        else:
+            name = STATE
+            weights = {f"weights/{key}": array for key, array in weights_of(self.network.full).items()}
+        stream = io.BytesIO()
+        np.savez_compressed(stream, allow_pickle=False, **{k: array.astype(np.float16) for k, array in weights.items()})
+        packed = stream.getvalue()
+        for number, first in enumerate(range(0, len(packed), PART_BYTES)):
+            (folder / f"{name}.{number:02}").write_bytes(packed[first : first + PART_BYTES])
+        # The best weights so far stay behind, so the next validation sets the mark again.
+        progress = asdict(self.progress) | {"best_onset_f1": -1.0}
+        (folder / PROGRESS).write_text(json.dumps(progress, indent=1) + "\n")
+
     def load_checkpoint(self) -> bool:
         """Go back to the last checkpoint of the run folder; False if there is none."""
         path = self.run_folder / PROGRESS
         if not path.exists():
             return False
+        join_parts(self.run_folder / STATE)
         self.progress = Progress(**json.loads(path.read_text()))
         with np.load(self.run_folder / STATE) as stored:
             arrays = dict(stored)
@@ -256,7 +292,8 @@ class Trainer:
         assign_weights(self.network.full, weights, source=self.run_folder / STATE)
         for name, optimizer in self._optimizers().items():
             for index, variable in enumerate(optimizer.variables):
-                variable.assign(arrays[f"{name}/{index}"])
+                if f"{name}/{index}" in arrays:  # a packed checkpoint has none; the rate then rises once more
+                    variable.assign(arrays[f"{name}/{index}"])
         return True
 
     def best_weights(self) -> dict[str, np.ndarray]:
@@ -266,6 +303,14 @@ class Trainer:
 
     def _optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         return {"onset_optimizer": self.network.onset.optimizer, "rest_optimizer": self.network.rest.optimizer}
+
+
+def join_parts(path: Path) -> None:
+    """Make a file that was packed in parts whole again; without parts, leave it as it is."""
+    if parts := sorted(path.parent.glob(f"{path.name}.*")):
+        path.write_bytes(b"".join(part.read_bytes() for part in parts))
+        for part in parts:
+            part.unlink()
 
 
 def listen(network: OnsetsAndFrames, take: Take) -> Probabilities:

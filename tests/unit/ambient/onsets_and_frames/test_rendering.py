@@ -15,6 +15,7 @@ from ambient.onsets_and_frames.augmentation import calmed, humanised, recorded, 
 from ambient.onsets_and_frames.data import TakeCache, prefetched
 from ambient.onsets_and_frames.labels import notes_to_rolls
 from ambient.onsets_and_frames.rendering import fill_cache, load_take, make_take, pieces_of, plan_takes, save_take
+from ambient.synth import find_soundfont
 
 COLUMNS = ("path", "split", "maps_test", "duplicate_of", "distinct_velocities")
 
@@ -132,6 +133,33 @@ def test_a_crop_has_the_labels_of_its_frames_and_batches_repeat_by_seed(tmp_path
     np.testing.assert_array_equal(next(batches).picture, next(again).picture)
     batches.close()
     again.close()
+
+
+def test_several_processes_make_the_same_takes_and_draw_the_same_batches_as_one(midi_set, tmp_path):
+    pieces, soundfont = pieces_of(midi_set, "train"), find_soundfont()
+    for workers, name in enumerate(("alone", "two"), start=1):
+        fill_cache(
+            tmp_path / name,
+            pieces,
+            [soundfont],
+            hours=6 / 3600,
+            seed=4,
+            longest_s=2.0,
+            workers=workers,
+            report=lambda line: None,
+        )
+    files = sorted(path.name for path in (tmp_path / "alone").iterdir())
+    assert len(files) >= 4
+    for file in files:
+        assert (tmp_path / "alone" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    drawn = []
+    for workers in (1, 2):
+        cache = TakeCache([tmp_path / "alone"], shortest_frames=20)
+        cache.refresh()
+        batches = prefetched(cache, size=2, frames=20, seed=1, first_step=3, workers=workers)
+        drawn.append([next(batches).picture for _ in range(3)])
+        batches.close()
+    np.testing.assert_array_equal(drawn[0], drawn[1])
 
 
 def test_an_empty_cache_names_the_remedy(tmp_path):

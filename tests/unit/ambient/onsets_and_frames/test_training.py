@@ -124,6 +124,41 @@ def test_a_training_from_trained_weights_trains_all_heads_at_once_and_overwrites
     assert not np.array_equal(second.network.stacks["frame"].convolutions[0].get_weights()[0], kernel)
 
 
+def test_a_run_stopped_early_is_packed_in_parts_and_goes_on_elsewhere(tmp_path, cache, take, monkeypatch):
+    monkeypatch.setattr(training, "VALIDATION_FRAMES", 110)
+    monkeypatch.setattr(training, "PART_BYTES", 30_000)
+    here, there = tmp_path / "here", tmp_path / "there"
+    first = Trainer(MODELS["tiny"], CONFIG, here, minutes=60, seed=3)
+    first.train(cache, [take], stop_after_s=0.3, report=lambda line: None)
+    assert 0.3 <= first.progress.elapsed_s < 600
+    first.pack_checkpoint(there)
+    parts = sorted(path.name for path in there.iterdir())
+    assert parts[0] == "progress.json"
+    assert parts[1:] == [f"state.npz.{number:02}" for number in range(len(parts) - 1)]
+    assert len(parts) > 2
+
+    second = Trainer(MODELS["tiny"], CONFIG, there, minutes=60, seed=4)
+    assert second.load_checkpoint()
+    assert second.progress.step == first.progress.step
+    assert second.progress.best_onset_f1 == -1.0
+    for name, weight in weights_of(first.network.full).items():
+        np.testing.assert_allclose(weights_of(second.network.full)[name], weight, rtol=1e-3, atol=1e-4)
+
+
+def test_when_the_plan_is_over_the_best_weights_are_packed(tmp_path, trainer):
+    trainer.progress.elapsed_s, elapsed_s = 3600.0, trainer.progress.elapsed_s
+    best = weights_of(trainer.network.full)
+    trainer.run_folder.mkdir(exist_ok=True)
+    np.savez(trainer.run_folder / "best.npz", allow_pickle=False, **best)
+    trainer.pack_checkpoint(tmp_path)
+    trainer.progress.elapsed_s = elapsed_s
+    training.join_parts(tmp_path / "best.npz")
+    with np.load(tmp_path / "best.npz") as packed:
+        for name, weight in best.items():
+            np.testing.assert_array_equal(packed[name], weight.astype(np.float16))
+    assert {path.name for path in tmp_path.iterdir()} == {"best.npz", "progress.json"}
+
+
 def test_without_a_checkpoint_nothing_is_resumed(trainer):
     assert not trainer.load_checkpoint()
 
