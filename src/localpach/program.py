@@ -6,6 +6,7 @@ that ask for their datums, the pipe on which they ask.
 
 import contextlib
 import os
+import re
 import select
 import signal
 import subprocess
@@ -22,6 +23,7 @@ Event = Literal["ended", "late", "asked"]
 _CHUNK_BYTES = 1 << 16
 _TAIL_BYTES = 4096
 _LAST_READS = 32  # a child that left the process group may go on writing for ever; what it wrote until now is 2 MiB
+_CONTROL = re.compile("[\x00-\x1f\x7f]+")  # a program may write anything; the reason is a line for people
 _LOOK_S = 0.02  # how often to look for the end of a process where the system cannot tell
 
 
@@ -180,7 +182,7 @@ def _tail(before: bytes, chunk: bytes) -> bytes:
 def shown_last(text: bytes) -> str:
     """Give the last line that is not blank; a progress bar overwrites itself after each carriage return."""
     for line in reversed(text.split(b"\n")):
-        parts = [part.strip() for part in line.decode(errors="replace").split("\r")]
+        parts = [_CONTROL.sub(" ", part).strip() for part in line.decode(errors="replace").split("\r")]
         found = next((part for part in reversed(parts) if part), "")
         if found:
             return found
