@@ -19,9 +19,9 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Lay out rows in columns as wide as their widest cell; empty cells print as `-`."""
     cells = [list(header)] + [[str(cell) if cell not in (None, "") else "-" for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    lines = [" ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-    return "\n".join(lines)
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    line = " ".join(f"{{:<{width}}}" for width in widths)
+    return "\n".join([line.format(*row).rstrip() for row in cells])
 
 
 def size(count: int, *, exact: bool = True) -> str:
