@@ -72,16 +72,18 @@ def _time(each: DatumRecord) -> str:
 
 def _preview(session: Session, arguments: argparse.Namespace) -> None:
     """List the datums that specs would have, and for a pipeline that is there, whether each would be skipped."""
-    found = [
-        (each.id, tuple((one.source.name, one.source.repo, one.listing.commit, one.path) for one in each.inputs))
-        for source in spec.load(arguments.file)
-        for each in pipelines.preview_datums(session.store, source)
-    ]
+    from localpach.preview import preview, without_commit
+
+    found = []
+    for source in spec.load(arguments.file):
+        found += preview(session.store, source)
+        for branch in without_commit(session.store, source):
+            session.progress.note(f"note: {branch} has no commit yet, so it gives no datums")
     show(
         arguments,
-        (preview_message(id_, files) for id_, files in found),
+        (preview_message(each.id, each.files) for each in found),
         HEADER,
-        ((id_, _files(files), "", "") for id_, files in found),
+        ((each.id, _files(each.files), each.fate, "") for each in found),
     )
 
 

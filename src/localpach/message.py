@@ -41,9 +41,10 @@ def int64(number: int) -> str | None:
     return str(number) if number else None
 
 
-def repo_ref(name: str, type_: str = "user") -> Message:
-    """Name a repo."""
-    return {"name": name, "type": type_, "project": PROJECT}
+def repo_ref(name: str) -> Message:
+    """Name a repo; those of the system have their type after a dot."""
+    own, _, type_ = name.partition(".")
+    return {"name": own, "type": type_ or "user", "project": PROJECT}
 
 
 def branch_ref(repo: str, name: str) -> Message:
@@ -59,7 +60,7 @@ def commit_ref(repo: str, id_: str, branch: str | None = None) -> Message:
 def repo_message(repo: "Repo", branches: Iterable[str], size: int) -> Message:
     """Describe a repo (RepoInfo); the size is that of its master branch."""
     return filled(
-        repo=repo_ref(repo.name, repo.type),
+        repo=repo_ref(repo.name),
         created=timestamp(repo.created),
         size_bytes_upper_bound=int64(size),
         description=repo.description,
