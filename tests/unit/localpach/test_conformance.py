@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from localpach import files, jobs, pipelines, repos
+from localpach import files, jobs, pipelines, repos, secrets, timers
 from localpach.addresses import parse_commit, parse_file
-from localpach.errors import LocalpachError, NotFoundError
+from localpach.errors import LocalpachError, NotFoundError, TriggerError
+from localpach.inputs import Trigger
 from localpach.records import Counts
+from localpach.spec import parse, parse_fields
 
 
 def counts(job):
@@ -35,6 +37,7 @@ def test_unchanged_datum_is_skipped(toy_pipeline):  # 2
     (before,) = toy_pipeline.datums()
     toy_pipeline.put("in@master", {"/file2": "bar"})
     assert counts(toy_pipeline.last()) == (1, 1, 0, 0)
+    assert (toy_pipeline.last().state, toy_pipeline.last().counts.total) == ("success", 2)
     states = {each.id: each.state for each in toy_pipeline.datums()}
     assert before.state == "success"
     assert states[before.id] == "skipped"
@@ -65,7 +68,8 @@ def test_delete_and_add_in_one_commit_leaves_one_datum(toy_pipeline):  # 4a
 
 def test_deleting_the_only_file_empties_the_output(toy_pipeline):  # 4b
     toy_pipeline.change("in@master", delete=["/file"], put={})
-    assert toy_pipeline.last().state == "success"
+    assert (toy_pipeline.last().state, toy_pipeline.last().counts) == ("success", Counts())
+    assert toy_pipeline.store.commits("P")[0].finished is not None
     assert toy_pipeline.tree("P@master") == {}
 
 
@@ -74,8 +78,8 @@ def test_update_keeps_results_until_data_changes_or_reprocess_is_asked_for(world
         return world.toy(cmd=world.sh(f"printf {text} > /pfs/out/file"))
 
     world.repo("in")
-    world.put("in@master", {"/file": "1"})
     world.create(write("foo"))
+    world.put("in@master", {"/file": "1"})
     assert world.read("P@master:/file") == "foo"
     (done,) = world.update(write("bar"))
     assert done.kept == 1
@@ -84,8 +88,9 @@ def test_update_keeps_results_until_data_changes_or_reprocess_is_asked_for(world
     world.put("in@master", {"/file": "2"}, append=True)
     assert world.read("in@master:/file") == "12"
     assert world.read("P@master:/file") == "bar"
-    assert [job.version for job in world.jobs("P")] == [2, 2, 1]
-    world.update(write("buzz"), reprocess=True)
+    assert [job.version for job in world.jobs("P")] == [2, 2, 1, 1]
+    (done,) = world.update(write("buzz"), reprocess=True)
+    assert done.kept == 0
     assert world.read("P@master:/file") == "buzz"
 
 
@@ -105,14 +110,15 @@ def test_two_datums_that_write_one_path_fail_the_job_and_are_named(world):  # 6
 
 def test_path_is_handed_over_to_a_new_datum(world):  # 7
     world.repo("in", "other")
-    world.put("in@master", {f"/{n}": str(n) * n for n in range(11)})
+    contents = {f"/{n}": str(n) * (1_000_000 if n == 7 else n) for n in range(11)}
+    world.put("in@master", contents)
     world.put("other@master", {"/empty": ""})
     world.create(world.toy())
     node = {"cross": [{"pfs": {"repo": "in", "glob": "/*"}}, {"pfs": {"repo": "other", "glob": "/*"}}]}
     world.update({**world.toy(), "input": node})
     assert world.store.commit("P", world.last().id).error is None
-    assert counts(world.last()) == (11, 0, 0, 0)
-    assert world.tree("P@master") == {f"/{n}": str(n) * n for n in range(11)}
+    assert (world.last().state, counts(world.last())) == ("success", (11, 0, 0, 0))
+    assert world.tree("P@master") == contents
 
 
 def test_failure_cascades_as_unrunnable_and_names_the_pipeline_above(world, tmp_path):  # 8
@@ -179,8 +185,10 @@ def test_datum_that_never_ends_fails_after_its_timeout_and_is_not_recovered(worl
     world.put("in@master", {"/file": "x"})
     world.create(world.toy(cmd=["sleep", "1000"], datum_timeout="0.2s", datum_tries=1, err_cmd=["true"]))
     assert world.last().state == "failure"
-    assert counts(world.last()) == (0, 0, 0, 1)
+    assert (counts(world.last()), world.last().counts.total) == ((0, 0, 0, 1), 1)
     assert "datum_timeout" in world.last().reason
+    (datum,) = world.datums()
+    assert (datum.state, datum.seconds >= 0.2) == ("failed", True)
 
 
 def test_datum_within_its_timeout_succeeds(world):  # 11b
@@ -194,8 +202,10 @@ def test_job_is_killed_after_its_timeout(world):  # 11c
     world.repo("in")
     world.put("in@master", {"/one": "x", "/two": "y"})
     world.create(world.toy(cmd=["sleep", "1000"], job_timeout="0.3s"))
-    assert world.last().state == "killed"
-    assert "job_timeout" in world.last().reason
+    job = world.last()
+    assert job.state == "killed"
+    assert "job_timeout" in job.reason
+    assert job.finished - job.started >= 0.3
 
 
 def test_accepted_return_code_is_a_success(world):  # 12
@@ -217,6 +227,31 @@ def test_program_sees_pachyderms_variables(world):  # 13
     assert seen["PPS_PIPELINE_NAME"] == "P"
     preview = pipelines.preview_datums(world.store, world.records.spec("P", 1))
     assert [seen["PACH_DATUM_ID"]] == [each.id for each in preview]
+
+
+def test_program_is_given_its_secrets_as_file_and_variable(world, tmp_path):  # 13
+    manifest = tmp_path / "secret.json"
+    manifest.write_text(json.dumps({"kind": "Secret", "metadata": {"name": "S"}, "stringData": {"foo": "foo"}}))
+    secrets.create_secret(world.store.folder, manifest)
+    mount = {"name": "S", "key": "foo", "mount_path": "/var/secret", "env_var": "foo"}
+    world.repo("in")
+    world.create(world.toy(cmd=world.sh("cat /var/secret/foo > /pfs/out/file; echo $foo > /pfs/out/variable"),
+                           secrets=[mount]))  # fmt: skip
+    world.put("in@master", {"/file": "x"})
+    assert world.tree("P@master") == {"/file": "foo", "/variable": "foo\n"}
+
+
+def test_pipeline_whose_secret_or_key_is_missing_is_refused(world, tmp_path):  # 13, from the checks of a spec
+    world.repo("in")
+    spec = world.toy(secrets=[{"name": "S", "key": "foo", "env_var": "foo"}])
+    with pytest.raises(NotFoundError, match="secret S not found"):
+        world.create(spec)
+    manifest = tmp_path / "secret.json"
+    manifest.write_text(json.dumps({"kind": "Secret", "metadata": {"name": "S"}, "stringData": {"bar": "x"}}))
+    secrets.create_secret(world.store.folder, manifest)
+    with pytest.raises(NotFoundError, match="foo"):
+        world.create(spec)
+    assert world.records.pipelines() == []
 
 
 def test_join_and_group_keys_are_variables(world):  # 13
@@ -306,6 +341,91 @@ def test_file_names_that_pachyderm_takes_are_taken(world, name):  # 17
     assert world.tree("in@master") == {"/" + name: "x"}
 
 
+def pfs(glob, repo="in", **more):
+    return {"pfs": {"repo": repo, "glob": glob, "name": more.pop("name", ""), **more}}
+
+
+def names(*numbers):
+    return [f"n{number}" for number in numbers]
+
+
+NOTHING, B, C = pfs("!(**)", name="a"), pfs("/n?1", name="b"), pfs("/n*2", name="c")
+D, E = {"union": [B, C]}, {"cross": [B, C]}
+XY = pfs("/n(?)(?)", name="x", join_on="$1$2", group_by="$1")
+YX = pfs("/n(?)(?)", name="y", join_on="$2$1", group_by="$2")
+ONES, TWOS = names(11, 21, 31, 41), names(2, 12, 22, 32, 42)
+TENS = {k: names(*(10 * k + y for y in range(10))) if k in range(1, 5) else [] for k in range(10)}
+ENDS = {k: names(*(10 * x + k for x in range(1, 5))) for k in range(10)}
+
+
+def renamed(node, name):
+    return {"pfs": {**node["pfs"], "name": name}}
+
+
+@pytest.mark.parametrize(
+    ("node", "datums"),
+    [
+        pytest.param(NOTHING, [], id="a"),
+        pytest.param(B, [[each] for each in ONES], id="b"),
+        pytest.param(C, [[each] for each in TWOS], id="c"),
+        pytest.param(D, [[each] for each in (*ONES, *TWOS)], id="d"),
+        pytest.param(E, [[one, two] for one in ONES for two in TWOS], id="e"),
+        pytest.param(
+            {"cross": [{"union": [renamed(B, "p"), renamed(C, "q")]}, NOTHING, renamed(C, "r"), E]}, [], id="f"
+        ),
+        pytest.param(
+            {"cross": [{"cross": [{"union": [renamed(B, "p"), renamed(C, "q")]}, NOTHING, E]}, renamed(B, "z")]}, [],
+            id="f crossed",
+        ),
+        pytest.param({"join": [XY, YX]}, [names(f"{x}{y}", f"{y}{x}") for x in "1234" for y in "1234"], id="g"),
+        pytest.param(
+            {"join": [pfs("/n1(?)", name="x", join_on="$1", outer_join=True),
+                      pfs("/n(?)1", name="y", join_on="$1", outer_join=True)]},
+            [*(names(f"1{y}", f"{y}1") for y in "1234"), *(names(f"1{y}") for y in "056789")],
+            id="h",
+        ),
+        pytest.param({"group": [XY]}, [TENS[k] for k in range(1, 5)], id="i"),
+        pytest.param({"group": [XY, YX]}, [TENS[k] + ENDS[k] for k in range(10)], id="j"),
+        pytest.param(
+            {"group": [{"join": [XY, YX]}]},
+            [[*names(*(f"{k}{y}" for y in "1234")), *names(*(f"{y}{k}" for y in "1234"))] for k in "1234"], id="k",
+        ),
+        pytest.param(
+            {"union": [pfs("/n(?)(?)"), {"group": [pfs("/n(?)(?)", group_by="$2")]}]},
+            [*(names(number) for number in range(10, 50)), *ENDS.values()], id="l",
+        ),
+        *(
+            pytest.param(
+                {"join": [pfs(glob, "A", join_on="$1"), pfs(glob, "B", join_on="$1")]},
+                [[f"f-{n}", f"f-{n}"] for n in range(10)], id=f"m {glob}",
+            )
+            for glob in ("/(*)", "/(*)/")
+        ),
+        pytest.param(
+            {"join": [pfs("/dir-(?)(?)", "C", join_on="$2"), pfs("/dir-(?)(?)", "D", join_on="$1")]},
+            [["dir-01/foo", "dir-10/bar"]], id="n",
+        ),
+        pytest.param(
+            {"group": [pfs("/f.(?)(?)(?)(?)", "O", group_by="$3")]},
+            [[f"f.{n:04b}" for n in range(16) if f"{n:04b}"[2] == key] for key in "01"], id="o",
+        ),
+    ],
+)  # fmt: skip
+def test_input_expands_to_the_datums_of_the_table(world, node, datums):  # 18
+    world.repo("in", "A", "B", "C", "D", "O")
+    world.put("in@master", {f"/n{number}": "" for number in range(50)})
+    for repo in "AB":
+        world.put(f"{repo}@master", {f"/f-{number}": "" for number in range(10)})
+    world.put("C@master", {"/dir-01/foo": ""})
+    world.put("D@master", {"/dir-10/bar": ""})
+    world.put("O@master", {f"/f.{number:04b}": "" for number in range(16)})
+    matched = pipelines.preview_datums(world.store, world.parsed({**world.toy(), "input": node}))
+    found = [
+        sorted(entry.path[1:] for each in datum.inputs for entry in each.listing.below(each.path)) for datum in matched
+    ]
+    assert sorted(found) == sorted(sorted(datum) for datum in datums)
+
+
 def test_file_and_directory_of_one_name_finish_with_an_error(world):  # 17
     world.repo("in")
     id_ = world.put("in@master", {"/foo": "", "/foo/bar": ""})
@@ -345,9 +465,9 @@ def test_each_commit_to_a_chain_gives_a_set_of_jobs_though_content_is_the_same(w
     world.repo("in")
     names = ["A", "B", "C", "D"]
     world.create(*(world.toy(name, repo=above) for above, name in zip(["in", *names], names, strict=False)))
-    for _ in range(3):
+    for _ in range(5):
         id_ = world.put("in@master", {"/file": "same"})
-        assert len(world.records.jobs(None, id_)) == 4
+        assert [job.state for job in world.records.jobs(None, id_)] == ["success"] * 4
 
 
 def test_branches_with_provenance_follow_only_what_they_read(world):  # 20
@@ -361,6 +481,135 @@ def test_branches_with_provenance_follow_only_what_they_read(world):  # 20
     assert [world.store.branch(name, "master").head for name in "BCD"] == [id_, later, later]
     assert repos.find_commit(world.store, parse_commit(f"B@{later}")).id == id_
     assert id_ not in head.values()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that the test turns; each change takes a second of it."""
+    now = [1_800_000_000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    return now
+
+
+def moves(world, clock, puts, *, triggered="master"):
+    """Put to `staging` step by step; tell at which puts, counted from 1, the triggered branch moved.
+
+    A number is the size of a new file, a list that of one file that is replaced, `None` a pause of ten seconds.
+    """
+    found = []
+    number = 0
+    for put in puts:
+        if put is None:
+            clock[0] += 10
+            continue
+        number += 1
+        clock[0] += 0.1
+        path, size = ("/same", put[0]) if isinstance(put, list) else (f"/{number}", put)
+        id_ = world.put("in@staging", {path: "x" * size})
+        if world.store.branch("in", triggered).head == id_:
+            found.append(number)
+    return found
+
+
+ANY = {"size": "100", "commits": 3, "rate_limit_spec": "@every 10s"}
+
+
+@pytest.mark.parametrize(
+    ("trigger", "puts", "moved"),
+    [
+        ({"size": "1K"}, [[5], [1000]], [2]),
+        ({"commits": 1}, [1] * 6, [1, 2, 3, 4, 5, 6]),
+        ({"commits": 2}, [1] * 6, [2, 4, 6]),
+        ({"commits": 3}, [1] * 7, [3, 6]),
+        (ANY, [1, 99, 1, 1, 1, 1, None, 1], [2, 5, 7]),
+        ({**ANY, "all": True}, [100, 100, None, 100, 100, 100, 100, None, 100], [3, 7]),
+        ({}, [1, 1], []),
+    ],
+)
+def test_branch_moves_when_its_trigger_holds(world, clock, trigger, puts, moved):  # 21
+    world.repo("in")
+    repos.create_branch(world.store, "in", "master", trigger=Trigger("staging", **trigger))
+    assert moves(world, clock, puts) == moved
+
+
+def test_triggered_branch_triggers_the_next(world, clock):  # 21
+    world.repo("in")
+    repos.create_branch(world.store, "in", "b", trigger=Trigger("staging", size="100"))
+    repos.create_branch(world.store, "in", "c", trigger=Trigger("b", size="200"))
+    heads = []
+    for number in range(1, 6):
+        clock[0] += 1
+        id_ = world.put("in@staging", {f"/{number}": "x" * 50})
+        heads.append("".join(name for name in "bc" if world.store.branch("in", name).head == id_))
+    assert heads == ["", "b", "", "bc", ""]
+
+
+def test_scheduled_trigger_moves_at_the_next_tick_and_not_again_before_a_commit(world, clock):  # 21
+    world.repo("in")
+    repos.create_branch(world.store, "in", "master", trigger=Trigger("staging", cron_spec="@every 3s"))
+    id_ = world.put("in@staging", {"/file": "x"})
+    moved = []
+    for _ in range(9):
+        clock[0] += 1
+        moved.append(timers.fire_due(world.store, clock[0]))
+    assert moved == [False, False, True] + [False] * 6
+    assert world.store.branch("in", "master").head == id_
+    later = world.put("in@staging", {"/file": "y"})
+    clock[0] += 3
+    assert timers.fire_due(world.store, clock[0])
+    assert world.store.branch("in", "master").head == later
+
+
+def test_branch_moved_by_hand_triggers_nothing(world, clock):  # 21
+    world.repo("in")
+    repos.create_branch(world.store, "in", "master", trigger=Trigger("staging", commits=1))
+    before = world.store.branch("in", "master").head
+    world.put("in@other", {"/file": "x"})
+    repos.create_branch(world.store, "in", "staging", head=parse_commit("in@other"))
+    assert world.store.branch("in", "master").head == before
+
+
+def test_pipelines_with_triggers_run_when_enough_has_come(world, clock):  # 21
+    def spec(name, repo, size):
+        return world.toy(name, repo=repo, pfs={"trigger": {"branch": "master", "size": size}})
+
+    def put(numbers):
+        for number in numbers:
+            clock[0] += 1
+            world.put("in@master", {f"/{number:02}": "x" * 100})
+
+    world.repo("in")
+    world.create(spec("P1", "in", "1K"), spec("P2", "P1", "2K"))
+    put(range(10))
+    assert (len(world.tree("P1@master")), len(world.tree("P2@master"))) == (10, 0)
+    put(range(10, 20))
+    assert (len(world.tree("P1@master")), len(world.tree("P2@master"))) == (20, 20)
+    assert (world.line("P1@master"), world.line("P2@master")) == (3, 2)
+    world.update(spec("P2", "P1", "2K"))
+    branches = {repo: sorted(each.name for each in world.store.branches(repo)) for repo in ("in", "P1")}
+    assert branches == {"in": ["P1-trigger-1", "master"], "P1": ["P2-trigger-1", "master"]}
+    assert len(world.tree("P2@master")) == 20
+
+
+def test_trigger_that_cannot_be_is_refused(world):  # 21
+    world.repo("in")
+    repos.create_branch(world.store, "in", "b", trigger=Trigger("a", commits=1))
+    with pytest.raises(TriggerError, match="trigger itself: a <- b <- a"):
+        repos.create_branch(world.store, "in", "a", trigger=Trigger("b", commits=1))
+    with pytest.raises(TriggerError, match="trigger itself: c <- c"):
+        repos.create_branch(world.store, "in", "c", trigger=Trigger("c", commits=1))
+    world.create(world.toy())
+    with pytest.raises(TriggerError, match="it has provenance"):
+        repos.create_branch(world.store, "P", "master", trigger=Trigger("other", commits=1))
+    assert [each.name for each in world.store.branches("in") if each.trigger] == ["b"]
+
+
+def test_commit_with_an_error_triggers_nothing(world):  # 21
+    world.repo("in")
+    repos.create_branch(world.store, "in", "master", trigger=Trigger("staging", commits=1))
+    before = world.store.branch("in", "master").head
+    world.put("in@staging", {"/foo": "", "/foo/bar": ""})
+    assert world.store.branch("in", "master").head == before
 
 
 def test_work_is_deferred_until_a_head_is_moved(world):  # 22
@@ -413,7 +662,7 @@ def test_update_kills_the_jobs_that_run(world):  # 25
     world.repo("in")
     world.create(world.toy(cmd=["sleep", "1000"], parallelism_spec={"constant": 2}))
     for number in range(2):
-        world.put("in@master", {f"/{number}-{n}": "x" for n in range(5)}, run=False)
+        world.put("in@master", {f"/{number}-{n}": "x" for n in range(50)}, run=False)
     runner = threading.Thread(target=lambda: jobs.run_jobs(type(world.store)(world.folder)))
     runner.start()
     while world.records.unfinished_jobs()[0].started is None:
@@ -435,12 +684,25 @@ def test_stopped_pipeline_gets_no_commit_until_it_is_started(world):  # 26
     assert (world.line("P@master"), world.tree("C@master")) == (2, {"/file": "x"})
 
 
+def test_stopped_pipeline_in_the_middle_holds_back_what_reads_it(world):  # 26
+    world.repo("A")
+    world.create(world.toy("B", repo="A"), world.toy("C", repo="B"))
+    world.put("A@master", {"/one": "1"})
+    before = world.line("B@master"), world.line("C@master")
+    pipelines.stop_pipeline(world.store, "B")
+    world.put("A@master", {"/two": "2"})
+    assert (world.line("B@master"), world.line("C@master")) == before
+    assert world.tree("C@master") == {"/one": "1"}
+
+
 def test_updated_while_stopped_it_stays_stopped(world):  # 26
     world.repo("in")
     world.create(world.toy())
     pipelines.stop_pipeline(world.store, "P")
     world.update(world.toy(datum_tries=1))
     assert (world.records.pipeline("P").version, world.records.pipeline("P").stopped) == (2, True)
+    assert pipelines.pipeline_state(world.store, world.records.pipeline("P")) == "paused"
+    assert world.line("P@master") == 1
     world.put("in@master", {"/file": "x"})
     assert world.line("P@master") == 1
     pipelines.start_pipeline(world.store, "P")
@@ -476,10 +738,69 @@ def test_children_left_in_the_background_are_killed(world):  # 28
 def test_stdin_need_not_be_read(world):  # 29
     world.repo("in")
     world.create(world.toy(cmd=["true"], glob="/", stdin=["x" * 200_000]))
-    for number in range(5):
+    for number in range(20):
         id_ = world.put("in@master", {"/file": str(number)})
         (job,) = world.records.jobs(None, id_)
         assert job.state == "success"
+
+
+GOOD = {"pipeline": {"name": "a"}, "transform": {"cmd": ["true"]}, "input": {"pfs": {"repo": "in", "glob": "/"}}}
+SAME = {"pfs": {"repo": "in", "glob": "/", "name": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("", 0),
+        ('{"pipeline": {"name": "a"}}', 1),
+        ("pipeline: {name: a}\ndatumTries: 4\nresourceRequests: {disk: 256Mi, cpu: .5}\nautoscaling: true\n", 1),
+        ("pipeline: {name: a}\ndatum_tries: 4\nresource_requests: {disk: 256Mi, cpu: .5}\nautoscaling: true\n", 1),
+        ('pipeline:\n  name: a\n---\n{"pipeline": {"name": "b"}}\n', 2),
+        ("- pipeline: {name: a}\n- pipeline: {name: b}\n", 2),
+        ('[{"pipeline": {"name": "a"}}, {"pipeline": {"name": "b"}}]', 2),
+        ('{"pipeline": {"name": "a"}, "resourceRequests": null}', 1),
+        ('{"$schema": "https://x", "pipeline": {"name": "a"}}', 1),
+    ],
+)
+def test_spec_file_is_accepted_and_gives_its_specs(text, count):  # 30
+    assert len(parse_fields(text)) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("a: [b", "no YAML"),
+        ("just words", "expected an object or a list"),
+        ('"just words"', "expected an object or a list"),
+        (json.dumps({**GOOD, "inputs": {}}), r"\$\.inputs: unknown field; did you mean input\?"),
+        (json.dumps({**GOOD, "input": {"cross": [SAME, {"pfs": {"repo": "in", "globb": "/"}}]}}),
+         r"\$\.input\.cross\[1\]\.pfs\.globb: unknown field; did you mean glob\?"),
+        (json.dumps({key: GOOD[key] for key in ("transform", "input")}), r"\$\.pipeline\.name: missing"),
+        (json.dumps({key: GOOD[key] for key in ("pipeline", "input")}), r"\$\.transform: missing"),
+        (json.dumps({**GOOD, "transform": None}), r"\$\.transform: missing"),
+        (json.dumps({key: GOOD[key] for key in ("pipeline", "transform")}), "no input set"),
+        (json.dumps({**GOOD, "input": {}}), "no input set"),
+        *((json.dumps({**GOOD, "input": {kind: []}}), "no input set") for kind in ("cross", "union", "join")),
+        (json.dumps({**GOOD, "input": {"pfs": {"glob": "/"}}}), r"pfs\.repo: missing"),
+        (json.dumps({**GOOD, "input": {"pfs": {"repo": "in"}}}), r"pfs\.glob: missing"),
+        (json.dumps({**GOOD, "input": {"pfs": {"repo": "in", "glob": "/", "name": "out"}}}), "'out' is reserved"),
+        (json.dumps({**GOOD, "input": {"pfs": {"repo": "out", "glob": "/"}}}), "'out' is reserved"),
+        (json.dumps({**GOOD, "input": {"cross": [SAME, SAME]}}), "used more than once"),
+        (json.dumps({**GOOD, "input": {"cron": {"spec": "@daily"}}}), r"cron\.name: missing"),
+        (json.dumps({**GOOD, "input": {"cron": {"name": "tick"}}}), r"cron\.spec: empty"),
+        (json.dumps({**GOOD, "input": {"pfs": {"repo": "nothing", "glob": "/"}}}), "repo nothing not found"),
+        (json.dumps({**GOOD, "input": {"pfs": {"repo": "a", "glob": "/"}}}), "itself"),
+        (json.dumps({**GOOD, "pipeline": {"name": "P"}}), "pipeline P already exists"),
+        (json.dumps({**GOOD, "pipeline": {"name": "in"}, "input": {"pfs": {"repo": "P", "glob": "/"}}}),
+         "repo in already exists"),
+        (json.dumps({**GOOD, "transform": {}}), r"\$\.transform\.cmd: missing"),  # refused at once
+    ],
+)  # fmt: skip
+def test_spec_is_refused_and_the_cause_named(toy_pipeline, text, cause):  # 30
+    before = toy_pipeline.records.pipelines()
+    with pytest.raises(LocalpachError, match=cause):
+        pipelines.create_pipelines(toy_pipeline.store, parse(text))
+    assert toy_pipeline.records.pipelines() == before
 
 
 def test_stdin_reaches_the_program_with_pfs_mapped(world):
