@@ -109,7 +109,11 @@ def update_pipeline(session: Session, arguments: argparse.Namespace) -> None:
     if arguments.dry_run:
         return
     for done in pipelines.update_pipelines(session.store, specs, reprocess=arguments.reprocess):
-        if done.kept:
+        if done.kept and arguments.reprocess:
+            session.progress.note(
+                f"{done.name}: the spec fixes the salt, {done.kept} datums kept; change it to re-run them"
+            )
+        elif done.kept:
             session.progress.note(f"{done.name}: spec changed, {done.kept} datums kept; --reprocess re-runs them")
 
 

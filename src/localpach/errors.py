@@ -135,6 +135,16 @@ class StoppedError(LocalpachError):
         super().__init__(f"pipeline {pipeline} is stopped; start it with `localpach start pipeline {pipeline}`")
 
 
+class LostInputError(LocalpachError):
+    """A pipeline whose input was deleted by force reads nothing, so it cannot run."""
+
+    def __init__(self, pipeline: str) -> None:
+        super().__init__(
+            f"an input of pipeline {pipeline} was deleted by force; make it again, then `localpach start pipeline "
+            f"{pipeline}`, or update the pipeline to read something else"
+        )
+
+
 class OutputError(LocalpachError):
     """User code left something in /pfs/out that cannot become a commit."""
 

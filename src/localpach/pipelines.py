@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from localpach import secrets
 from localpach.addresses import CommitAddress
 from localpach.datums import Datum, Listing, expand
-from localpach.errors import AlreadyExistsError, DependedOnError, NotFoundError, SpecError, StoppedError
-from localpach.graph import Place, check_no_cycle, order
+from localpach.errors import AlreadyExistsError, DependedOnError, LostInputError, NotFoundError, SpecError, StoppedError
+from localpach.graph import check_no_cycle, order
 from localpach.inputs import PfsInput
 from localpach.plan import plan
 from localpach.propagate import let_go, new_id, newest_without_error, propagate
@@ -107,17 +107,17 @@ def pipeline_state(store: Store, pipeline: Pipeline) -> str:
     if pipeline.stopped:
         return PAUSED
     spec = Records(store).spec(pipeline.name, pipeline.version)
-    return PIPELINE_FAILURE if _gone_inputs(store, spec) else PIPELINE_RUNNING
+    return PIPELINE_FAILURE if _has_lost_input(store, spec) else PIPELINE_RUNNING
 
 
-def _gone_inputs(store: Store, spec: PipelineSpec) -> list[Place]:
-    """List the inputs that the output branch no longer follows, because they were deleted by force."""
+def _has_lost_input(store: Store, spec: PipelineSpec) -> bool:
+    """Tell whether the output branch no longer follows all inputs, because one was deleted by force."""
     followed = {
         (edge.up_repo, edge.up_branch)
         for edge in store.edges()
         if (edge.repo, edge.branch) == (spec.name, spec.output_branch)
     }
-    return [place for place in spec.upstream if place not in followed]
+    return not followed.issuperset(spec.upstream)
 
 
 def stop_pipeline(store: Store, name: str) -> None:
@@ -139,7 +139,7 @@ def start_pipeline(store: Store, name: str) -> None:
         records = Records(store)
         pipeline = records.pipeline(name)
         spec = records.spec(name, pipeline.version)
-        if not pipeline.stopped and not _gone_inputs(store, spec):
+        if not pipeline.stopped and not _has_lost_input(store, spec):
             return
         records.set_stopped(name, stopped=False)
         _follow_inputs(store, spec)
@@ -219,7 +219,7 @@ def _create(store: Store, id_: str, spec: PipelineSpec) -> None:
     secrets.check(store.folder, spec)
     create_repo(store, spec.name, f"Output repo for pipeline {spec.name}.")
     store.set_head(spec.name, spec.output_branch, None)
-    Records(store).save_pipeline(spec, 1, uuid.uuid4().hex)
+    Records(store).save_pipeline(spec, 1, _new_salt(spec))
     save_spec(store, id_, spec.name, spec.text)
     _follow_inputs(store, spec)
 
@@ -235,13 +235,20 @@ def _update(store: Store, id_: str, before: Pipeline, spec: PipelineSpec, *, rep
         store.set_provenance(before.name, old.output_branch, [])
     if store.branch(spec.name, spec.output_branch) is None:
         store.set_head(spec.name, spec.output_branch, None)
-    salt = uuid.uuid4().hex if reprocess else before.salt
-    records.save_pipeline(spec, before.version + 1, salt)
+    # As on a cluster: a salt in the spec counts when the pipeline is made, afterwards only with --reprocess.
+    records.save_pipeline(spec, before.version + 1, _new_salt(spec) if reprocess else before.salt)
     save_spec(store, id_, spec.name, spec.text)
     if not before.stopped:
         _follow_inputs(store, spec)
-    kept = 0 if before.stopped or old.transform == spec.transform else _count_kept(store, spec)
+    kept = 0
+    if old.transform != spec.transform:
+        with suppress(NotFoundError):  # only of a stopped pipeline; it says so when it is started
+            kept = _count_kept(store, spec)
     return Updated(before.name, before.version + 1, kept)
+
+
+def _new_salt(spec: PipelineSpec) -> str:
+    return spec.salt or uuid.uuid4().hex
 
 
 def _count_kept(store: Store, spec: PipelineSpec) -> int:
@@ -299,7 +306,7 @@ def restart_datum(store: Store, pipeline: str, datum: str) -> None:
     """Process one datum again, in a new job over the same inputs; the others are skipped.
 
     Raises:
-        StoppedError: the pipeline is stopped; a job without inputs would empty its output.
+        StoppedError, LostInputError: the pipeline reads nothing; a job without inputs would empty its output.
     """
     with store.transaction():
         records = Records(store)
@@ -307,8 +314,8 @@ def restart_datum(store: Store, pipeline: str, datum: str) -> None:
         if found.stopped:
             raise StoppedError(pipeline)
         spec = records.spec(pipeline, found.version)
-        for repo, branch in _gone_inputs(store, spec):
-            raise NotFoundError("branch", f"{repo}@{branch}", f"pipeline {pipeline} reads it; update or delete it")
+        if _has_lost_input(store, spec):
+            raise LostInputError(pipeline)
         newest = next((job for job in records.jobs(pipeline) if job.state == "success"), None)
         if newest is not None:
             records.forget_datum(pipeline, newest.id, datum)

@@ -119,6 +119,10 @@ ALTER TABLE datums RENAME TO datums_1;
 """
     + _DATUM_TABLES
     + """
+UPDATE pipeline_versions SET salt = json_extract(spec, '$.salt') WHERE json_extract(spec, '$.salt') != '';
+UPDATE pipelines SET salt = (
+    SELECT v.salt FROM pipeline_versions v WHERE v.pipeline = pipelines.name AND v.version = pipelines.version
+);
 INSERT INTO datums (job, position, id, hash, label, files, state, why, reason, seconds, tries)
     SELECT j.number, d.position, d.id, d.hash, d.label, d.files, d.state, d.why, d.reason, d.seconds, d.tries
     FROM datums_1 d JOIN jobs j ON j.pipeline = d.pipeline AND j.id = d.job WHERE d.state != 'skipped';

@@ -272,5 +272,5 @@ def _limits(fields: dict[str, Any]) -> Limits:
 
 
 def with_salt(spec: PipelineSpec, salt: str) -> PipelineSpec:
-    """Give the spec the salt that its pipeline was created with, unless the file sets one."""
-    return spec if spec.salt else replace(spec, salt=salt)
+    """Give the spec the salt of its pipeline, which a later file does not change."""
+    return replace(spec, salt=salt)
