@@ -4,9 +4,11 @@ The datum's folder is mounted at `/pfs`, an empty one at `/tmp`; nothing else of
 unless asked for. Images are never pulled: what runs is what was built or pulled by a person.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
+import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -47,6 +49,8 @@ class ContainerExecutor:
         Raises:
             ExecutorError: no engine, or no such image.
         """
+        if spec.transform.datum_batching and sys.platform != "linux":
+            raise ExecutorError(f"pipeline {spec.name}: datum_batching in containers needs Linux; use processes")
         image = spec.transform.image or DEFAULT_IMAGE
         found = self._engine.run("image", "inspect", image)
         if found.returncode == 0:
@@ -172,8 +176,9 @@ def remove_leftovers(scratch: Path) -> None:
     note = scratch / _NOTE
     if note.exists():
         engine = Engine(note.read_text(encoding="utf-8"))
-        found = engine.run("ps", "--all", "--quiet", "--filter", f"label={_LABEL}={scratch}")
-        engine.remove(found.stdout.split())
+        with contextlib.suppress(ExecutorError):  # an engine that is gone took its containers along
+            found = engine.run("ps", "--all", "--quiet", "--filter", f"label={_LABEL}={scratch}")
+            engine.remove(found.stdout.split())
 
 
 def find_engine() -> Engine:

@@ -218,13 +218,19 @@ def remove_tree(folder: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         try:
             shutil.rmtree(folder)
-        except PermissionError:
-            os.chmod(folder, 0o700)
-            for parent, names, _ in os.walk(folder):
-                for name in names:
-                    if not os.path.islink(os.path.join(parent, name)):
-                        os.chmod(os.path.join(parent, name), 0o700)
-            shutil.rmtree(folder, ignore_errors=True)
+            return
+        except OSError:  # no permission, or a program that was killed had not quite ended
+            _make_writable(str(folder))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_writable(folder: str) -> None:
+    """Let all folders below a folder be emptied."""
+    with contextlib.suppress(OSError):
+        os.chmod(folder, 0o700)
+        for item in os.scandir(folder):
+            if item.is_dir(follow_symlinks=False):
+                _make_writable(item.path)
 
 
 def _is_below(path: str, folder: str) -> bool:
