@@ -19,7 +19,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from ambient.onsets_and_frames.config import AMBIENT_SHARE, KIND, MODELS, TrainingConfig
+from ambient.onsets_and_frames.config import AMBIENT_SHARE, KIND, MODELS, WORN_SHARE, TrainingConfig
 from stages.common import log, run_program
 
 SETUP = "setup.json"
@@ -43,6 +43,12 @@ def build_parser() -> argparse.ArgumentParser:
         type=float,
         default=AMBIENT_SHARE,
         help="of the takes, 0-1, on ambient instruments instead of pianos (default: a third)",
+    )
+    render.add_argument(
+        "--worn_share",
+        type=float,
+        default=WORN_SHARE,
+        help="of the takes, 0-1, that drift as on tape, and that go through MP3 (default: %(default)s)",
     )
     render.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
     render.add_argument("--seed", type=int, default=0, help="equal seeds make equal takes (default: %(default)s)")
@@ -117,6 +123,7 @@ def render_takes(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         longest_s=VALIDATION_S,
         ambient_share=arguments.ambient_share,
+        worn_share=arguments.worn_share,
         workers=arguments.workers,
         report=log,
     )
@@ -127,6 +134,7 @@ def render_takes(arguments: argparse.Namespace) -> None:
         hours=arguments.hours,
         seed=arguments.seed,
         ambient_share=arguments.ambient_share,
+        worn_share=arguments.worn_share,
         workers=arguments.workers,
         report=log,
     )

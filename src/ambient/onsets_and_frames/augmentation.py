@@ -5,8 +5,11 @@ equal seeds give equal sound. Stands for the SoX chain of the MAESTRO paper (pin
 equalisers, reverberation) and adds rooms of several sizes, because recordings are rarely made at the strings.
 """
 
+import tempfile
+import wave
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -54,6 +57,29 @@ def recorded(samples: np.ndarray, random: np.random.Generator, *, distant: bool 
     level = float(np.max(np.abs(samples))) or 1.0
     noise = coloured_noise(len(samples), random) * 10 ** (random.uniform(-75.0, -38.0) / 20)
     return (samples / level + noise).astype(np.float32)
+
+
+def drifting(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Let pitch sway as on an old tape: up to 8 cents, over 0.5 to 8 s; nothing moves by more than 6 ms."""
+    time_s = np.arange(len(samples)) / SAMPLE_RATE_HZ
+    sway_hz = 1.0 / np.exp(random.uniform(np.log(0.5), np.log(8.0)))
+    depth = 2.0 ** (random.uniform(1.0, 8.0) / 1200.0) - 1.0
+    moved_s = depth / (2 * np.pi * sway_hz) * np.sin(2 * np.pi * sway_hz * time_s + random.uniform(0.0, 2 * np.pi))
+    return np.interp(time_s + moved_s, time_s, samples).astype(np.float32)
+
+
+def through_mp3(samples: np.ndarray, *, bitrate: str) -> np.ndarray:
+    """Encode and decode; as long as before and in time."""
+    from ambient.audio import decode_to_wav, write_mp3  # only where ffmpeg is needed: not every trainer has it
+
+    with tempfile.TemporaryDirectory() as folder:
+        mp3, wav = Path(folder) / "sound.mp3", Path(folder) / "sound.wav"
+        peak = float(np.max(np.abs(samples), initial=0.0)) or 1.0
+        write_mp3(mp3, (samples / peak * 0.9)[:, None], rate_hz=SAMPLE_RATE_HZ, bitrate=bitrate)
+        decode_to_wav(mp3, wav, rate_hz=SAMPLE_RATE_HZ)
+        with wave.open(str(wav)) as reader:
+            decoded = np.frombuffer(reader.readframes(reader.getnframes()), dtype="<i2").astype(np.float32) / 32767
+    return np.pad(decoded, (0, max(len(samples) - len(decoded), 0)))[: len(samples)]
 
 
 def room_response(random: np.random.Generator, *, longest_s: float = 1.6) -> np.ndarray:

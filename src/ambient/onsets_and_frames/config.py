@@ -28,6 +28,7 @@ KEYS = 88
 EDGE_LENGTH_S = 0.032  # how much of a note's start, and of what follows its end, the onset and offset rolls mark
 
 AMBIENT_SHARE = 1 / 3  # of the rendered takes; the others are pianos
+WORN_SHARE = 0.1  # of the takes drift as on tape, and as many go through MP3
 CONTEXT_FRAMES = 3  # three 3x3 convolutions see three frames to each side
 
 

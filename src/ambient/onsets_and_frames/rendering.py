@@ -25,9 +25,11 @@ from ambient.onsets_and_frames.augmentation import (
     TRANSPOSITIONS,
     TUNING_CENTS,
     calmed,
+    drifting,
     humanised,
     recorded,
     resampled,
+    through_mp3,
     without_overlaps,
 )
 from ambient.onsets_and_frames.config import (
@@ -37,6 +39,7 @@ from ambient.onsets_and_frames.config import (
     KEYS,
     LOWEST_PITCH,
     SAMPLE_RATE_HZ,
+    WORN_SHARE,
 )
 from ambient.onsets_and_frames.spectrogram import log_mel
 from ambient.onsets_and_frames.synthesiser import synthesised
@@ -54,6 +57,7 @@ PIANOS = (0, 0, 0, 0, 1, 1, 2, 3)
 STRUCK = (4, 5, 8, 9, 10, 11, 11, 12, 24, 46)
 # Held: organs, strings, choir, pads, crystal and atmosphere.
 HELD = (16, 19, 44, 48, 48, 49, 50, 51, 52, 52, 53, 54, 88, 89, 89, 90, 91, 92, 93, 94, 95, 98, 99)
+BITRATES = ("32k", "48k", "64k", "96k")  # of one channel at 16 kHz
 OSCILLATOR_SHARE = 0.35  # of the ambient takes
 
 
@@ -137,6 +141,7 @@ def make_take(
     *,
     longest_s: float = LONGEST_S,
     ambient_share: float = AMBIENT_SHARE,
+    worn_share: float = WORN_SHARE,
 ) -> Take:
     """Play and record a part of one piece; everything that varies is drawn from `random`."""
     ambient = random.random() < ambient_share
@@ -153,7 +158,12 @@ def make_take(
     stretch = 2.0 ** (random.normal(0.0, TUNING_CENTS) / 1200.0)
     sound = resampled(sound, rate_hz=SYNTH_RATE_HZ, stretch=stretch)
     stretched = [replace(n, start_s=n.start_s * stretch, end_s=n.end_s * stretch) for n in notes]
-    return Take(log_mel(recorded(sound, random, distant=ambient)).astype(np.float16), stretched)
+    sound = recorded(sound, random, distant=ambient)
+    if random.random() < worn_share:
+        sound = drifting(sound, random)
+    if random.random() < worn_share:
+        sound = through_mp3(sound, bitrate=str(random.choice(BITRATES)))
+    return Take(log_mel(sound).astype(np.float16), stretched)
 
 
 def _part(notes: Sequence[Note], longest_s: float, random: np.random.Generator) -> list[Note]:
@@ -239,6 +249,7 @@ def fill_cache(
     seed: int,
     longest_s: float = LONGEST_S,
     ambient_share: float = AMBIENT_SHARE,
+    worn_share: float = WORN_SHARE,
     workers: int = 1,
     report: Callable[[str], None],
 ) -> None:
@@ -252,6 +263,7 @@ def fill_cache(
         seed: The same seed makes the same takes; several workers make a few more than were asked for.
         longest_s: Keep only so much of each take.
         ambient_share: How many takes, 0-1, are played on ambient instruments instead of pianos.
+        worn_share: How many takes, 0-1, drift as on tape, and how many go through MP3.
         workers: Processes.
         report: Gets one line now and then.
 
@@ -260,9 +272,10 @@ def fill_cache(
     """
     cache.mkdir(parents=True, exist_ok=True)
     have_s, began_s = 0.0, time.monotonic()
-    make = partial(
-        _cached_take, cache=cache, soundfonts=soundfonts, seed=seed, longest_s=longest_s, ambient_share=ambient_share
+    play = partial(
+        make_take, soundfonts=soundfonts, longest_s=longest_s, ambient_share=ambient_share, worn_share=worn_share
     )
+    make = partial(_cached_take, cache=cache, seed=seed, frames=int(longest_s * FRAMES_PER_SECOND), play=play)
     lengths = in_order(make, plan_takes(pieces, seed=seed), workers=workers)
     for made, frames in enumerate(lengths):
         have_s += frames * FRAME_S
@@ -273,15 +286,7 @@ def fill_cache(
     lengths.close()  # type: ignore[attr-defined]
 
 
-def _cached_take(
-    planned: tuple[Piece, int],
-    *,
-    cache: Path,
-    soundfonts: Sequence[Path],
-    seed: int,
-    longest_s: float,
-    ambient_share: float,
-) -> int:
+def _cached_take(planned: tuple[Piece, int], *, cache: Path, seed: int, frames: int, play: Callable[..., Take]) -> int:
     """Make a take unless it is there; returns its frames."""
     piece, number = planned
     name = f"{piece.name}-{number}"
@@ -289,8 +294,7 @@ def _cached_take(
     if not path.exists():
         digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
         random = np.random.default_rng(int.from_bytes(digest[:8], "big"))
-        take = make_take(piece, soundfonts, random, longest_s=longest_s, ambient_share=ambient_share)
-        save_take(cache, name, take, frames=int(longest_s * FRAMES_PER_SECOND))
+        save_take(cache, name, play(piece, random=random), frames=frames)
     return len(np.load(path, mmap_mode="r"))
 
 

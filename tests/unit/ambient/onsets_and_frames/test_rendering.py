@@ -11,7 +11,15 @@ from ambient.errors import InputError
 from ambient.midi import write_midi
 from ambient.notes import Note
 from ambient.onsets_and_frames import rendering
-from ambient.onsets_and_frames.augmentation import calmed, humanised, recorded, resampled, without_overlaps
+from ambient.onsets_and_frames.augmentation import (
+    calmed,
+    drifting,
+    humanised,
+    recorded,
+    resampled,
+    through_mp3,
+    without_overlaps,
+)
 from ambient.onsets_and_frames.data import TakeCache, prefetched
 from ambient.onsets_and_frames.labels import notes_to_rolls
 from ambient.onsets_and_frames.rendering import fill_cache, load_take, make_take, pieces_of, plan_takes, save_take
@@ -186,6 +194,19 @@ def test_a_recorded_click_stays_in_its_place_and_seeds_decide():
         assert abs(int(np.argmax(np.abs(heard))) - 8000) < 32  # 2 ms
         assert len(heard) == 16_000
         np.testing.assert_array_equal(heard, recorded(click, np.random.default_rng(seed)))
+
+
+def test_sound_that_drifts_or_goes_through_mp3_stays_in_its_place():
+    random = np.random.default_rng(0)
+    sound = np.zeros(48_000, dtype=np.float32)
+    for start in (8000, 20_000, 33_000):
+        sound[start : start + 800] = random.standard_normal(800) * np.exp(-np.arange(800) / 100) * 0.2
+    for heard in (drifting(sound, random), through_mp3(sound, bitrate="48k")):
+        assert len(heard) == len(sound)
+        assert not np.array_equal(heard, sound)
+        spectrum = np.fft.rfft(heard, 131_072) * np.conj(np.fft.rfft(sound, 131_072))
+        lag = int(np.argmax(np.fft.irfft(spectrum)))
+        assert min(lag, 131_072 - lag) < 100  # 6 ms
 
 
 def test_humanised_notes_keep_their_pitches_and_vary_otherwise():
