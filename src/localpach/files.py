@@ -79,7 +79,7 @@ def put_files(
     given = list(sources)
     _check_target(store, address.commit)
     with store.lock.storing():
-        entries = _stored(store, gather(address, given, Manner(recursive, full_path, untar)), report)
+        entries = _stored(store, gather(address, given, Manner(recursive, full_path, untar, store.folder)), report)
         if not entries:
             raise SourceError(" ".join(given), "no files found")
         with changed(store, address.commit) as commit:

@@ -51,11 +51,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How sources are put: the flags of `put file`."""
+    """How sources are put: the flags of `put file`; `state` is the state folder, which is never put."""
 
     recursive: bool = False
     full_path: bool = False
     untar: bool = False
+    state: Path | None = None
 
 
 def gather(address: FileAddress, sources: Iterable[str], manner: Manner) -> Iterator[Source]:
@@ -96,7 +97,7 @@ def _gather_one(address: FileAddress, source: str, target: str, manner: Manner) 
         if path.is_dir():
             if not manner.recursive:
                 raise SourceError(source, "is a directory; use -r")
-            for file in _files_below(path):
+            for file in _files_below(path, manner.state):
                 yield from _gather_file(file, f"{target}/{file.relative_to(path).as_posix()}", manner)
         else:
             into = f"{target}/{path.name}" if clean_path(target) == "/" else target
@@ -122,14 +123,17 @@ def _local(source: str) -> Path:
     return Path(unquote(parts.path))
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Walk the files below a folder in path order; a linked file counts as a file, a linked folder is refused."""
+def _files_below(folder: Path, state: Path | None) -> Iterator[Path]:
+    """Walk the files below a folder in path order; a linked file counts as a file, a linked folder is refused.
+
+    The state folder is left out: with `-f .` it would be put into itself.
+    """
 
     def give_up(error: OSError) -> None:
         raise SourceError(error.filename, error.strerror or str(error)) from error
 
     for root, folders, names in os.walk(folder, onerror=give_up):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if Path(root, name).resolve() != state)
         for name in folders:
             if Path(root, name).is_symlink():
                 raise SourceError(Path(root, name), "is a link to a directory; put that directory by itself")
@@ -175,8 +179,21 @@ def _members(archive: Path, above: str) -> Iterator[Source]:
                     raise SourceError(name, "leads out of the archive")
                 inner = "/".join(part for part in member.name.split("/") if part != ".")
                 yield Source(check_path(f"{above}/{inner}"), name, chunks=_MemberReader(tar, member))
+            _check_end(tar)
     except _TAR_ERRORS as error:
         raise SourceError(archive, f"cannot be read as a tar archive: {error}") from error
+
+
+def _check_end(tar: tarfile.TarFile) -> None:
+    """Notice an archive that ends inside a header, which tarfile takes for its end.
+
+    Raises:
+        ReadError: it does.
+    """
+    assert tar.fileobj is not None, "the archive is open"
+    tar.fileobj.seek(tar.offset)
+    if 0 < len(tar.fileobj.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
+        raise tarfile.ReadError("it is cut off")
 
 
 class _MemberReader:

@@ -1,6 +1,12 @@
 """Putting and getting files: pachctl's rule for where they land, one commit a command, nothing changed by a refusal."""
 
+import gzip
+import hashlib
+import io
 import os
+import re
+import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -172,3 +178,199 @@ def test_started_commit_is_one_until_it_is_finished(toy_pipeline):
 def test_address_without_a_repo_or_branch_is_refused(text):
     with pytest.raises(AddressError, match="names no place"):
         parse_file(text)
+
+
+# Names from outside
+
+
+def tar_of(path, *members, link=None):
+    """An archive with members of these names; `link` makes the last one a link to there."""
+    with tarfile.open(path, "w") as tar:
+        for name in members:
+            member = tarfile.TarInfo(name)
+            if link is not None and name == members[-1]:
+                member.type, member.linkname = tarfile.SYMTYPE, link
+                tar.addfile(member)
+            else:
+                member.size = 1
+                tar.addfile(member, io.BytesIO(b"x"))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "names", "manner", "message"),
+    [
+        ("in@master:/../out", ["one.txt"], {}, "'..'"),
+        ("in@master:/a/./b", ["one.txt"], {}, "'.'"),
+        ("in@master", ["../{}/one.txt"], {"full_path": True}, "'..'"),
+        ("in@master", ["dangling"], {}, "dangling: is a link that leads nowhere; nothing was put"),
+        ("in@master", ["circle"], {}, "circle: is a link that leads nowhere; nothing was put"),
+        ("in@master", ["pipe"], {}, "pipe: is no plain file; nothing was put"),
+        ("in@master", ["folder"], {"recursive": True}, "pipe: is no plain file; nothing was put"),
+        ("in@master", ["/dev/zero"], {}, "/dev/zero: is no plain file; nothing was put"),
+    ],
+)
+def test_name_that_leads_elsewhere_or_no_plain_file_is_refused_unread(
+    world, sources, monkeypatch, place, names, manner, message
+):
+    (sources / "dangling").symlink_to("nowhere")
+    (sources / "circle").symlink_to("circle")
+    (sources / "folder").mkdir()
+    os.mkfifo(sources / "pipe")  # opening one would wait for ever
+    os.mkfifo(sources / "folder" / "pipe")
+    monkeypatch.chdir(sources)
+    world.repo("in")
+    with pytest.raises(LocalpachError, match=re.escape(message)):
+        files.put_files(world.store, parse_file(place), [name.format(sources.name) for name in names], **manner)
+    assert world.store.commits() == []
+
+
+def test_path_above_the_folder_is_put_by_its_base_name_and_an_absolute_one_stays_in_the_repo(
+    world, sources, monkeypatch
+):
+    monkeypatch.chdir(sources / "dir")
+    world.repo("in")
+    files.put_files(world.store, parse_file("in@master"), ["../one.txt"])
+    files.put_files(world.store, parse_file("in@master"), [str(sources / "one.txt")], full_path=True)
+    files.put_files(world.store, parse_file("in@master"), [".."], recursive=True)
+    assert set(world.tree("in@master")) == {
+        "/one.txt", f"{sources}/one.txt", *(f"/{sources.name}/{name}" for name in ("one.txt", "dir/x", "dir/sub/y")),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("members", "link", "message"),
+    [
+        (["good", "../evil"], None, "member '../evil': leads out of the archive"),
+        (["good", "a/../../evil"], None, "leads out of the archive"),
+        (["good", "/etc/evil"], None, "leads out of the archive"),
+        (["good", "evil"], "/etc/passwd", "member 'evil': is a link or a device"),
+        (["good", "not*good"], None, "it holds '*'"),
+        (["good", "good"], None, "two sources would be put there"),
+    ],
+)
+def test_archive_with_a_member_that_leads_out_is_refused_as_a_whole(world, tmp_path, members, link, message):
+    archive = tar_of(tmp_path / "x.tar", *members, link=link)
+    world.repo("in")
+    with pytest.raises(LocalpachError, match=re.escape(message)):
+        files.put_files(world.store, parse_file("in@master"), [archive], untar=True)
+    assert world.store.commits() == []
+
+
+def test_archive_that_is_cut_off_is_refused_as_a_whole(world, tmp_path):
+    archive = tmp_path / "x.tar"
+    tar_of(archive, "good", "other")
+    for name, content in (
+        ("cut.tar", archive.read_bytes()[:1200]),
+        ("cut.tgz", gzip.compress(archive.read_bytes())[:40]),
+    ):
+        (tmp_path / name).write_bytes(content)
+        world.repo(f"in-{name[4:]}")
+        with pytest.raises(LocalpachError, match="cannot be read as a tar archive"):
+            files.put_files(world.store, parse_file(f"in-{name[4:]}@master"), [str(tmp_path / name)], untar=True)
+    assert world.store.commits() == []
+
+
+@pytest.mark.parametrize(
+    ("place", "names", "manner", "paths"),
+    [
+        ("in@master:/same", ["one.txt", "dir/x"], {}, ["/same/one.txt", "/same/x"]),
+        ("in@master:/top", ["dir", "other"], {"recursive": True}, ["/top/dir/sub/y", "/top/dir/x", "/top/other/z"]),
+        ("in@master:/top", ["dir"], {"recursive": True, "full_path": True}, ["/top/dir/sub/y", "/top/dir/x"]),
+        ("in@master", ["dir/sub/y"], {"full_path": True}, ["/dir/sub/y"]),
+        ("in@master", ["."], {"recursive": True}, ["/dir/sub/y", "/dir/x", "/one.txt", "/other/z"]),
+        ("in@master:/", ["one.txt"], {"recursive": True}, ["/one.txt"]),
+        ("in@master", ["dir/"], {"recursive": True}, ["/dir/sub/y", "/dir/x"]),
+    ],
+)
+def test_several_sources_and_full_paths_land_where_pachctl_puts_them(
+    world, sources, monkeypatch, place, names, manner, paths
+):
+    (sources / "other").mkdir()
+    (sources / "other" / "z").write_text("z")
+    monkeypatch.chdir(sources)
+    world.repo("in")
+    files.put_files(world.store, parse_file(place), names, **manner)
+    assert list(world.tree("in@master")) == paths
+    assert world.line("in@master") == 1
+
+
+def test_source_that_cannot_be_read_is_named_and_nothing_is_put(world, sources, monkeypatch):
+    def refuse(path, **_):  # also to root, for whom no file is locked
+        raise PermissionError(13, "Permission denied", str(path))
+
+    world.repo("in")
+    monkeypatch.setattr(world.store.objects, "add_file", refuse)
+    with pytest.raises(LocalpachError, match=r"one\.txt: Permission denied; nothing was put"):
+        files.put_files(world.store, parse_file("in@master"), [str(sources / "one.txt")])
+    assert world.store.commits() == []
+
+
+def test_file_that_grows_while_it_is_put_is_stored_as_one_of_its_states(world, sources, monkeypatch):
+    growing = sources / "growing"
+    growing.write_bytes(b"0" * 3_000_000)
+    opened = Path.open
+
+    class Growing(io.FileIO):
+        def read(self, size=-1):
+            found = super().read(size)
+            if found and growing.stat().st_size < 3_000_005:
+                with opened(growing, "ab") as file:
+                    file.write(b"1")
+            return found
+
+    monkeypatch.setattr(Path, "open", lambda path, *a, **k: Growing(path) if path == growing else opened(path, *a, **k))
+    world.repo("in")
+    files.put_files(world.store, parse_file("in@master"), [str(growing)])
+    monkeypatch.undo()
+    info = files.inspect_file(world.store, parse_file("in@master:/growing"))
+    content = b"".join(files.read_file(world.store, parse_file("in@master:/growing")))
+    assert (len(content), hashlib.blake2b(content, digest_size=32).hexdigest()) == (info.size, info.digest)
+    assert info.size >= 3_000_000
+
+
+def test_put_reports_how_far_it_is(world, sources):
+    world.repo("in")
+    told = []
+    files.put_files(
+        world.store,
+        parse_file("in@master"),
+        [str(sources / "dir")],
+        recursive=True,
+        report=lambda *far: told.append(far),
+    )
+    assert told == [(1, 2, 1), (2, 2, 2)]
+
+
+def test_get_writes_through_no_link_in_its_folder(world, tmp_path):
+    world.repo("in")
+    world.put("in@master", {"/d/a": "a", "/b": "b"})
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "precious").write_text("precious")
+    target = tmp_path / "got"
+    target.mkdir()
+    (target / "b").symlink_to(tmp_path / "precious")
+    (target / "d").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(LocalpachError, match="d: is a symbolic link, and nothing is written through it"):
+        downloads.get_files(world.store, parse_file("in@master:/"), target, recursive=True)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    (target / "d").unlink()
+    downloads.get_files(world.store, parse_file("in@master:/"), target, recursive=True)
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert ((target / "b").is_symlink(), (target / "b").read_text()) == (False, "b")
+
+
+def test_get_writes_nothing_outside_its_folder_whatever_a_state_says(world, tmp_path):
+    world.repo("in")
+    world.put("in@master", {"/a": "a"})
+    world.store.sql.execute("UPDATE entries SET path = '/../../evil'")
+    with pytest.raises(LocalpachError, match=r"'\.\.'"):
+        downloads.get_files(world.store, parse_file("in@master:/"), tmp_path / "deep" / "got", recursive=True)
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_get_writes_to_a_device_without_replacing_it(world):
+    world.repo("in")
+    world.put("in@master", {"/a": "a"})
+    downloads.get_files(world.store, parse_file("in@master:/a"), Path("/dev/null"))
+    assert Path("/dev/null").is_char_device()
