@@ -33,7 +33,7 @@ from localpach.processes import Processes
 from localpach.propagate import newest_without_error
 from localpach.records import FAILURE, SUCCESS, UNRUNNABLE, DatumRecord, Job, Records
 from localpach.remake import Remaker
-from localpach.store import Commit, Store
+from localpach.store import Commit, Entry, Store
 from localpach.system_repos import finish_output
 from localpach.triggers import fire
 
@@ -324,6 +324,8 @@ class _JobRun:
             tries=outcome.tries,
             ran_in=self._job.id,
             ran_version=self._job.version,
+            downloaded=sum(entry.size for entry in _laid_out(todo.datum)),
+            uploaded=sum(entry.size for entry in outcome.entries),
         )
 
     def _failed_reason(self) -> str:
@@ -381,6 +383,13 @@ class _JobRun:
             finish_output(self._store, self._job.pipeline, self._job.id, tree=tree, error=error)
             fire(self._store, _output_commit(self._store, self._job))
             self._records.end_job(self._job, state, reason, self._records.counts(self._job))
+
+
+def _laid_out(datum: Datum) -> Iterator[Entry]:
+    """Walk the files whose content a datum is given."""
+    for each in datum.inputs:
+        if not each.source.empty_files:
+            yield from each.listing.below(each.path)
 
 
 def _files(todo: Todo) -> tuple[tuple[str, str, str, str], ...]:

@@ -221,7 +221,10 @@ class Records:
         """Note how a job ended, and forget the output rows that led to its commit."""
         self._sql.execute(
             "UPDATE jobs SET state = ?, reason = ?, finished = ?, processed = ?, skipped = ?, recovered = ?, "
-            "failed = ?, total = ? WHERE pipeline = ? AND id = ?",
+            "failed = ?, total = ?, "
+            "downloaded = (SELECT coalesce(sum(downloaded), 0) FROM datums WHERE job = jobs.number), "
+            "uploaded = (SELECT coalesce(sum(uploaded), 0) FROM datums WHERE job = jobs.number) "
+            "WHERE pipeline = ? AND id = ?",
             (
                 state, reason, time.time(), counts.processed, counts.skipped, counts.recovered, counts.failed,
                 counts.total, job.pipeline, job.id,

@@ -76,6 +76,14 @@ def test_pipes_sockets_and_empty_folders_are_left_out(two):
     assert two.tree("P@master") == {}
 
 
+def test_bytes_that_were_laid_out_and_stored_are_on_record(two):
+    two.create(two.toy(cmd=two.sh("test $(basename $in) = bad && exit 1; cp $in /pfs/out/"), err_cmd=["true"]))
+    assert [(each.downloaded, each.uploaded) for each in two.datums()] == [(3, 0), (4, 4)]
+    assert (two.last().downloaded, two.last().uploaded) == (7, 4)
+    two.create(two.toy("E", two.sh("ln -s $in /pfs/out/"), pfs={"empty_files": True}))
+    assert (two.last("E").downloaded, two.last("E").uploaded) == (0, 7)
+
+
 def test_what_is_written_outside_out_is_lost(two):
     found = only_bad_fails(two, "echo x > /pfs/new; echo y > /pfs/in/more; echo z > $in")
     assert found.state == "success"
