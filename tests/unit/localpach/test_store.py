@@ -50,7 +50,7 @@ def test_many_small_commits_cost_no_more_than_some_hundred_rows_each(store):
     assert rows(store) / 200 < 100
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_line_of_trees_holds_what_a_line_of_dictionaries_would(store, seed):
     dice = random.Random(seed)
     tree, expected = store.add_tree(), {}
@@ -68,10 +68,11 @@ def test_line_of_trees_holds_what_a_line_of_dictionaries_would(store, seed):
         history.append((tree, expected))
         if dice.random() < 0.2:
             tree, expected = dice.choice(history)  # a branch that starts at an older commit
+    looked_up = [f"/{index:03d}" for index in range(0, 300, 7)]
     for tree, expected in history:
         assert store.entries(tree) == [expected[path] for path in sorted(expected)]
         assert store.tree_size(tree) == (len(expected), sum(each.size for each in expected.values()))
-        assert all(store.entry(tree, f"/{index:03d}") == expected.get(f"/{index:03d}") for index in range(300))
+        assert all(store.entry(tree, path) == expected.get(path) for path in looked_up)
 
 
 def test_snapshot_stays_as_long_as_a_commit_builds_on_it(store):
@@ -102,7 +103,7 @@ def test_files_taken_away_are_referenced_only_where_they_still_are(store):
 
 def test_job_over_many_files_writes_only_what_one_file_changed(world):
     world.repo("in")
-    world.put("in@master", {f"/{index:03d}": str(index) for index in range(120)}, run=False)
+    world.put("in@master", {f"/{index:03d}": str(index) for index in range(60)}, run=False)
     world.create(world.toy(glob="/", cmd=world.sh("cp /pfs/in/* /pfs/out")))
     names = ("entries", "datums", "skips")
     before = {name: world.store.sql.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}
@@ -110,10 +111,10 @@ def test_job_over_many_files_writes_only_what_one_file_changed(world):
     world.put("in@master", {"/007": "other"})
     world.put("in@master", {"/050": "other"})
     after = {name: world.store.sql.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}
-    assert world.last("Q").counts.skipped == 119
-    assert after["datums"] - before["datums"] == 2 + 120 + 2
+    assert world.last("Q").counts.skipped == 59
+    assert after["datums"] - before["datums"] == 2 + 60 + 2
     assert after["skips"] - before["skips"] == 2 + 4  # around /007; then around /050, and /007 by itself
-    assert [each.label for each in world.datums("Q")] == [f"/{index:03d}" for index in range(120)]
+    assert [each.label for each in world.datums("Q")] == [f"/{index:03d}" for index in range(60)]
     assert world.tree("Q@master")["/050"] == "other"
 
 
