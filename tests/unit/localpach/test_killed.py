@@ -34,7 +34,8 @@ PATIENCE_S = 120
 
 
 def program(name):
-    return f"for f in /pfs/in/*; do {{ cat $f; echo {name}; }} > /pfs/out/${{f##*/}}; done"
+    """Append the name to each file; any part of it that is killed makes it fail, and so be tried again."""
+    return f"set -e; for f in /pfs/in/*; do {{ cat $f; echo {name}; }} > /pfs/out/${{f##*/}}; done"
 
 
 def put(world, count, first=0, prefix="file"):
@@ -236,7 +237,7 @@ class Disturbed:
             if kind == "program":
                 process.wait(PATIENCE_S)
             process.communicate()
-            self._check_whole()
+            self._check_whole(f"kill {number} ({kind})")
             if process.returncode == 0 or self.rng.random() < 0.5:
                 finish(self.folder, self._next_words())
                 self._check_end()
@@ -250,12 +251,12 @@ class Disturbed:
         store.close()
         return ["wait", "commit", "p5@master"] if made else self.words
 
-    def _check_whole(self):
+    def _check_whole(self, moment):
         store = Store(self.folder)
         for repo, line in lines(store).items():
             whole = self.after[0].get(repo, [])
-            assert line in (self.before.get(repo), whole, whole[: len(line)]), repo
-        assert [str(each) for each in fsck.check(store).problems] == []
+            assert line in (self.before.get(repo), whole, whole[: len(line)]), (moment, repo)
+        assert [str(each) for each in fsck.check(store).problems] == [], moment
         store.close()
 
     def _check_end(self):
