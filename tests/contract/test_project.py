@@ -96,7 +96,7 @@ def test_commands_of_the_manual_for_models_are_parsed_by_their_script():
     commands = re.findall(
         r"^python3 (scripts/train_onsets_and_frames\.py .*)$", (ROOT / "docs" / "models.md").read_text(), re.M
     )
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         script, *words = shlex.split(command)
         spec = importlib.util.spec_from_file_location("script", ROOT / script)
