@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from localpach import pipelines, timers
@@ -23,7 +24,7 @@ def register(commands: Commands) -> None:
     command.add_argument("branch", help="repo@branch that its files go to")
     command.add_argument(
         "--quiet-s",
-        type=_seconds,
+        type=_quiet_s,
         default=DEFAULT_QUIET_S,
         help=f"seconds without any change in the folder before a commit is made (default: {DEFAULT_QUIET_S:g})",
     )
@@ -36,11 +37,11 @@ def register(commands: Commands) -> None:
     command.add_argument("--reprocess", action="store_true", help="process all datums again, not only unfinished ones")
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise ValueError(text)
-    return value
+def _quiet_s(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"expected a number of seconds from 0, found {text!r}")
 
 
 def watch(session: Session, arguments: argparse.Namespace) -> None:

@@ -15,6 +15,7 @@ from localpach.addresses import DEFAULT_BRANCH
 from localpach.cron import parse_schedule
 from localpach.errors import GlobError, ScheduleError, SpecError
 from localpach.globs import compile_glob
+from localpach.names import BRANCH_RULE, INPUT_RULE, REPO_RULE, is_branch_name, is_input_name, is_repo_name
 from localpach.spec_fields import refuse, time_s
 
 Kind = Literal["cross", "union", "join", "group"]
@@ -101,9 +102,22 @@ def read_input(fields: dict[str, Any], pipeline: str, where: str = "$.input") ->
     node = _name_trigger_branches(_node(fields, pipeline, where), pipeline, {})
     _check_names(node, where)
     for each in leaves(node):
+        _check_places(each, where)
         if each.repo == pipeline:
             raise SpecError(where, f"pipeline {pipeline} reads itself; a pipeline cannot be its own input")
     return node
+
+
+def _check_places(source: PfsInput, where: str) -> None:
+    """Refuse names that no repo, branch or folder below /pfs can have."""
+    branches = [source.branch, *([source.trigger.branch] if source.trigger else [])]
+    if not is_repo_name(source.repo):
+        raise SpecError(where, f"the repo name {source.repo!a} is refused; {REPO_RULE}")
+    if not is_input_name(source.name):
+        raise SpecError(where, f"the input name {source.name!a} is refused; {INPUT_RULE}")
+    for branch in branches:
+        if not is_branch_name(branch):
+            raise SpecError(where, f"the branch name {branch!a} is refused; {BRANCH_RULE}")
 
 
 def _node(fields: dict[str, Any], pipeline: str, where: str) -> Input:

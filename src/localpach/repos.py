@@ -1,8 +1,6 @@
 """What do people change in repos? Repos, branches and commits; each function is one action and one transaction."""
 
-import re
-
-from localpach.addresses import CommitAddress, is_commit_id
+from localpach.addresses import CommitAddress
 from localpach.errors import (
     AlreadyExistsError,
     CommitStateError,
@@ -14,15 +12,13 @@ from localpach.errors import (
 )
 from localpach.graph import check_no_cycle
 from localpach.inputs import Trigger
+from localpach.names import BRANCH_RULE, REPO_RULE, is_branch_name, is_repo_name
 from localpach.paths import file_and_directory_collision
 from localpach.propagate import let_go, new_id, newest_without_error, propagate
 from localpach.records import Records
 from localpach.store import Commit, Edge, Store
 from localpach.system_repos import check_is_of_people
 from localpach.triggers import fire, set_trigger
-
-_NAME = re.compile(r"^[A-Za-z0-9_-]+$")
-_BRANCH_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
 
 
 def create_repo(store: Store, name: str, description: str = "") -> None:
@@ -32,8 +28,8 @@ def create_repo(store: Store, name: str, description: str = "") -> None:
         NameRefusedError: the name has other characters than Pachyderm takes.
         AlreadyExistsError: it is there.
     """
-    if not _NAME.match(name):
-        raise NameRefusedError("repo", name, "use letters, digits, - and _")
+    if not is_repo_name(name):
+        raise NameRefusedError("repo", name, REPO_RULE)
     with store.transaction():
         if store.has_repo(name):
             raise AlreadyExistsError("repo", name)
@@ -255,5 +251,5 @@ def ensure_branch(store: Store, repo: str, name: str) -> None:
 
 
 def _check_branch_name(name: str) -> None:
-    if not _BRANCH_NAME.match(name) or is_commit_id(name):
-        raise NameRefusedError("branch", name, "use letters, digits, -, _ and ., and not the form of a commit ID")
+    if not is_branch_name(name):
+        raise NameRefusedError("branch", name, BRANCH_RULE)

@@ -9,12 +9,13 @@ from typing import Any
 from localpach.addresses import DEFAULT_BRANCH
 from localpach.errors import SpecError
 from localpach.inputs import Input, PfsInput, leaves, read_input
+from localpach.names import BRANCH_RULE, is_branch_name
 from localpach.spec_fields import IGNORED, duration_s, normalise, refuse
 from localpach.yaml_text import parse_yaml
 
 DEFAULT_TRIES = 3
 
-_PIPELINE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+_PIPELINE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _MAX_PIPELINE_NAME = 51  # characters; Kubernetes names are made of it
 
 
@@ -176,7 +177,7 @@ def from_fields(fields: dict[str, Any]) -> PipelineSpec:
         SpecError: a field is missing, refused or contradicts another.
     """
     name = fields["pipeline"]["name"]
-    if not _PIPELINE_NAME.match(name) or len(name) > _MAX_PIPELINE_NAME:
+    if not _PIPELINE_NAME.fullmatch(name) or len(name) > _MAX_PIPELINE_NAME:
         raise SpecError(
             "$.pipeline.name",
             f"{name!r} is refused; use up to {_MAX_PIPELINE_NAME} letters, digits, - and _, a letter first",
@@ -184,10 +185,14 @@ def from_fields(fields: dict[str, Any]) -> PipelineSpec:
     if fields["pipeline"].get("project", {}).get("name", "default") != "default":
         raise SpecError("$.pipeline.project", "one machine has one project; leave it out or name it default")
     refuse(fields, "", "$.")
+    _check_ignored(fields)
     if "transform" not in fields:
         raise SpecError("$.transform", "missing; a pipeline needs a transform with a cmd")
     if not fields["transform"].get("cmd"):
         raise SpecError("$.transform.cmd", "missing; a pipeline needs a command to run")
+    output_branch = fields.get("output_branch") or DEFAULT_BRANCH
+    if not is_branch_name(output_branch):
+        raise SpecError("$.output_branch", f"the branch name {output_branch!a} is refused; {BRANCH_RULE}")
     reprocess = fields.get("reprocess_spec", "until_success")
     if reprocess not in ("until_success", "every_job"):
         raise SpecError("$.reprocess_spec", f"expected until_success or every_job, found {reprocess!r}")
@@ -197,7 +202,7 @@ def from_fields(fields: dict[str, Any]) -> PipelineSpec:
         input=read_input(fields.get("input", {}), name),
         text=json.dumps(fields, sort_keys=True),
         description=fields.get("description", ""),
-        output_branch=fields.get("output_branch") or DEFAULT_BRANCH,
+        output_branch=output_branch,
         workers=max(1, fields.get("parallelism_spec", {}).get("constant", 1)),
         datum_tries=fields.get("datum_tries") or DEFAULT_TRIES,
         datum_timeout_s=_seconds(fields.get("datum_timeout")),
@@ -215,6 +220,18 @@ def from_stored(text: str) -> PipelineSpec:
     return from_fields(json.loads(text))
 
 
+def _check_ignored(fields: dict[str, Any]) -> None:
+    """Refuse what a cluster refuses in fields that have no effect here."""
+    for name in ("pod_spec", "pod_patch"):
+        try:
+            json.loads(fields.get(name) or "{}")
+        except (ValueError, RecursionError) as error:
+            raise SpecError(f"$.{name}", f"expected JSON in a string: {error}") from error
+    for number, toleration in enumerate(fields.get("tolerations", ())):
+        if toleration.get("operator") not in ("EXISTS", "EQUAL"):
+            raise SpecError(f"$.tolerations[{number}].operator", "expected EXISTS or EQUAL")
+
+
 def _ignored(fields: dict[str, Any]) -> tuple[str, ...]:
     """Name the fields that are set but have no effect here."""
     places = {**fields, **{f"transform.{key}": value for key, value in fields["transform"].items()}}
@@ -227,6 +244,9 @@ def _seconds(duration: str | None) -> float | None:
 
 def _transform(fields: dict[str, Any]) -> Transform:
     lists = {key: tuple(fields.get(key, ())) for key in ("cmd", "stdin", "err_cmd", "err_stdin", "accept_return_code")}
+    for name in fields.get("env", ()):
+        if not name or "=" in name:
+            raise SpecError("$.transform.env", f"{name!a} is no name of a variable")
     return Transform(
         env=fields.get("env", {}),
         working_dir=fields.get("working_dir", ""),
@@ -246,6 +266,8 @@ def _secret(fields: dict[str, str], where: str) -> Secret:
         raise SpecError(where, "needs an env_var or a mount_path; without one the program cannot see it")
     if secret.env_var and not secret.key:
         raise SpecError(f"{where}.key", "missing; env_var holds one value, so it needs the key of that value")
+    if "=" in secret.env_var:
+        raise SpecError(f"{where}.env_var", f"{secret.env_var!a} is no name of a variable")
     if secret.mount_path and not secret.mount_path.startswith("/"):
         raise SpecError(f"{where}.mount_path", f"expected an absolute path, found {secret.mount_path!r}")
     return secret

@@ -262,7 +262,9 @@ def _number(value: Any, kind: str) -> int | float:
 
 
 def _text(value: str) -> str:
-    """Give the string; half a surrogate pair, which JSON can write, is no text."""
+    """Give the string; half a surrogate pair and NUL, which JSON can write, are no text."""
+    if "\0" in value:
+        raise ValueError(value)
     value.encode()
     return value
 
