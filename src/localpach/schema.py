@@ -39,7 +39,8 @@ CREATE TABLE repos (
 -- difference to one: its entries come on top of those of `base`, and those marked `gone` take files away.
 CREATE TABLE trees (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    base INTEGER REFERENCES trees
+    base INTEGER REFERENCES trees,
+    files INTEGER, bytes INTEGER -- how many and how large, once a commit with them is finished
 );
 CREATE INDEX trees_by_base ON trees (base);
 CREATE TABLE entries (
@@ -110,6 +111,10 @@ _FROM_VERSION_1 = (
 ALTER TABLE repos ADD COLUMN type TEXT NOT NULL DEFAULT 'user';
 ALTER TABLE branches ADD COLUMN trigger TEXT;
 ALTER TABLE trees ADD COLUMN base INTEGER REFERENCES trees;
+ALTER TABLE trees ADD COLUMN files INTEGER;
+ALTER TABLE trees ADD COLUMN bytes INTEGER;
+UPDATE trees SET files = (SELECT count(*) FROM entries WHERE tree = id),
+    bytes = (SELECT coalesce(sum(size), 0) FROM entries WHERE tree = id);
 ALTER TABLE entries ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN downloaded INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN uploaded INTEGER NOT NULL DEFAULT 0;

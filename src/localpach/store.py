@@ -233,6 +233,10 @@ class Store:
             "UPDATE commits SET finished = ?, error = ?, tree = coalesce(?, tree) WHERE repo = ? AND id = ?",
             (time.time(), error, tree, repo, id_),
         )
+        commit = self.commit(repo, id_)
+        if commit is not None:
+            size = self.tree_size(commit.tree)
+            self.sql.execute("UPDATE trees SET files = ?, bytes = ? WHERE id = ?", (*size, commit.tree))
 
     def add_provenance(self, repo: str, id_: str, up_repo: str, up_branch: str, up_id: str) -> None:
         """Note that a commit was made from another."""
@@ -286,6 +290,9 @@ class Store:
             )
         return tree
 
+    def _forget_size(self, tree: int) -> None:
+        self.sql.execute("UPDATE trees SET files = NULL, bytes = NULL WHERE id = ? AND files IS NOT NULL", (tree,))
+
     def _base_of(self, tree: int) -> int | None:
         row = self.sql.execute("SELECT base FROM trees WHERE id = ? AND base IS NOT NULL", (tree,)).fetchone()
         return int(row[0]) if row else None
@@ -296,11 +303,13 @@ class Store:
 
     def write_entries(self, tree: int, entries: Iterable[Entry]) -> None:
         """Put files into a tree, replacing those of the same path."""
+        self._forget_size(tree)
         rows = [(tree, entry.path, entry.digest, entry.size, entry.owner) for entry in entries]
         self.sql.executemany(f"INSERT OR REPLACE INTO entries (tree, {_ENTRY}) VALUES (?, ?, ?, ?, ?)", rows)
 
     def remove_entries(self, tree: int, paths: Iterable[str]) -> None:
         """Take files out of a tree."""
+        self._forget_size(tree)
         if self._base_of(tree) is None:
             self.sql.executemany("DELETE FROM entries WHERE tree = ? AND path = ?", [(tree, path) for path in paths])
         else:
@@ -330,14 +339,24 @@ class Store:
         return None
 
     def tree_size(self, tree: int) -> tuple[int, int]:
-        """Give the number of files of a tree and their bytes."""
-        row: tuple[int, int] = self.sql.execute(
-            "SELECT count(*), coalesce(sum(size), 0) FROM (SELECT size FROM entries WHERE tree = ?1 AND NOT gone "
-            "UNION ALL SELECT size FROM entries WHERE tree = ?2 "
-            "AND path NOT IN (SELECT path FROM entries WHERE tree = ?1))",
-            (tree, self._base_of(tree)),
+        """Give the number of files of a tree and their bytes; of a finished commit they are on record."""
+        row = self.sql.execute("SELECT files, bytes FROM trees WHERE id = ? AND files IS NOT NULL", (tree,)).fetchone()
+        return (row[0], row[1]) if row else self._measured(tree)
+
+    def _measured(self, tree: int) -> tuple[int, int]:
+        base = self._base_of(tree)
+        if base is None:
+            query = "SELECT count(*), coalesce(sum(size), 0) FROM entries WHERE tree = ?"
+            files, size = self.sql.execute(query, (tree,)).fetchone()
+            return files, size
+        files, size = self.tree_size(base)
+        more_files, more_size = self.sql.execute(
+            "SELECT coalesce(sum((e.gone = 0) - (o.path IS NOT NULL)), 0), "
+            "coalesce(sum(e.size - coalesce(o.size, 0)), 0) "
+            "FROM entries e LEFT JOIN entries o ON o.tree = ? AND o.path = e.path WHERE e.tree = ?",
+            (base, tree),
         ).fetchone()
-        return row
+        return files + more_files, size + more_size
 
     def large_sizes(self) -> set[int]:
         """Give the sizes of the stored files that are larger than one read of the objects."""

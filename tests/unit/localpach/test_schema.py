@@ -119,6 +119,7 @@ def test_state_of_version_1_is_upgraded_when_opened(version_1: Path) -> None:
     assert commit is not None
     assert [entry.path for entry in store.entries(commit.tree)] == ["/a", "/b", "/c"]
     assert store.entry(commit.tree, "/b") == Entry("/b", "bb", 2)
+    assert store.tree_size(commit.tree) == (3, 6)
     assert store.repo("in").type == "user"
     branch = store.branch("P", "master")
     assert branch is not None

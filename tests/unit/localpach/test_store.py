@@ -53,6 +53,7 @@ def test_many_small_commits_cost_no_more_than_some_hundred_rows_each(store):
 @pytest.mark.parametrize("seed", range(3))
 def test_line_of_trees_holds_what_a_line_of_dictionaries_would(store, seed):
     dice = random.Random(seed)
+    store.add_repo("in", "")
     tree, expected = store.add_tree(), {}
     history = []
     for _ in range(60):
@@ -65,7 +66,7 @@ def test_line_of_trees_holds_what_a_line_of_dictionaries_would(store, seed):
             else:
                 expected[path] = entry(path, dice.choice("abc"))
                 store.write_entries(tree, [expected[path]])
-        history.append((tree, expected))
+        history.append((committed(store, "in", len(history), tree), expected))
         if dice.random() < 0.2:
             tree, expected = dice.choice(history)  # a branch that starts at an older commit
     looked_up = [f"/{index:03d}" for index in range(0, 300, 7)]
