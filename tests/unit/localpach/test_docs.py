@@ -1,11 +1,14 @@
-"""The manual tells of every command and every field of a spec."""
+"""The manual tells of every command and every field of a spec, and its examples are true."""
 
 import argparse
+import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-from localpach.cli import make_parser
+from localpach.cli import main, make_parser
 from localpach.spec_fields import IGNORED, MESSAGES, REFUSED
 
 MANUAL = (Path(__file__).parents[3] / "docs" / "localpach.md").read_text(encoding="utf-8")
@@ -34,3 +37,31 @@ def test_field_is_in_the_manual(field):
 
 def test_no_field_is_both_ignored_and_refused():
     assert not set(IGNORED) & set(REFUSED)
+
+
+CODE = re.findall(r"```(json|console)\n(.*?)```", MANUAL, re.DOTALL)
+
+
+def normal(text):
+    """What a program printed, without what no two runs have in common: IDs and times."""
+    return re.sub(r"\d+\.\d+s", "0.0s", re.sub(r"[0-9a-f]{32}", "ID", text)).splitlines()
+
+
+def test_every_example_in_the_manual_is_what_the_program_prints(tmp_path, monkeypatch, capfdbinary):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LOCALPACH_STATE", raising=False)
+    (tmp_path / "songs").mkdir()
+    for name, text in (("songs/one", "la"), ("songs/two", "li"), ("songs/three", "bad"), ("four", "lo")):
+        (tmp_path / f"{name}.txt").write_text(f"{text}\n")
+    typo = {"cross": [{"pfs": {"repo": "songs", "glob": "/"}}, {"pfs": {"repo": "loud", "globb": "/"}}]}
+    specs = [json.loads(text) for kind, text in CODE if kind == "json"]
+    specs.append({"pipeline": {"name": "typo"}, "transform": {"cmd": ["true"]}, "input": typo})
+    for spec in specs:
+        (tmp_path / f"{spec['pipeline']['name']}.json").write_text(json.dumps(spec))
+    calls = [call for kind, text in CODE if kind == "console" for call in re.split(r"(?m)^\$ localpach ", text)[1:]]
+    assert len(calls) > 5
+    for call in calls:
+        line, _, shown = call.partition("\n")
+        main(shlex.split(line))
+        out, error = capfdbinary.readouterr()
+        assert normal((error + out).decode()) == normal(shown), line

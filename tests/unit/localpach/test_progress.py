@@ -76,3 +76,12 @@ def test_last_line_of_a_log_is_what_a_terminal_would_show(tmp_path, text, shown)
     (tmp_path / "log").write_text(text, newline="")
     assert last_line(tmp_path / "log") == shown
     assert last_line(tmp_path / "missing") == ""
+
+
+def test_a_long_put_overwrites_one_line_of_a_terminal_and_spares_a_log_file():
+    stream, log = Terminal(), io.StringIO()
+    for console in (Console(stream), Console(log)):
+        console.counter("put 1/2 files, 3B")
+        console.clear()
+    assert stream.getvalue() == "\r\033[K  put 1/2 files, 3B\r\033[K"
+    assert log.getvalue() == ""
