@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from localpach.lineage import SQUASHED
-from localpach.records import CREATED, RUNNING
+from localpach.records import CREATED, EGRESSING, RUNNING
 from localpach.store import Store
+
+_UNFINISHED = (CREATED, RUNNING, EGRESSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +163,9 @@ class Audit:
     def _open_commits(self) -> list[TornRow]:
         rows = self._sql.execute(
             "SELECT c.repo, c.id FROM commits c JOIN pipelines p ON p.name = c.repo LEFT JOIN jobs j "
-            "ON j.pipeline = c.repo AND j.id = c.id AND j.state IN (?, ?) "
+            "ON j.pipeline = c.repo AND j.id = c.id AND j.state IN (?, ?, ?) "
             "WHERE c.finished IS NULL AND c.origin = 'AUTO' AND j.id IS NULL",
-            (CREATED, RUNNING),
+            _UNFINISHED,
         )
         repair = (
             "UPDATE commits SET finished = started, error = 'no job is left to finish it' WHERE repo = ? AND id = ?"
@@ -179,8 +181,8 @@ class Audit:
     def _open_jobs(self) -> list[TornRow]:
         rows = self._sql.execute(
             "SELECT j.number, j.pipeline, j.id FROM jobs j JOIN commits c ON c.repo = j.pipeline AND c.id = j.id "
-            "WHERE j.state IN (?, ?) AND c.finished IS NOT NULL",
-            (CREATED, RUNNING),
+            "WHERE j.state IN (?, ?, ?) AND c.finished IS NOT NULL",
+            _UNFINISHED,
         )
         repair = "UPDATE jobs SET state = 'killed', reason = 'its commit was finished without it' WHERE number = ?"
         return [

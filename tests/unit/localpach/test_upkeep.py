@@ -168,6 +168,13 @@ def test_torn_row_is_named_and_put_right(chain, statement, problem):
     assert not any(re.search(problem, line) for line in lines(chain)), lines(chain)
 
 
+@pytest.mark.parametrize("state", ["created", "running", "egressing"])
+def test_unfinished_job_is_no_problem(chain, state):
+    chain.put("in@master", {"/c": "three"}, run=False)
+    chain.store.sql.execute("UPDATE jobs SET state = ? WHERE id = ?", (state, chain.last("P").id))
+    assert lines(chain) == []
+
+
 def test_lost_records_of_skipped_datums_let_them_run_again(chain):
     chain.put("in@master", {"/c": "three"})
     chain.store.sql.execute("DELETE FROM datums WHERE job = (SELECT min(number) FROM jobs WHERE pipeline = 'P')")
