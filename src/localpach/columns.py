@@ -52,7 +52,7 @@ def span(seconds: float | None) -> str:
     if seconds is None:
         return ""
     whole = max(0, int(seconds))
-    hours = round(seconds / _HOUR)
+    hours = int(seconds / _HOUR + 0.5)
     if whole < 1:
         return "Less than a second"
     if whole < _MINUTE:
