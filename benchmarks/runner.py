@@ -7,6 +7,9 @@ start is no cost of localpach: the same `cp` is started beside it, two at a time
 Storing files is compared with `cp -r` and `sha256sum` of the same tree, answers with an interpreter that does nothing.
 Where other work shares the machine, the processor times are what to read. Prints a table and writes the figures as
 JSON to `benchmarks/results`, what there is so far after each part.
+
+Starting 150,000 programs takes a while. For more files than `--programs_up_to` no program is started and nothing laid
+out: each datum is handed its result, and what is measured is planning, saving, committing, and one file more.
 """
 
 import argparse
@@ -20,15 +23,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from localpach import datums, files, jobs, objects
+from localpach import datums, files, jobs, objects, pipelines, spec
 from localpach.addresses import parse_file
-from localpach.store import Store
+from localpach.datums import Datum
+from localpach.execute import Outcome
+from localpach.store import Entry, Store
 
 RESULTS = Path(__file__).parent / "results"
 PIPELINES = {"one": "songs", "two": "one", "three": "two"}  # each with the repo that it reads
@@ -138,6 +144,24 @@ def start_programs(folder: Path, times: int) -> Cost:
     return Cost(seconds / times, processor_s / times, after.ru_maxrss / 1024)
 
 
+def fill(state: Path, spec_file: Path) -> None:
+    """Create the pipelines and run them with no program: each datum's output is its input, as `cp` would make it."""
+
+    @contextmanager
+    def without_programs(*_: object) -> Iterator[Callable[[Datum], Outcome]]:
+        def result(datum: Datum) -> Outcome:
+            found = [entry for each in datum.inputs for entry in each.listing.below(each.path)]
+            return Outcome("success", True, "", 1, 0.0, [Entry(each.path, each.digest, each.size) for each in found])
+
+        yield result
+
+    jobs.runner = without_programs  # type: ignore[assignment]
+    store = Store(state)
+    pipelines.create_pipelines(store, spec.load(spec_file))
+    jobs.run_jobs(store)
+    store.close()
+
+
 class HashedBytes:
     """Counts the bytes that a module of localpach hashes."""
 
@@ -176,18 +200,22 @@ def hashed_for_one_file(state: Path, content: bytes) -> tuple[int, int]:
     return of_contents.total, of_names.total
 
 
-def measure_chain(folder: Path, count: int) -> Figures:
+def measure_chain(folder: Path, count: int, *, programs: bool) -> Figures:
     """Take a number of files through the pipelines, then one more, and leave the state in `folder/state`."""
     state = folder / "state"
     source = folder / "source"
     write_files(source, count)
     run(localpach(state, "create", "repo", "songs"))
     put = run(localpach(state, "put", "file", "-r", "songs@master:/", "-f", str(source)))
-    spec = folder / "specs.json"
-    spec.write_text(specs())
-    chain = run(localpach(state, "create", "pipeline", "-f", str(spec)))
+    spec_file = folder / "specs.json"
+    spec_file.write_text(specs())
     datum_count = count * len(PIPELINES)
-    program = start_programs(folder / "programs", min(datum_count, MOST_STARTS))
+    if programs:
+        chain = run(localpach(state, "create", "pipeline", "-f", str(spec_file)))
+        program = start_programs(folder / "programs", min(datum_count, MOST_STARTS))
+    else:
+        chain = run([sys.executable, __file__, "--fill", str(state), str(spec_file)])
+        program = Cost(0.0, 0.0, 0.0)
     added = folder / "added.txt"
     one_more = []
     database = state / "state.sqlite"
@@ -282,6 +310,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, nargs="*", default=[1000, 10000, 50000], help="how many (%(default)s)")
+    parser.add_argument("--programs_up_to", type=int, default=10000, help="files (%(default)s)")
     parser.add_argument(
         "--put_megabytes", type=int, default=1000, help="size of the tree, 0 to leave out (%(default)s)"
     )
@@ -289,7 +318,11 @@ def main() -> None:
         "--folder", type=Path, help="where to work; about 3 GB, removed afterwards (the system's choice)"
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the JSON file (%(default)s)")
+    parser.add_argument("--fill", type=Path, nargs=2, help=argparse.SUPPRESS)  # a state and specs, in its own process
     arguments = parser.parse_args()
+    if arguments.fill:
+        fill(*arguments.fill)
+        return
 
     chains: list[dict[str, object]] = []
     report: dict[str, object] = {"date": str(datetime.date.today()), "cores": os.cpu_count(), "chains": chains}
@@ -303,11 +336,13 @@ def main() -> None:
             report["put"] = put
             shutil.rmtree(folder / "put")
         for count in arguments.files:
-            chain = measure_chain(folder / str(count), count)
-            print_table(f"{count} files through three `cp` pipelines, then one file more", chain)
+            programs = count <= arguments.programs_up_to
+            chain = measure_chain(folder / str(count), count, programs=programs)
+            through = "three `cp` pipelines" if programs else "three pipelines without programs"
+            print_table(f"{count} files through {through}, then one file more", chain)
             answers = measure_answers(folder / str(count) / "state")
             print_table(f"milliseconds to an answer, {count} files", answers)
-            chains.append({**chain, "answers_ms": answers})
+            chains.append({"programs": programs, **chain, "answers_ms": answers})
             written.write_text(json.dumps(report, indent=1) + "\n")
             shutil.rmtree(folder / str(count))
         written.write_text(json.dumps(report, indent=1) + "\n")
