@@ -114,7 +114,10 @@ def load(path: Path) -> list[PipelineSpec]:
 
 def parse(text: str) -> list[PipelineSpec]:
     """Read the text of a spec file into checked specs."""
-    return [from_fields(fields) for fields in parse_fields(text)]
+    found = parse_fields(text)
+    for fields in found:
+        _check_ignored(fields)
+    return [from_fields(fields) for fields in found]
 
 
 def parse_fields(text: str) -> list[dict[str, Any]]:
@@ -185,7 +188,6 @@ def from_fields(fields: dict[str, Any]) -> PipelineSpec:
     if fields["pipeline"].get("project", {}).get("name", "default") != "default":
         raise SpecError("$.pipeline.project", "one machine has one project; leave it out or name it default")
     refuse(fields, "", "$.")
-    _check_ignored(fields)
     if "transform" not in fields:
         raise SpecError("$.transform", "missing; a pipeline needs a transform with a cmd")
     if not fields["transform"].get("cmd"):

@@ -1,13 +1,14 @@
 """What a spec file may say: accepted, refused with the place named, and the fields with no effect here."""
 
+import dataclasses
 import json
 
 import pytest
 
 from localpach.errors import LocalpachError, SpecError
-from localpach.inputs import Cron, size_bytes
+from localpach.inputs import Cron, Trigger, size_bytes
 from localpach.spec import Limits, Secret, load, parse, parse_fields
-from localpach.spec_fields import MESSAGES, REFUSED
+from localpach.spec_fields import IGNORED, MESSAGES, REFUSED
 
 PFS = {"pfs": {"repo": "in", "glob": "/*"}}
 GOOD = {"pipeline": {"name": "p"}, "transform": {"cmd": ["true"]}, "input": PFS}
@@ -241,3 +242,32 @@ def test_error_names_the_file(tmp_path):
     path.write_text(one(inputt={}))
     with pytest.raises(SpecError, match=r"bad\.json: \$\.inputt: unknown field"):
         load(path)
+
+
+HONOURED = {
+    "": "pipeline transform parallelism_spec egress output_branch input description datum_timeout job_timeout salt "
+    "datum_tries metadata reprocess_spec",
+    "transform.": "cmd err_cmd env secrets stdin err_stdin accept_return_code working_dir datum_batching",
+    "egress.": "URL object_storage",
+    "input.": "pfs join group cross union cron",
+    "pfs.": "project name repo repo_type branch glob join_on outer_join group_by lazy empty_files trigger "
+    "propagation_spec reference",
+    "cron.": "name project repo spec overwrite start",
+}
+TOPS = {
+    "": "CreatePipelineRequest", "transform.": "Transform", "egress.": "Egress", "input.": "Input", "pfs.": "PfsInput",
+    "cron.": "CronInput",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("prefix", TOPS)
+def test_every_field_is_honoured_ignored_or_refused_and_only_one_of_these(prefix):
+    def named(table):
+        return [key.removeprefix(prefix) for key in table if key.startswith(prefix) and key.count(".") == bool(prefix)]
+
+    fates = [*HONOURED[prefix].split(), *named(IGNORED), *named(REFUSED)]
+    assert sorted(fates) == sorted(MESSAGES[TOPS[prefix]])
+
+
+def test_all_conditions_of_a_trigger_are_honoured():
+    assert {each.name for each in dataclasses.fields(Trigger)} == set(MESSAGES["Trigger"])
