@@ -1,5 +1,6 @@
 """The tables of the state, and how their database is opened, made, or upgraded."""
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from localpach.errors import StateError
 
 VERSION = 2
 _BUSY_TIMEOUT_S = 60.0
+_LEAST_FREE_BYTES = 1 << 16  # with less, the files beside the database cannot be made
 
 _DATUM_TABLES = """
 -- The datums that ran in a job, by their place in the job's input.
@@ -157,9 +159,10 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         _prepare(connection)
     except sqlite3.Error as error:
-        raise StateError(
-            f"{path}: {error}; expected the state of localpach, which can be written. Use another --state"
-        ) from error
+        remedy = "expected the state of localpach, which can be written. Use another --state"
+        if shutil.disk_usage(path.parent).free < _LEAST_FREE_BYTES:
+            remedy = "the disk is full. Free some space, nothing is lost"
+        raise StateError(f"{path}: {error}; {remedy}") from error
     return connection
 
 

@@ -143,8 +143,8 @@ def test_full_disk_is_one_line_and_costs_nothing_that_was_there(tmp_path):
             told["fsck at the end"] = run("fsck")
         """,
     )
-    assert is_one_line(told["put to a full disk"], "")
-    assert is_one_line(told["create on a full disk"], "")
+    assert is_one_line(told["put to a full disk"], "the disk is full. Free some space, nothing is lost")
+    assert is_one_line(told["create on a full disk"], "the disk is full")
     assert "/small" in told["list"][2]
     assert "/other" not in told["list"][2]
     assert is_one_line(told["fits once, not thrice"], "")
