@@ -230,32 +230,39 @@ def subscribe_commit(session: Session, arguments: argparse.Namespace) -> None:
     store = session.store
     branch = parse_commit(arguments.commit)
     store.repo(branch.repo)
-    seen: set[str] = set()
-    if arguments.new:
-        seen = {commit.id for commit in store.commits(branch.repo) if commit.finished is not None}
-    elif arguments.after:
-        last = repos.find_commit(store, parse_commit(f"{branch.repo}@{arguments.after.rpartition('@')[2]}"))
-        seen = {commit.id for commit in repos.ancestry(store, last)}
-    shown = 0
     if not arguments.raw:
         print(" ".join(COMMIT_HEADER), flush=True)
+    shown = 0
+    for commit in _as_they_finish(store, branch.repo, _known(store, branch.repo, arguments)):
+        if arguments.origin not in (None, commit.origin) or ("@" in arguments.commit and commit.branch != branch.name):
+            continue
+        size = store.tree_size(commit.tree)[1]
+        if arguments.raw:
+            show(arguments, [message.commit_message(commit, size)])
+        else:
+            print(" ".join(str(cell) or "-" for cell in _row(commit, size, full=True)), flush=True)
+        shown += 1
+        if shown == arguments.number:
+            return
+
+
+def _known(store: "Store", repo: str, arguments: argparse.Namespace) -> set[str]:
+    """Give the commits that are not to be printed: all that there are, or those up to one."""
+    if arguments.new:
+        return {commit.id for commit in store.commits(repo) if commit.finished is not None}
+    if arguments.after:
+        last = repos.find_commit(store, parse_commit(f"{repo}@{arguments.after.rpartition('@')[2]}"))
+        return {commit.id for commit in repos.ancestry(store, last)}
+    return set()
+
+
+def _as_they_finish(store: "Store", repo: str, known: set[str]) -> "Iterator[Commit]":
     try:
         while True:
-            for commit in reversed(store.commits(branch.repo)):
-                wanted = arguments.origin in (None, commit.origin) and (
-                    "@" not in arguments.commit or commit.branch == branch.name
-                )
-                if commit.finished is None or commit.id in seen or not wanted:
-                    continue
-                seen.add(commit.id)
-                size = store.tree_size(commit.tree)[1]
-                if arguments.raw:
-                    show(arguments, [message.commit_message(commit, size)])
-                else:
-                    print(" ".join(str(cell) or "-" for cell in _row(commit, size, full=True)), flush=True)
-                shown += 1
-                if shown == arguments.number:
-                    return
+            for commit in reversed(store.commits(repo)):
+                if commit.finished is not None and commit.id not in known:
+                    known.add(commit.id)
+                    yield commit
             time.sleep(_POLL_S)
     except KeyboardInterrupt:
         return

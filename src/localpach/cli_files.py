@@ -1,23 +1,17 @@
 """The commands about files."""
 
 import argparse
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localpach import columns, files, message
-from localpach.addresses import CommitAddress, FileAddress, parse_commit, parse_file
+from localpach.addresses import parse_commit, parse_file
 from localpach.cli_command import Commands, Session, show
 from localpach.repos import find_commit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from localpach.store import Commit, Store
-
-_MAX_DIFF_BYTES = 1 << 20  # larger files are compared by their digest only
+    from localpach.store import Commit
 
 
 def register(commands: Commands) -> None:
@@ -178,71 +172,19 @@ def glob_file(session: Session, arguments: argparse.Namespace) -> None:
 
 def diff_file(session: Session, arguments: argparse.Namespace) -> None:
     """Compare two commits."""
-    store = session.store
-    new = parse_file(arguments.new)
+    from localpach import differences
+
     old = parse_file(arguments.old) if arguments.old else None
-    changes = files.diff_files(store, new, old, shallow=arguments.shallow)
-    commit = find_commit(store, new.commit)
-    if old is not None:
-        earlier: Commit | None = find_commit(store, old.commit)
-    else:
-        earlier = store.commit(commit.repo, commit.parent) if commit.parent else None
+    found = differences.compare(session.store, parse_file(arguments.new), old, shallow=arguments.shallow)
     if arguments.raw or arguments.name_only or arguments.shallow:
-        sides = [(sign, side) for each in changes for sign, side in (("+", each.new), ("-", each.old)) if side]
+        sides = [(sign, side) for each in found.changes for sign, side in (("+", each.new), ("-", each.old)) if side]
         show(
             arguments,
-            (message.change_message(each, commit, earlier) for each in changes),
+            (message.change_message(each, found.new, found.old) for each in found.changes),
             ("OP", "SIZE", "NAME"),
             ((sign, columns.size(side.size), side.path) for sign, side in sides),
         )
     elif arguments.diff_command:
-        _run_diff_command(store, changes, commit, earlier, arguments.diff_command.split())
+        differences.run_program(session.store, found, arguments.diff_command.split())
     else:
-        sys.stdout.writelines(line for each in changes for line in _text_diff(store, each, commit, earlier))
-
-
-def _text_diff(store: "Store", change: files.Change, commit: "Commit", earlier: "Commit | None") -> "Iterator[str]":
-    """Compare one file line by line; large files, and those that are no text, only as a whole."""
-    from difflib import unified_diff
-
-    old, new = _text_lines(store, earlier, change.old), _text_lines(store, commit, change.new)
-    names = [side.path if side else "/dev/null" for side in (change.old, change.new)]
-    if old is None or new is None:
-        yield f"Files {names[0]} and {names[1]} differ\n"
-        return
-    for line in unified_diff(old, new, names[0], names[1]):
-        yield line if line.endswith("\n") else f"{line}\n\\ no newline at the end\n"
-
-
-def _text_lines(store: "Store", commit: "Commit | None", side: files.FileInfo | None) -> list[str] | None:
-    if side is None or commit is None:
-        return []
-    if side.size > _MAX_DIFF_BYTES:
-        return None
-    content = b"".join(_read(store, commit, side.path))
-    try:
-        return None if b"\0" in content else content.decode().splitlines(keepends=True)
-    except UnicodeDecodeError:
-        return None
-
-
-def _read(store: "Store", commit: "Commit", path: str) -> "Iterator[bytes]":
-    return files.read_file(store, FileAddress(CommitAddress(commit.repo, commit.id), path))
-
-
-def _run_diff_command(
-    store: "Store", changes: list[files.Change], commit: "Commit", earlier: "Commit | None", command: list[str]
-) -> None:
-    """Let a program compare the two versions of each file; it may exit with 1 if they differ."""
-    from localpach.downloads import get_bytes
-
-    with tempfile.TemporaryDirectory(prefix="localpach-diff-") as folder:
-        for each in changes:
-            places = []
-            for name, where, side in (("old", earlier, each.old), ("new", commit, each.new)):
-                place = Path(folder, name)
-                place.unlink(missing_ok=True)
-                if side is not None and where is not None:
-                    get_bytes(place, _read(store, where, side.path))
-                places.append(str(place) if place.exists() else "/dev/null")
-            subprocess.run([*command, *places], check=False)
+        sys.stdout.writelines(differences.text(session.store, found))

@@ -1,4 +1,4 @@
-"""What do people do with files? Put, read, delete, copy, glob, diff; a change to a finished head is one commit."""
+"""What do people do with files? Put, list, read, delete, copy, glob; a change to a finished head is one commit."""
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -33,15 +33,6 @@ class FileInfo:
     def is_directory(self) -> bool:
         """Whether it is a directory."""
         return self.path.endswith("/")
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One difference: `new` is None for what is gone, `old` for what was not there."""
-
-    path: str
-    new: FileInfo | None
-    old: FileInfo | None
 
 
 # Putting
@@ -286,63 +277,9 @@ def read_files(store: Store, address: FileAddress) -> Iterator[tuple[str, Iterat
         yield each.path, files.read(each)
 
 
-def diff_files(
-    store: Store, new: FileAddress, old: FileAddress | None = None, *, shallow: bool = False
-) -> list[Change]:
-    """Compare a place in two commits.
-
-    Args:
-        store: The state.
-        new: The place.
-        old: What to compare it with; the same place in the parent commit by default.
-        shallow: Do not go into directories; one in which something differs is one change.
-    """
-    commit = find_commit(store, new.commit)
-    if old is not None:
-        earlier: Commit | None = find_commit(store, old.commit)
-    else:
-        earlier = store.commit(commit.repo, commit.parent) if commit.parent else None
-    after = _below(store, commit, new)
-    before = _below(store, earlier, old or new) if earlier else {}
-    differing = sorted(
-        path
-        for path in after.keys() | before.keys()
-        if path not in after or path not in before or after[path].digest != before[path].digest
-    )
-    if shallow:
-        after, before = _one_level(after), _one_level(before)
-        differing = list(
-            dict.fromkeys(path[: path.index("/", 1) + 1] if "/" in path[1:] else path for path in differing)
-        )
-    tops = _path(new).rstrip("/"), _path(old or new).rstrip("/")
-    changes = []
-    for path in differing:
-        infos = [
-            FileInfo(top + path, found[path].size, found[path].digest) if path in found else None
-            for top, found in zip(tops, (after, before), strict=True)
-        ]
-        changes.append(Change(tops[0] + path, *infos))
-    return changes
-
-
-def _below(store: Store, commit: Commit, address: FileAddress) -> dict[str, FileInfo]:
-    """Give the files at or below an address by the rest of their path."""
-    top = _path(address).rstrip("/")
-    found = _by_path(contents(store, commit).entries(), _path(address)).values()
-    return {each.path[len(top) :]: FileInfo(each.path, each.size, each.digest) for each in found}
-
-
-def _one_level(files: dict[str, FileInfo]) -> dict[str, FileInfo]:
-    """Sum up what is below each directory."""
-    level: dict[str, FileInfo] = {}
-    for path, each in files.items():
-        if "/" not in path[1:]:
-            level[path] = each
-        else:
-            shown = path[: path.index("/", 1) + 1]
-            before = level.get(shown)
-            level[shown] = FileInfo(shown, each.size + (before.size if before else 0))
-    return level
+def entries_below(store: Store, commit: Commit, address: FileAddress) -> list[Entry]:
+    """Give the file at an address, or all below the directory there, in path order; none if nothing is there."""
+    return list(_by_path(contents(store, commit).entries(), _path(address)).values())
 
 
 def _by_path(entries: Iterable[Entry], top: str) -> dict[str, Entry]:

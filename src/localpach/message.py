@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from localpach.files import Change, FileInfo
+    from localpach.differences import Change
+    from localpach.files import FileInfo
     from localpach.secrets import StoredSecret
     from localpach.store import Branch, Commit, Repo
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from localpach import downloads, files
+from localpach import differences, downloads, files
 from localpach.addresses import parse_commit, parse_file
 from localpach.errors import NotFoundError
 
@@ -75,7 +75,7 @@ def test_records_are_got_compared_and_copied_like_files(toy_pipeline, tmp_path):
     assert (tmp_path / "got" / "pfs" / datum.id / "out" / "file").read_text() == "foo"
     assert json.loads((tmp_path / "got" / "meta" / datum.id / "meta").read_text())["hash"] == datum.hash
     world.put("in@master", {"/other": "bar"})
-    changes = files.diff_files(world.store, parse_file("P.meta@master:/"))
+    changes = differences.compare(world.store, parse_file("P.meta@master:/")).changes
     (changed,) = [each.path for each in changes if each.old]
     assert changed == f"/meta/{datum.id}/meta"  # it took no time now
     world.repo("kept")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from localpach import downloads, files, repos
+from localpach import differences, downloads, files, repos
 from localpach.addresses import parse_commit, parse_file
 from localpach.errors import AddressError, CommitStateError, LocalpachError, NotFoundError, OutputBranchError
 
@@ -150,7 +150,7 @@ def test_list_shows_one_level_and_diff_what_changed(world):
         ("/c", 1),
         ("/d/", 7),
     ]
-    changes = files.diff_files(world.store, parse_file("in@master"))
+    changes = differences.compare(world.store, parse_file("in@master")).changes
     sizes = [(each.path, each.new and each.new.size, each.old and each.old.size) for each in changes]
     assert sizes == [("/b", None, 1), ("/c", 1, None), ("/d/a", 7, 1)]
 
