@@ -61,7 +61,7 @@ def main() -> None:
 
     def cached(length: int) -> None:
         decoder.reset()
-        compose(decoder, [], length=length, sampling=SamplingConfig(), seed=1)
+        compose(decoder, [], length=length, sampling=SamplingConfig(), seeds=[1])
 
     cached(8)
     long = seconds(lambda: cached(arguments.length))

@@ -9,14 +9,16 @@ import argparse
 import hashlib
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from ambient.errors import InputError
 from stages import generate
-from stages.common import SHIPPED_MODELS, files_below, run_program
+from stages.common import SHIPPED_MODELS, files_below, run_program, written_atomically
 
 MARK = "ambient-music-generation "
+NO_FLAGS = ("model", "primer", "primer_digest", "rank", "keep_primer", "break_loops")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -43,13 +45,20 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(
             folder, f"model {found}", f"{arguments.song} was made by {settings['model']}", "Name it with --load_path"
         )
-    flags = ["--load_path", folder, "--save_path", arguments.save_path]
-    if "primer" in settings:
-        flags += ["--inputs", _primer(arguments, settings)]
-    code = generate.main([str(flag) for flag in [*flags, *settings_to_flags(settings)]])
-    if code:
-        raise SystemExit(code)
-    if arguments.save_path.read_bytes() != arguments.song.read_bytes():
+    with tempfile.TemporaryDirectory() as folder_of_songs:
+        made = Path(folder_of_songs) / "song.mid"
+        flags = ["--load_path", folder, "--save_path", made]
+        if "primer" in settings:
+            flags += ["--inputs", _primer(arguments, settings)]
+        code = generate.main([str(flag) for flag in [*flags, *settings_to_flags(settings)]])
+        if code:
+            raise SystemExit(code)
+        if settings["keep"] > 1:
+            made = made.with_name(f"song-{settings['rank']}.mid")
+        again = made.read_bytes()
+    with written_atomically(arguments.save_path) as partial:
+        partial.write_bytes(again)
+    if again != arguments.song.read_bytes():
         raise InputError(
             arguments.save_path,
             "other bytes than the song's",
@@ -80,7 +89,7 @@ def settings_to_flags(settings: dict[str, Any]) -> list[object]:
             flags.append("--keep_primer")
         elif name == "break_loops" and not value:
             flags.append("--keep_loops")
-        elif name not in ("model", "primer", "primer_digest", "keep_primer", "break_loops") and value is not None:
+        elif name not in NO_FLAGS and value is not None:
             flags += [f"--{name}", value]
     return flags
 

@@ -4,7 +4,7 @@ import argparse
 import hashlib
 import json
 import os
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,15 @@ from ambient.music_transformer.config import SHIPPED_MODEL, SamplingConfig
 from stages.common import SHIPPED_MODELS, files_below, for_each_file, log, number, run_program, written_atomically
 
 if TYPE_CHECKING:
-    from ambient.music_transformer.composing import Composition
-    from ambient.music_transformer.decoder import Decoder
+    from ambient.music_transformer.choosing import Candidate
+    from ambient.music_transformer.copies import Match, TrainingNotes
+    from ambient.notes import Note
 
 DEFAULTS = SamplingConfig()
 MIDI_SUFFIXES = (".mid", ".midi")
+# Real pieces that the base model never saw share up to 16 notes in a row with its training pieces.
+COPY_LIMIT_NOTES = 24
+ATTEMPTS = 3  # so often a song over the limit is made again
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -43,6 +47,15 @@ def build_parser() -> argparse.ArgumentParser:
         type=number(int, least=0, most=127),
         default=0,
         help="General MIDI program 0-127 (%(default)s, the piano)",
+    )
+    # Choice of songs
+    parser.add_argument("--songs", type=number(int, least=1), default=1, help="make so many a primer (%(default)s)")
+    parser.add_argument("--keep", type=number(int, least=1), help="keep the best so many of --songs (all)")
+    parser.add_argument(
+        "--copy_limit",
+        type=number(int, least=0),
+        default=COPY_LIMIT_NOTES,
+        help="make a song again that shares more notes in a row with a training piece, 0 for no limit (%(default)s)",
     )
     # Choice of events
     parser.add_argument(
@@ -112,24 +125,30 @@ def run(arguments: argparse.Namespace) -> None:
     """Compose one piece for each primer."""
     # One thread: the products are too small to share, and threads that wait cost more than they save.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from ambient.model_folder import model_digest
-    from ambient.music_transformer.decoder import load_decoder
+    from ambient.model_folder import load_training, model_digest
+    from ambient.music_transformer.copies import TrainingNotes
+    from ambient.music_transformer.ensemble import SONGS_TOGETHER, cached_decoder
 
-    if arguments.beam and arguments.minutes:
-        build_parser().error("--beam needs a --length: beams have clocks of their own, so --minutes cannot end them")
+    if arguments.beam and (arguments.minutes or arguments.songs > 1):
+        build_parser().error("--beam needs a --length and finds one song: leave out --minutes and --songs")
     folder = arguments.load_path or SHIPPED_MODELS / SHIPPED_MODEL
-    decoder = load_decoder(folder, songs=arguments.beam or 1)
+    cached_decoder(folder, arguments.beam or min(arguments.songs, SONGS_TOGETHER))  # a fault in it is told once
     settings = {
         "model": model_digest(folder),
-        "seed": arguments.seed,
         "keep_primer": arguments.keep_primer,
         "program": arguments.program,
+        "seed": arguments.seed,
+        "songs": arguments.songs,
+        "keep": arguments.keep or arguments.songs,
+        "copy_limit": arguments.copy_limit,
         **({"minutes": arguments.minutes} if arguments.minutes else {"length": arguments.length}),
         **({"beam": arguments.beam} if arguments.beam else {}),
         **asdict(_sampling(arguments)),
     }
+    held_out = load_training(folder).get("held_out", {}).get("nats_per_token")
+    work = _Work(arguments, folder, settings, TrainingNotes.load(folder) if arguments.copy_limit else None, held_out)
     if arguments.inputs is None:
-        log(f"from nothing: {_piece(arguments, decoder, settings, None, arguments.save_path)}")
+        log(f"from nothing: {work.pieces(None, arguments.save_path)}")
     elif arguments.inputs.is_dir():
         primers = files_below(arguments.inputs, MIDI_SUFFIXES)
 
@@ -137,58 +156,125 @@ def run(arguments: argparse.Namespace) -> None:
             target = arguments.save_path / path.relative_to(arguments.inputs)
             # Only what lacks the usual suffix gets it, so that song.mid and song.midi stay two pieces.
             name = target.name if target.suffix == ".mid" else f"{target.name}.mid"
-            return _piece(arguments, decoder, settings, path, target.with_name(name))
+            return work.pieces(path, target.with_name(name))
 
         for_each_file(primers, process)
     else:
         into_file = arguments.save_path.suffix.lower() in MIDI_SUFFIXES
         target = arguments.save_path if into_file else arguments.save_path / f"{arguments.inputs.stem}.mid"
-        for_each_file([arguments.inputs], lambda path: _piece(arguments, decoder, settings, path, target))
+        for_each_file([arguments.inputs], lambda path: work.pieces(path, target))
 
 
-def _piece(
-    arguments: argparse.Namespace, decoder: "Decoder", settings: dict[str, Any], primer_path: Path | None, target: Path
-) -> str:
-    """Compose and write one piece; return what it is, for the log."""
-    from ambient.midi import write_midi
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What all primers share."""
+
+    arguments: argparse.Namespace
+    folder: Path
+    settings: dict[str, Any]
+    heard: "TrainingNotes | None"
+    held_out_nats: float | None
+
+    def pieces(self, primer_path: Path | None, target: Path) -> str:
+        """Compose, choose and write the pieces of one primer; return what they are, for the log."""
+        from ambient.music_transformer.choosing import best
+
+        primer = read_primer(primer_path) if primer_path else []
+        kept = best(self._candidates(primer), self.settings["keep"])
+        described = dict(self.settings)
+        if primer_path:
+            digest = hashlib.sha256(primer_path.read_bytes()).hexdigest()[:16]
+            described |= {"primer": primer_path.name, "primer_digest": digest}
+        lines = []
+        for rank, song in enumerate(kept, 1):
+            place = target if len(kept) == 1 else target.with_name(f"{target.stem}-{rank}{target.suffix}")
+            self._write(place, primer, song, described | {"rank": rank})
+            lines.append(f"{_description(song)} -> {place.name}")
+        return "; ".join(lines)
+
+    def _candidates(self, primer: list[int]) -> "list[Candidate]":
+        """Make so many songs; what shares too much with a training piece is made again with another seed."""
+        arguments = self.arguments
+        seeds = [arguments.seed + index for index in range(arguments.songs)]
+        made = self._judged(primer, seeds)
+        for attempt in range(1, ATTEMPTS + 1):
+            copied = [index for index, song in enumerate(made) if self._is_copy(song)]
+            if not copied or arguments.beam:
+                break
+            for index in copied:
+                log(f"  seed {made[index].seed} {_told(made[index].match)}; made again")
+            again = self._judged(primer, [arguments.seed + index + attempt * arguments.songs for index in copied])
+            for index, song in zip(copied, again, strict=True):
+                made[index] = min(made[index], song, key=lambda each: each.copied_notes)
+        for song in made:
+            if self._is_copy(song):
+                log(f"  warning: seed {song.seed} {_told(song.match)}")
+        return made
+
+    def _is_copy(self, song: "Candidate") -> bool:
+        return bool(0 < self.arguments.copy_limit < song.copied_notes)
+
+    def _judged(self, primer: list[int], seeds: list[int]) -> "list[Candidate]":
+        from ambient.music_transformer.choosing import judge
+        from ambient.music_transformer.composing import compose_by_beam
+        from ambient.music_transformer.ensemble import Order, cached_decoder, compose_songs
+
+        arguments, sampling = self.arguments, _sampling(self.arguments)
+        if arguments.beam:
+            decoder = cached_decoder(self.folder, arguments.beam)
+            decoder.reset()
+            made = [compose_by_beam(decoder, primer, length=arguments.length, sampling=sampling)]
+        else:
+            seconds = 60 * arguments.minutes if arguments.minutes else None
+            length = None if seconds else arguments.length
+            made = compose_songs(Order(self.folder, tuple(primer), sampling, length, seconds), seeds)
+        return [
+            judge(song, _from_start(song.tokens), seed=seed, heard=self.heard, held_out_nats=self.held_out_nats)
+            for song, seed in zip(made, seeds, strict=True)
+        ]
+
+    def _write(self, target: Path, primer: list[int], song: "Candidate", settings: dict[str, Any]) -> None:
+        from ambient.midi import write_midi
+        from ambient.music_transformer.tokens import tokens_to_notes
+
+        notes = song.notes
+        if self.arguments.keep_primer:
+            notes = tokens_to_notes([*primer, *song.composition.tokens]).notes
+        with written_atomically(target) as partial:
+            text = "ambient-music-generation " + json.dumps(settings, sort_keys=True)
+            write_midi(partial, notes, program=self.arguments.program, texts=[text])
+
+
+def _from_start(tokens: list[int]) -> "list[Note]":
+    """Return the notes of new tokens, the first one at 0 s."""
     from ambient.music_transformer.tokens import tokens_to_notes
+    from ambient.notes import Note
 
-    primer = read_primer(primer_path) if primer_path else []
-    composition = _compose(arguments, decoder, primer)
-    tokens = [*primer, *composition.tokens] if arguments.keep_primer else composition.tokens
-    decoded = tokens_to_notes(tokens)
-    first_s = decoded.notes[0].start_s if decoded.notes and not arguments.keep_primer else 0.0
-    notes = [
-        type(note)(note.start_s - first_s, note.pitch, note.end_s - first_s, note.velocity) for note in decoded.notes
-    ]
-    described = dict(settings)
-    if primer_path:
-        digest = hashlib.sha256(primer_path.read_bytes()).hexdigest()[:16]
-        described |= {"primer": primer_path.name, "primer_digest": digest}
-    with written_atomically(target) as partial:
-        text = "ambient-music-generation " + json.dumps(described, sort_keys=True)
-        write_midi(partial, notes, program=arguments.program, texts=[text])
-    seconds = max((note.end_s for note in notes), default=0.0)
-    broken = ", ".join(f"{moment:.0f} s" for moment in composition.loops_broken_s)
-    loops = f", {len(composition.loops_broken_s)} times out of a loop (at {broken})" if broken else ""
-    surprise = f"{composition.nats_per_token:.2f} nats per token"
-    return f"{len(notes)} notes, {seconds:.0f} s, {surprise}{loops} -> {target.name}"
+    notes = tokens_to_notes(tokens).notes
+    first_s = notes[0].start_s if notes else 0.0
+    return [Note(note.start_s - first_s, note.pitch, note.end_s - first_s, note.velocity) for note in notes]
+
+
+def _description(song: "Candidate") -> str:
+    seconds = max((note.end_s for note in song.notes), default=0.0)
+    moments = song.composition.loops_broken_s
+    loops = f", {len(moments)} times out of a loop (at {', '.join(f'{each:.0f} s' for each in moments)})"
+    copied = f", {song.copied_notes} notes as in {song.match.source}" if song.match else ""
+    surprise = f"{song.composition.nats_per_token:.2f} nats per token"
+    return f"{len(song.notes)} notes, {seconds:.0f} s, {surprise}{copied}{loops if moments else ''}"
+
+
+def _told(match: "Match | None") -> str:
+    assert match is not None, "only a song with a match is over the limit"
+    return (
+        f"has {match.notes} notes in a row, at {match.at_s:.0f} s, that are in {match.source} "
+        f"at {match.source_at_s:.0f} s, transposed by {match.transposed}"
+    )
 
 
 def _sampling(arguments: argparse.Namespace) -> SamplingConfig:
     chosen = {field.name: getattr(arguments, field.name) for field in fields(SamplingConfig) if field.name in arguments}
     return SamplingConfig(**chosen, break_loops=not arguments.keep_loops)
-
-
-def _compose(arguments: argparse.Namespace, decoder: "Decoder", primer: list[int]) -> "Composition":
-    from ambient.music_transformer.composing import compose, compose_by_beam
-
-    decoder.reset()
-    sampling = _sampling(arguments)
-    if arguments.beam:
-        return compose_by_beam(decoder, primer, length=arguments.length, sampling=sampling)
-    long: dict[str, Any] = {"seconds": 60 * arguments.minutes} if arguments.minutes else {"length": arguments.length}
-    return compose(decoder, primer, **long, sampling=sampling, seed=arguments.seed)
 
 
 def read_primer(path: Path) -> list[int]:

@@ -9,6 +9,7 @@ from ambient.music_transformer.config import KIND, SHIPPED_MODEL, SIZES, Trainin
 from stages.common import SHIPPED_MODELS, files_below, log, number, run_program
 
 if TYPE_CHECKING:
+    from ambient.music_transformer.copies import TrainingNotes
     from ambient.music_transformer.data import Split
     from ambient.music_transformer.model import MusicTransformer
     from ambient.music_transformer.records import TokenRecord
@@ -100,12 +101,25 @@ def run(arguments: argparse.Namespace) -> None:
         card=model_card(model.config, training),
         float16=True,
     )
+    notes_heard(arguments, records).save(arguments.save_path)
     kept = "" if result.best_step else "; training did not improve on the weights it started from, so they are kept"
     log(
         f"held-out {result.before:.3f} -> {result.best:.3f} nats per token, {training['held_out']['bits_per_second']} "
         f"bits per second of music; best at step {result.best_step} of {result.steps}, stopped by {result.stopped_by}, "
         f"{result.seconds:.0f} s{kept}"
     )
+
+
+def notes_heard(arguments: argparse.Namespace, records: "list[TokenRecord]") -> "TrainingNotes":
+    """Return the notes that the model has heard by now, so that `generate` can tell what it copies."""
+    from ambient.music_transformer.copies import TrainingNotes
+    from ambient.music_transformer.tokens import tokens_to_notes
+
+    heard = TrainingNotes.of([(record.source, tokens_to_notes(record.tokens.tolist()).notes) for record in records])
+    before = None
+    if not arguments.from_scratch:
+        before = TrainingNotes.load(arguments.load_path or SHIPPED_MODELS / SHIPPED_MODEL)
+    return before.joined(heard) if before else heard
 
 
 def check_flags(arguments: argparse.Namespace) -> None:

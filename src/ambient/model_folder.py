@@ -108,6 +108,22 @@ def load_weights(folder: Path | str) -> dict[str, np.ndarray]:
     return {name: array.astype(np.float32) for name, array in tensors.items()}
 
 
+def load_training(folder: Path | str) -> dict[str, Any]:
+    """Read the record of training; empty where a model has none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    path = Path(folder) / TRAINING
+    try:
+        record = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(path, f"not readable ({error})", "expected the record of training", "Copy it again") from error
+    return record if isinstance(record, dict) else {}
+
+
 def model_digest(folder: Path | str) -> str:
     """Return 16 hex digits that name the weights: the start of the SHA-256 of the weights file."""
     return hashlib.sha256((Path(folder) / WEIGHTS).read_bytes()).hexdigest()[:16]

@@ -8,6 +8,7 @@ import pytest
 from ambient.midi import read_midi, write_midi
 from ambient.model_folder import load_config, load_weights, save_model_folder
 from ambient.music_transformer.config import KIND, ModelConfig
+from ambient.music_transformer.copies import TrainingNotes
 from ambient.music_transformer.decoder import tensor_shapes
 from ambient.notes import Note
 from stages import generate
@@ -219,3 +220,32 @@ def test_a_model_folder_without_a_tensor_is_named_with_the_tensor(compose, model
     code, said = compose("--save_path", pfs / "out" / "x.mid")
     assert code == 1
     assert f"{model_folder}: tensor music_transformer/norm/gamma is missing; expected (16,)" in said
+
+
+def test_a_song_over_the_copy_limit_is_made_again_and_the_passage_is_named(compose, model_folder, pfs):
+    first = pfs / "out" / "first.mid"
+    assert compose("--save_path", first)[0] == 0
+    notes = read_midi(first).notes
+    TrainingNotes.of([("heard.mid", notes)]).save(model_folder)
+    again = pfs / "out" / "again.mid"
+    code, said = compose("--save_path", again, "--copy_limit", 12)
+    assert code == 0
+    assert f"seed 1 has {len(notes)} notes in a row, at 0 s, that are in heard.mid at 0 s, transposed by 0" in said
+    assert "made again" in said
+    assert read_midi(again).notes != notes
+    kept = pfs / "out" / "kept.mid"
+    code, said = compose("--save_path", kept, "--copy_limit", 0)
+    assert (code, "made again" in said) == (0, False)
+    assert read_midi(kept).notes == notes
+
+
+def test_the_best_songs_come_first_and_fewer_are_kept_than_made(compose, seeds, pfs, contents):
+    assert compose("--inputs", seeds, "--save_path", pfs / "out", "--songs", 3, "--keep", 2)[0] == 0
+    assert sorted(contents(pfs / "out")) == ["b/calm-1.mid", "b/calm-2.mid", "calm-1.mid", "calm-2.mid"]
+    assert [made_by(pfs / "out" / f"calm-{rank}.mid")["rank"] for rank in (1, 2)] == [1, 2]
+
+
+def test_beams_are_refused_together_with_many_songs(compose, pfs):
+    with pytest.raises(SystemExit) as ended:
+        compose("--save_path", pfs / "out" / "x.mid", "--beam", 2, "--songs", 2)
+    assert ended.value.code == 2

@@ -44,6 +44,16 @@ def test_a_piece_is_made_again_to_the_same_bytes(regenerate, primer, tmp_path, f
     assert again.read_bytes() == song.read_bytes()
 
 
+def test_the_second_best_of_three_songs_is_made_again(regenerate, primer, tmp_path):
+    flags = ["--length", "60", "--songs", "3", "--keep", "2"]
+    assert generate.main(["--inputs", str(primer), "--save_path", str(tmp_path / "song.mid"), *flags]) == 0
+    songs = [tmp_path / "song-1.mid", tmp_path / "song-2.mid"]
+    assert songs[0].read_bytes() != songs[1].read_bytes()
+    assert not (tmp_path / "song-3.mid").exists()
+    for song in songs:
+        assert regenerate([str(song), "--inputs", str(primer), "--save_path", str(tmp_path / "again.mid")]) == 0
+
+
 def test_a_piece_from_nothing_needs_no_primer(regenerate, tmp_path):
     song, again = tmp_path / "song.mid", tmp_path / "again.mid"
     assert generate.main(["--save_path", str(song), "--length", "30"]) == 0

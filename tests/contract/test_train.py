@@ -50,7 +50,13 @@ def test_a_corpus_becomes_a_model_folder_that_composes_and_a_second_run_the_same
     before = contents(corpus)
     code, said = run_train(*SCRATCH)
     assert code == 0, said
-    assert sorted(contents(pfs / "out")) == ["README.md", "config.json", "training.json", "weights.safetensors"]
+    assert sorted(contents(pfs / "out")) == [
+        "README.md",
+        "config.json",
+        "training-notes.npz",
+        "training.json",
+        "weights.safetensors",
+    ]
     assert contents(corpus) == before
     assert re.search(r"3 songs, \d+ tokens, 0\.\d minutes; from scratch; held out: ", said)
     assert re.search(r"held-out \d\.\d+ -> \d\.\d+ nats per token, [\d.]+ bits per second of music", said)

@@ -103,31 +103,44 @@ def compose(
     length: int | None = None,
     seconds: float | None = None,
     sampling: SamplingConfig,
-    seed: int,
-) -> Composition:
-    """Draw new events after a primer.
+    seeds: Sequence[int],
+) -> list[Composition]:
+    """Draw new events after a primer, for several songs that share the work of reading the weights.
 
     Args:
-        model: A decoder of one song that has heard nothing yet.
+        model: A decoder of as many songs as there are seeds, that has heard nothing yet.
         primer: Performance tokens without specials; may be empty. All of it is heard.
-        length: New tokens; the offs that close sounding notes come on top.
-        seconds: New music, in place of `length`.
+        length: New tokens a song; the offs that close sounding notes come on top.
+        seconds: New music a song, in place of `length`.
         sampling: How to draw.
-        seed: The same seed, model and primer give the same music.
+        seeds: One a song. The same seeds, model and primer give the same music.
     """
     assert (length is None) != (seconds is None), "give either a length or seconds"
-    rng = np.random.default_rng(seed)
-    song = _Song(primer, sampling)
-    logits = model.read(np.array([START, *primer], dtype=np.int64))[0]
-    surprise, drawn = 0.0, 0
+    draws = [_Draw(_Song(primer, sampling), np.random.default_rng(seed), sampling) for seed in seeds]
+    logits = model.read(np.array([START, *primer], dtype=np.int64))
     while True:
-        token = draw_token(logits, song.allowed(), sampling, rng)
-        surprise += _nats(logits, token)
-        song.observe(token)
-        drawn += 1
-        if drawn == length or (seconds is not None and song.seconds >= seconds):
-            return song.finished(surprise, drawn)
-        logits = model.step(np.array([token]))[0]
+        for draw, row in zip(draws, logits, strict=True):
+            if not draw.done:
+                draw.one(row)
+                draw.done = draw.drawn == length or (seconds is not None and draw.song.seconds >= seconds)
+        if all(draw.done for draw in draws):
+            return [draw.song.finished(draw.surprise, draw.drawn) for draw in draws]
+        logits = model.step(np.array([draw.song.tokens[-1] for draw in draws]))
+
+
+class _Draw:
+    """A song that grows at random."""
+
+    def __init__(self, song: _Song, rng: np.random.Generator, sampling: SamplingConfig) -> None:
+        self.song, self._rng, self._sampling = song, rng, sampling
+        self.surprise, self.drawn, self.done = 0.0, 0, False
+
+    def one(self, logits: np.ndarray) -> None:
+        """Draw one event from [V] logits."""
+        token = draw_token(logits, self.song.allowed(), self._sampling, self._rng)
+        self.surprise += _nats(logits, token)
+        self.drawn += 1
+        self.song.observe(token)
 
 
 def compose_by_beam(model: NextToken, primer: Sequence[int], *, length: int, sampling: SamplingConfig) -> Composition:

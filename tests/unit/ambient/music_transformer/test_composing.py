@@ -44,17 +44,17 @@ class FakeModel:
 
 def test_the_whole_primer_is_heard_before_the_first_new_event(bars):
     model, primer = FakeModel(), bars(200).tolist()
-    compose(model, primer, length=1, sampling=SAMPLING, seed=1)
+    compose(model, primer, length=1, sampling=SAMPLING, seeds=[1])
     assert model.heard == [START, *primer]
 
 
 def test_a_song_from_nothing_needs_no_primer():
-    composition = compose(FakeModel(), [], length=50, sampling=SAMPLING, seed=1)
+    composition = compose(FakeModel(), [], length=50, sampling=SAMPLING, seeds=[1])[0]
     assert len(composition.tokens) >= 50
 
 
 def test_so_many_new_tokens_come_as_were_asked_for(bars):
-    composition = compose(FakeModel(), bars(4).tolist(), length=64, sampling=SAMPLING, seed=1)
+    composition = compose(FakeModel(), bars(4).tolist(), length=64, sampling=SAMPLING, seeds=[1])[0]
     closing = [token for token in composition.tokens[65:] if not 128 <= token <= 256]
     assert closing == []
     assert len(composition.tokens) >= 65  # the velocity in force, then 64
@@ -62,13 +62,13 @@ def test_so_many_new_tokens_come_as_were_asked_for(bars):
 
 def test_a_model_that_wants_only_specials_still_gives_a_valid_piece():
     table = {token: {PAD: 0.5, START: 0.3, END: 0.2} for token in range(VOCABULARY_SIZE)}
-    decoded = tokens_to_notes(compose(FakeModel(table), [], length=300, sampling=SAMPLING, seed=1).tokens)
+    decoded = tokens_to_notes(compose(FakeModel(table), [], length=300, sampling=SAMPLING, seeds=[1])[0].tokens)
     assert decoded.notes
     assert not decoded.dropped
 
 
 def test_random_weights_give_a_valid_piece_beyond_the_window(tiny_config, tiny_weights):
-    composition = compose(Decoder(tiny_config, tiny_weights), [], length=400, sampling=SAMPLING, seed=1)
+    composition = compose(Decoder(tiny_config, tiny_weights), [], length=400, sampling=SAMPLING, seeds=[1])[0]
     decoded = tokens_to_notes(composition.tokens)
     assert decoded.notes
     assert (decoded.dropped, decoded.closed) == ({}, 0)
@@ -77,7 +77,7 @@ def test_random_weights_give_a_valid_piece_beyond_the_window(tiny_config, tiny_w
 def test_equal_seeds_give_equal_music_and_different_seeds_different(tiny_config, tiny_weights, bars):
     def music(seed):
         decoder = Decoder(tiny_config, tiny_weights)
-        return compose(decoder, bars(8).tolist(), length=60, sampling=SAMPLING, seed=seed).tokens
+        return compose(decoder, bars(8).tolist(), length=60, sampling=SAMPLING, seeds=[seed])[0].tokens
 
     assert music(1) == music(1)
     assert music(1) != music(2)
@@ -86,7 +86,7 @@ def test_equal_seeds_give_equal_music_and_different_seeds_different(tiny_config,
 def test_every_part_of_the_primer_within_reach_matters(tiny_config, tiny_weights, bars):
     def music(lowest):
         decoder = Decoder(tiny_config, tiny_weights)
-        return compose(decoder, bars(3, lowest).tolist(), length=60, sampling=SAMPLING, seed=1).tokens
+        return compose(decoder, bars(3, lowest).tolist(), length=60, sampling=SAMPLING, seeds=[1])[0].tokens
 
     assert music(60) != music(61)
 
@@ -94,7 +94,7 @@ def test_every_part_of_the_primer_within_reach_matters(tiny_config, tiny_weights
 def test_temperature_zero_follows_the_likeliest_path():
     table = {START: {60: 0.6, 61: 0.4}, 60: {TIME_SHIFT: 0.9, 64: 0.1}, TIME_SHIFT: {128 + 60: 1.0}}
     greedy = SamplingConfig(temperature=0)
-    assert compose(FakeModel(table), [], length=3, sampling=greedy, seed=1).tokens == [60, TIME_SHIFT, 128 + 60]
+    assert compose(FakeModel(table), [], length=3, sampling=greedy, seeds=[1])[0].tokens == [60, TIME_SHIFT, 128 + 60]
 
 
 def test_beam_search_adds_log_probabilities_and_finds_what_greedy_misses():
@@ -135,7 +135,7 @@ def pitches_of(composition):
 
 def test_a_stuck_model_is_led_out_of_its_loop_and_the_moment_is_told():
     greedy = SamplingConfig(temperature=0, notes_per_second=0)
-    composition = compose(FakeModel(ostinato(60, 62, 64, 65)), [], length=75, sampling=greedy, seed=1)
+    composition = compose(FakeModel(ostinato(60, 62, 64, 65)), [], length=75, sampling=greedy, seeds=[1])[0]
     assert pitches_of(composition) == [60, 62, 64, 65] * 4 + [90] + [60, 62, 64, 65] * 2
     (moment,) = composition.loops_broken_s
     assert moment == pytest.approx(4 * (1 + 3 + 5 + 6) / 100)
@@ -143,11 +143,26 @@ def test_a_stuck_model_is_led_out_of_its_loop_and_the_moment_is_told():
 
 def test_loops_are_kept_on_request():
     stuck = SamplingConfig(temperature=0, notes_per_second=0, break_loops=False)
-    composition = compose(FakeModel(ostinato(60, 62)), [], length=90, sampling=stuck, seed=1)
+    composition = compose(FakeModel(ostinato(60, 62)), [], length=90, sampling=stuck, seeds=[1])[0]
     assert (pitches_of(composition), composition.loops_broken_s) == ([60, 62] * 15, ())
 
 
 def test_a_piece_may_be_asked_for_in_seconds(tiny_config, tiny_weights):
-    composition = compose(Decoder(tiny_config, tiny_weights), [], seconds=20.0, sampling=SAMPLING, seed=1)
+    composition = compose(Decoder(tiny_config, tiny_weights), [], seconds=20.0, sampling=SAMPLING, seeds=[1])[0]
     end_s = max(note.end_s for note in tokens_to_notes(composition.tokens).notes)
     assert 19 <= end_s <= 21.01
+
+
+def test_songs_that_grow_together_are_those_that_grow_alone(tiny_config, tiny_weights, bars):
+    def music(*seeds):
+        decoder = Decoder(tiny_config, tiny_weights, songs=len(seeds))
+        found = compose(decoder, bars(4).tolist(), length=40, sampling=SAMPLING, seeds=seeds)
+        return [composition.tokens for composition in found]
+
+    assert music(1, 2, 3) == [*music(1), *music(2), *music(3)]
+
+
+def test_songs_of_equal_seconds_and_different_density_all_end(tiny_config, tiny_weights):
+    decoder = Decoder(tiny_config, tiny_weights, songs=3)
+    for composition in compose(decoder, [], seconds=6.0, sampling=SAMPLING, seeds=[1, 2, 3]):
+        assert 5 <= max(note.end_s for note in tokens_to_notes(composition.tokens).notes) <= 7.01

@@ -1,0 +1,182 @@
+"""How much of a piece was in the training music already? The longest match of pitch and rhythm, in any key.
+
+Conventions: a piece is a row of steps from one note start to the next, in order of start, then pitch. A step is the
+difference in pitch and the class of the gap in time: together (under 30 ms), then one class for each doubling. Equal
+rows of steps are equal music, whatever the key, the velocity and small changes of tempo.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ambient.errors import InputError
+from ambient.notes import Note
+
+FILE = "training-notes.npz"  # in a model folder, written by training
+TOGETHER_S = 0.03
+STEPS_PER_SECOND = 100
+_GAP_CLASSES = 16
+_BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no power of it is zero in 64 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The longest passage of a piece that the training music has too.
+
+    Attributes:
+        notes: How many notes it has; 1 where nothing matches.
+        seconds: How long it is in the piece.
+        at_s: Where it begins in the piece.
+        source: Name of the training piece.
+        source_at_s: Where it begins there.
+        transposed: Semitones from there to here.
+    """
+
+    notes: int
+    seconds: float
+    at_s: float
+    source: str
+    source_at_s: float
+    transposed: int
+
+
+class TrainingNotes:
+    """The notes of the training music, to be searched.
+
+    Args:
+        names: P pieces.
+        begins: [P + 1] int; notes of piece p are `begins[p]` up to, not including, `begins[p + 1]`.
+        pitches: [N] uint8.
+        starts: [N] int32, in hundredths of a second from the beginning of each piece; rising within a piece.
+    """
+
+    def __init__(self, names: Sequence[str], begins: np.ndarray, pitches: np.ndarray, starts: np.ndarray) -> None:
+        self.names = list(names)
+        self.begins, self.pitches, self.starts = begins.astype(np.int64), pitches, starts.astype(np.int32)
+        steps = _steps(self.pitches.astype(np.int64), self.starts / STEPS_PER_SECOND)
+        # A step that leads from one piece into the next is like no other: no passage goes across.
+        steps[self.begins[1:-1] - 1] = -2 - np.arange(max(len(self.names) - 1, 0))
+        self._rows = _Rows(steps)
+
+    @classmethod
+    def of(cls, pieces: Sequence[tuple[str, Sequence[Note]]]) -> "TrainingNotes":
+        """Make the index of named pieces; those without notes are left out."""
+        kept = [(name, sorted(notes)) for name, notes in pieces if notes]
+        notes = [note for _, piece in kept for note in piece]
+        return cls(
+            [name for name, _ in kept],
+            np.cumsum([0, *(len(piece) for _, piece in kept)]),
+            np.array([note.pitch for note in notes], np.uint8),
+            np.array([round(note.start_s * STEPS_PER_SECOND) for note in notes], np.int32),
+        )
+
+    def joined(self, other: "TrainingNotes") -> "TrainingNotes":
+        """Return an index of both; a fine-tuned model has heard the base model's music too."""
+        return TrainingNotes(
+            [*self.names, *other.names],
+            np.concatenate([self.begins, other.begins[1:] + self.begins[-1]]),
+            np.concatenate([self.pitches, other.pitches]),
+            np.concatenate([self.starts, other.starts]),
+        )
+
+    def longest_match(self, notes: Sequence[Note]) -> Match | None:
+        """Find the longest passage that the training music has too; None if there are no two notes to compare."""
+        piece = sorted(notes)
+        if len(piece) < 2 or self._rows.steps.size == 0:
+            return None
+        pitches = np.array([note.pitch for note in piece], np.int64)
+        rows = _Rows(_steps(pitches, np.array([note.start_s for note in piece])))
+        shortest, longest = 0, rows.steps.size
+        found = (0, 0)
+        while shortest < longest:  # a passage of n steps matches only if one of n - 1 does
+            length = (shortest + longest + 1) // 2
+            at = self._shared(rows, length)
+            if at is None:
+                longest = length - 1
+            else:
+                shortest, found = length, at
+        here, there = found
+        source = int(np.searchsorted(self.begins, there, side="right")) - 1
+        return Match(
+            notes=shortest + 1,
+            seconds=piece[here + shortest].start_s - piece[here].start_s,
+            at_s=piece[here].start_s,
+            source=self.names[source],
+            source_at_s=float(self.starts[there]) / STEPS_PER_SECOND,
+            transposed=piece[here].pitch - int(self.pitches[there]),
+        )
+
+    def _shared(self, rows: "_Rows", length: int) -> tuple[int, int] | None:
+        """Find a row of so many steps in both: where it begins here and in the index, or None."""
+        if length > self._rows.steps.size:
+            return None
+        here, there = rows.hashes(length), self._rows.hashes(length)
+        ordered = np.sort(here)
+        nearest = ordered[np.minimum(np.searchsorted(ordered, there), ordered.size - 1)]
+        for index in np.flatnonzero(nearest == there):
+            for other in np.flatnonzero(here == there[index]):  # equal hashes need not be equal rows
+                if np.array_equal(rows.steps[other : other + length], self._rows.steps[index : index + length]):
+                    return int(other), int(index)
+        return None
+
+    def save(self, folder: Path) -> None:
+        """Write the index into a model folder."""
+        partial = folder / f".{FILE}.partial"
+        with open(partial, "wb") as file:
+            np.savez_compressed(
+                file,
+                names=np.array(self.names),
+                begins=self.begins,
+                pitches=self.pitches,
+                starts=np.diff(self.starts, prepend=0),
+            )
+        partial.replace(folder / FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> "TrainingNotes | None":
+        """Read the index of a model folder; None if it has none.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        path = folder / FILE
+        if not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                starts = np.cumsum(stored["starts"], dtype=np.int64)
+                return cls(stored["names"].tolist(), stored["begins"], stored["pitches"], starts)
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise InputError(path, f"damaged ({error})", "expected training's index", "Copy the model again") from error
+
+
+def _steps(pitches: np.ndarray, starts_s: np.ndarray) -> np.ndarray:
+    """Turn [N] notes into [N - 1] steps, int64 from 0 up."""
+    gaps = np.diff(starts_s)
+    classes = np.where(gaps < TOGETHER_S, 0, 1 + np.floor(np.log2(np.maximum(gaps, TOGETHER_S) / TOGETHER_S)))
+    steps: np.ndarray = (np.diff(pitches) + 128) * _GAP_CLASSES + np.clip(classes, 0, _GAP_CLASSES - 1).astype(np.int64)
+    return steps
+
+
+class _Rows:
+    """Hashes of all rows of steps of any one length, by prefix sums modulo 2^64 (Karp and Rabin, 1987).
+
+    Args:
+        steps: [N] int64.
+    """
+
+    def __init__(self, steps: np.ndarray) -> None:
+        self.steps = steps
+        spread = (steps.astype(np.uint64) + np.uint64(1)) * np.uint64(0xD6E8FEB86659FD93)
+        spread ^= spread >> np.uint64(32)
+        powers = np.cumprod(np.full(steps.size, _BASE, np.uint64))  # wraps on purpose
+        self._prefix = np.concatenate([np.zeros(1, np.uint64), np.cumsum(spread * powers, dtype=np.uint64)])
+        inverse = np.uint64(pow(int(_BASE), -1, 1 << 64))
+        self._back = np.cumprod(np.full(steps.size, inverse, np.uint64))  # brings a row to the power of the first
+
+    def hashes(self, length: int) -> np.ndarray:
+        """Hash every row of `length` steps, [N - length + 1] uint64; equal rows are equal wherever they stand."""
+        rows: np.ndarray = self._prefix[length:] - self._prefix[:-length]
+        return rows * self._back[: rows.size]

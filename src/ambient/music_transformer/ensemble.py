@@ -1,0 +1,52 @@
+"""Compose many songs at once: in groups that share each product with the weights, the groups on all cores."""
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from ambient.music_transformer.composing import Composition, compose
+from ambient.music_transformer.config import SamplingConfig
+from ambient.music_transformer.decoder import Decoder, load_decoder
+
+# Of a fixed size, whatever the machine: another size rounds otherwise, and the same seed would give other music.
+SONGS_TOGETHER = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to compose; `length` in tokens or `seconds`, as for `compose`."""
+
+    folder: Path
+    primer: tuple[int, ...]
+    sampling: SamplingConfig
+    length: int | None = None
+    seconds: float | None = None
+
+
+def compose_songs(order: Order, seeds: Sequence[int]) -> list[Composition]:
+    """Compose a song for each seed, in their order; how many cores there are changes nothing but the time."""
+    groups = [tuple(seeds[start : start + SONGS_TOGETHER]) for start in range(0, len(seeds), SONGS_TOGETHER)]
+    if len(groups) == 1:
+        return _compose_group(order, groups[0])
+    workers = min(len(groups), os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        made = list(pool.map(_compose_group, [order] * len(groups), groups))
+    return [composition for group in made for composition in group]
+
+
+def _compose_group(order: Order, seeds: tuple[int, ...]) -> list[Composition]:
+    decoder = cached_decoder(order.folder, len(seeds))
+    decoder.reset()
+    return compose(
+        decoder, order.primer, length=order.length, seconds=order.seconds, sampling=order.sampling, seeds=seeds
+    )
+
+
+@lru_cache(maxsize=2)
+def cached_decoder(folder: Path, songs: int) -> Decoder:
+    """Read a model folder once for all primers."""
+    return load_decoder(folder, songs=songs)

@@ -1,0 +1,91 @@
+"""What is a piece like, in numbers? The same measures for composed and for real music, so that the two can be compared.
+
+Conventions: notes in seconds, sorted by start, then pitch. The measures are those of the literature on symbolic music
+(muspy.metrics; Yang and Lerch, "On the evaluation of generative models in music", 2018), computed from times instead of
+bars, because performances have none.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ambient.notes import Note
+
+MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)  # every natural minor scale is one of these twelve sets as well
+FIGURE_NOTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """One piece in numbers.
+
+    Attributes:
+        notes_per_second: Starts over the length of the piece.
+        pitch_class_entropy: Bits; 0 is one pitch class, 3.58 all twelve alike.
+        scale_consistency: Share of notes in the diatonic scale that holds most of them, 0–1; 0.58 is chance.
+        polyphony: Mean number of notes that sound while any does.
+        silence: Share of the time in which nothing sounds, 0–1.
+        median_note_s: Median length of a note, seconds.
+        longest_note_s: The longest note, seconds.
+        pitch_range: Semitones between the lowest and the highest note.
+        self_repetition: Share of the figures of four pitches that occur elsewhere in the piece too, 0–1.
+    """
+
+    notes_per_second: float
+    pitch_class_entropy: float
+    scale_consistency: float
+    polyphony: float
+    silence: float
+    median_note_s: float
+    longest_note_s: float
+    pitch_range: float
+    self_repetition: float
+
+
+def measure(notes: Sequence[Note]) -> Measures:
+    """Measure a piece.
+
+    Args:
+        notes: At least one, sorted by start, then pitch.
+    """
+    lengths = np.array([note.end_s - note.start_s for note in notes])
+    begin, end = notes[0].start_s, max(note.end_s for note in notes)
+    classes = np.bincount([note.pitch % 12 for note in notes], minlength=12)
+    sounding = _seconds_with_sound(notes)
+    pitches = [note.pitch for note in notes]
+    return Measures(
+        notes_per_second=len(notes) / (end - begin),
+        pitch_class_entropy=_entropy_bits(classes),
+        scale_consistency=max(float(classes[[(key + step) % 12 for step in MAJOR_SCALE]].sum()) for key in range(12))
+        / len(notes),
+        polyphony=float(lengths.sum()) / sounding,
+        silence=max(0.0, 1 - sounding / (end - begin)),
+        median_note_s=float(np.median(lengths)),
+        longest_note_s=float(lengths.max()),
+        pitch_range=float(max(pitches) - min(pitches)),
+        self_repetition=_self_repetition(pitches),
+    )
+
+
+def _entropy_bits(counts: np.ndarray) -> float:
+    shares = counts[counts > 0] / counts.sum()
+    return max(0.0, float(-(shares * np.log2(shares)).sum()))
+
+
+def _seconds_with_sound(notes: Sequence[Note]) -> float:
+    """Return how long at least one note sounds."""
+    total, until = 0.0, -math.inf
+    for note in notes:
+        if note.end_s > until:
+            total += note.end_s - max(note.start_s, until)
+            until = note.end_s
+    return total
+
+
+def _self_repetition(pitches: Sequence[int]) -> float:
+    figures = Counter(tuple(pitches[i : i + FIGURE_NOTES]) for i in range(len(pitches) - FIGURE_NOTES + 1))
+    total = figures.total()
+    return sum(count for count in figures.values() if count > 1) / total if total else 0.0
