@@ -2,7 +2,7 @@
 
 import pytest
 
-from localpach import history, jobs, pipelines, repos
+from localpach import fsck, history, jobs, pipelines, repos
 from localpach.addresses import parse_commit
 from localpach.cli import main
 from localpach.errors import HistoryError, LocalpachError, NotFoundError
@@ -239,6 +239,23 @@ def test_pipeline_has_its_spec_and_meta_repos_and_takes_them_with_it(toy_pipelin
     assert world.store.provenance("P", world.last().id)["P.spec", "master"] == id_
     pipelines.delete_pipeline(world.store, "P", keep_repo=True)
     assert {repo.name for repo in world.store.repos()} == {"in", "P"}
+
+
+def test_pipeline_of_an_older_state_gets_its_system_repos_at_its_next_update(toy_pipeline):
+    world = toy_pipeline
+    for repo in ("P.spec", "P.meta"):
+        world.store.remove_repo(repo)
+    world.store.sql.execute("DELETE FROM commit_provenance WHERE up_repo = 'P.spec'")
+    world.put("in@master", {"/b": ""})
+    pipelines.stop_pipeline(world.store, "P")
+    pipelines.start_pipeline(world.store, "P")
+    world.run()
+    assert world.tree("P@master") == {"/file": "foo", "/b": ""}
+    assert fsck.check(world.store).problems == []
+    world.update(world.toy())
+    assert (world.line("P.spec@master"), world.line("P.meta@master")) == (1, 1)
+    assert [each.state for each in world.datums()] == ["skipped", "skipped"]
+    assert fsck.check(world.store).problems == []
 
 
 @pytest.mark.parametrize("repo", ["P.spec", "P.meta"])
