@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages.common import files_below, for_each_file, run_program, written_atomically
+from stages.common import files_below, for_each_file, number, run_program, written_atomically
 
 if TYPE_CHECKING:
     from ambient.music_transformer.records import TokenRecord
@@ -19,6 +19,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="preprocess", description=__doc__)
     parser.add_argument("input", type=Path, help="folder of MIDI files, searched to any depth")
     parser.add_argument("output", type=Path, help="folder for NAME.tfrecord and NAME.report.json")
+    parser.add_argument(
+        "--min_confidence",
+        type=number(float, least=0, most=1),
+        default=0.0,
+        help="0-1, leave out transcriptions that are less sure than this by their text event (default: none)",
+    )
     return parser
 
 
@@ -30,6 +36,9 @@ def run(arguments: argparse.Namespace) -> None:
     from ambient.music_transformer.records import SUFFIX, write_record
 
     def process(path: Path) -> str:
+        confidence = _confidence_of(path) if arguments.min_confidence > 0 else None
+        if confidence is not None and confidence < arguments.min_confidence:
+            return f"left out: confidence {confidence:.2f} is below --min_confidence {arguments.min_confidence:g}"
         relative = path.relative_to(arguments.input)
         record, report = piece_to_record(path, source=relative.as_posix())
         # Only the usual suffix goes, so that song.mid and song.midi stay two pieces.
@@ -73,6 +82,13 @@ def piece_to_record(path: Path, *, source: str) -> tuple["TokenRecord", dict[str
         "dropped": {reason: count for reason, count in dropped.items() if count},
     }
     return record, report
+
+
+def _confidence_of(path: Path) -> float | None:
+    from ambient.midi import read_midi
+    from ambient.transcription import texts_to_confidence
+
+    return texts_to_confidence(read_midi(path).texts)
 
 
 def _dropped(report: dict[str, Any]) -> str:

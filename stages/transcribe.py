@@ -1,4 +1,4 @@
-"""Write the notes that are heard in recordings: WAV in, MIDI out, with Onsets and Frames.
+"""Write the notes that are heard in recordings: WAV in, MIDI out, with Onsets and Frames unless another is chosen.
 
 python3 -m stages.transcribe --input wav/ --output midi/
 """
@@ -7,7 +7,9 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ambient.errors import InputError
 from ambient.onsets_and_frames.config import KIND, DecodingConfig
 from stages.common import (
     SHIPPED_MODELS,
@@ -20,6 +22,11 @@ from stages.common import (
     written_atomically,
 )
 
+if TYPE_CHECKING:
+    from ambient.transcription import Transcriber
+
+TRANSCRIBERS = (KIND, "basic-pitch", "transkun")
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line."""
@@ -27,10 +34,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--input", type=Path, required=True, help="a WAV file (16 kHz), or a folder with WAV files")
     parser.add_argument("--output", type=Path, required=True, help="folder for the MIDI files, named as the recordings")
     parser.add_argument(
+        "--transcriber",
+        choices=TRANSCRIBERS,
+        default=KIND,
+        help=f"who listens (default: {KIND}); the others are optional installations",
+    )
+    parser.add_argument(
         "--model",
         type=Path,
-        default=SHIPPED_MODELS / "onsets-and-frames",
-        help="model folder, or a TF1 checkpoint of Magenta's: its zip, folder or prefix (default: the shipped model)",
+        help=f"for {KIND}: model folder, or a TF1 checkpoint of Magenta's, as zip, folder or prefix (default: shipped)",
     )
     parser.add_argument(
         "--onset_threshold",
@@ -60,25 +72,10 @@ def run(arguments: argparse.Namespace) -> None:
     if not files:
         log(f"{source}: no WAV files, nothing to do")
         return
-    from ambient.framework import start_framework
-    from ambient.model_folder import load_config
-    from ambient.onsets_and_frames.checkpoint import is_checkpoint
-
-    # The model is looked at first: starting the framework takes longest.
-    decoding = DecodingConfig()
-    if not is_checkpoint(arguments.model):
-        decoding = DecodingConfig.from_json(
-            load_config(arguments.model, kind=KIND).get("decoding", {}), source=arguments.model
-        )
-    if arguments.onset_threshold is not None:
-        decoding = replace(decoding, onset_threshold=arguments.onset_threshold)
-    if arguments.frame_threshold is not None:
-        decoding = replace(decoding, frame_threshold=arguments.frame_threshold)
-    start_framework()
+    transcriber = open_transcriber(arguments)
     from ambient.midi import write_midi
-    from ambient.onsets_and_frames.inference import Transcriber
+    from ambient.transcription import provenance_to_texts
 
-    transcriber = Transcriber.from_model(arguments.model, decoding=decoding)
     targets = {path: arguments.output / path.relative_to(folder).with_suffix(".mid") for path in files}
 
     def transcribe(path: Path) -> str:
@@ -90,12 +87,59 @@ def run(arguments: argparse.Namespace) -> None:
         if not heard.notes:
             why = "silence" if heard.peak == 0 else "no note is sure enough"
             log(f"warning: {path}: {why}; the MIDI file has no notes")
-        texts = [f"transcriber: onsets-and-frames {transcriber.digest}", f"confidence: {heard.confidence:.4f}"]
         with written_atomically(targets[path]) as partial:
-            write_midi(partial, heard.notes, texts=texts)
-        return f"{len(heard.notes)} notes in {heard.seconds:.1f} s, confidence {heard.confidence:.2f}"
+            write_midi(partial, heard.notes, texts=provenance_to_texts(transcriber.name, heard.confidence))
+        sure = "" if heard.confidence is None else f", confidence {heard.confidence:.2f}"
+        return f"{len(heard.notes)} notes in {heard.seconds:.1f} s{sure}"
 
     for_each_file(files, transcribe)
+
+
+def open_transcriber(arguments: argparse.Namespace) -> "Transcriber":
+    """Load the transcriber that the flags choose.
+
+    Raises:
+        InputError: it is not installed, its model cannot be read, or it has no such flag.
+    """
+    thresholds = {
+        name: value
+        for name in ("onset_threshold", "frame_threshold")
+        if (value := getattr(arguments, name)) is not None
+    }
+    if arguments.transcriber == KIND:
+        return _open_onsets_and_frames(arguments.model or SHIPPED_MODELS / KIND, thresholds)
+    expected = f"expected it with --transcriber {KIND}"
+    if arguments.model is not None:
+        raise InputError(
+            "--model", f"given to {arguments.transcriber}", expected, "Leave it out: the weights are its own"
+        )
+    if arguments.transcriber == "basic-pitch":
+        from ambient.basic_pitch import BasicPitch
+        from ambient.basic_pitch_notes import NoteRules
+
+        return BasicPitch(NoteRules(**thresholds))
+    if thresholds:
+        raise InputError(
+            f"--{next(iter(thresholds))}", "given to transkun", f"{expected} or basic-pitch", "Leave it out"
+        )
+    from ambient.transkun import Transkun
+
+    return Transkun()
+
+
+def _open_onsets_and_frames(model: Path, thresholds: dict[str, float]) -> "Transcriber":
+    from ambient.framework import start_framework
+    from ambient.model_folder import load_config
+    from ambient.onsets_and_frames.checkpoint import is_checkpoint
+
+    # The model is looked at first: starting the framework takes longest.
+    decoding = DecodingConfig()
+    if not is_checkpoint(model):
+        decoding = DecodingConfig.from_json(load_config(model, kind=KIND).get("decoding", {}), source=model)
+    start_framework()
+    from ambient.onsets_and_frames.inference import Transcriber
+
+    return Transcriber.from_model(model, decoding=replace(decoding, **thresholds))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import errno
 import os
 import re
 import shutil
+import struct
 import wave
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +24,8 @@ TRANSCRIPTION_RATE_HZ = 16_000  # what Onsets and Frames listens to
 MP3_BITRATE = "160k"
 _MAX_REASON_CHARACTERS = 200
 _PCM_BLOCK = 1 << 18
+_UNKNOWN_LENGTH = 0xFFFFFFFF  # in the header of a WAV file that was streamed
+_SHORT_BY_S, _SHORT_BY = 0.5, 0.01  # how much headers of compressed audio are off without anything missing
 _EXPORT_AGAIN = "Export or download the song again"
 _BIT_EXACT = {"map_metadata": -1, "fflags": "+bitexact", "flags:a": "+bitexact", "threads": 1}
 
@@ -82,7 +85,7 @@ def decode_to_wav(source: Path, target: Path, *, rate_hz: int = TRANSCRIPTION_RA
         f"file:{target}", format="wav", acodec="pcm_s16le", ac=1, ar=rate_hz, map="0:a:0", **_BIT_EXACT
     )
     try:
-        complaint = _run(stream)
+        said = _run(stream)
     except ffmpeg.Error as error:
         _raise_if_full(error)
         reason = _condensed(error.stderr) or "ffmpeg gives no reason"
@@ -90,8 +93,9 @@ def decode_to_wav(source: Path, target: Path, *, rate_hz: int = TRANSCRIPTION_RA
     with wave.open(str(target)) as reader:
         frames = reader.getnframes()
     if frames == 0:
-        raise InputError(source, f"holds no sound ({complaint or 'not one sample'})", expected, _EXPORT_AGAIN)
-    return DecodedAudio(frames / rate_hz, complaint)
+        raise InputError(source, f"holds no sound ({_condensed(said) or 'not one sample'})", expected, _EXPORT_AGAIN)
+    seconds = frames / rate_hz
+    return DecodedAudio(seconds, _cut_short(source, seconds, said) or _condensed(said))
 
 
 def write_wav(path: Path, samples: np.ndarray, *, rate_hz: int) -> None:
@@ -121,13 +125,33 @@ def write_mp3(path: Path, samples: np.ndarray, *, rate_hz: int, bitrate: str = M
         raise InputError(find_ffmpeg(), f"cannot write MP3 ({reason})", expected, "Write WAV instead") from error
 
 
-def _run(stream: "ffmpeg.Stream", data: bytes | None = None) -> str:
-    """Run ffmpeg quietly; returns what it complained about although it went on, as one line."""
-    command = [find_ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error"]
-    _, complaint = ffmpeg.run(
+def _run(stream: "ffmpeg.Stream", data: bytes | None = None) -> bytes:
+    """Run ffmpeg; returns what it said, each line with its level."""
+    command = [find_ffmpeg(), "-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info"]
+    _, said = ffmpeg.run(
         stream, cmd=command, input=data, capture_stdout=True, capture_stderr=True, overwrite_output=True
     )
-    return _condensed(complaint)
+    return bytes(said)
+
+
+def _cut_short(source: Path, seconds: float, said: bytes) -> str:
+    """Say how much of a recording is missing by its own account; empty if nothing is.
+
+    ffmpeg takes the end of a file for the end of the recording and does not complain.
+    """
+    with source.open("rb") as file:
+        riff, size, kind = struct.unpack("<4sI4s", file.read(12).ljust(12, b"\0"))
+    missing = size + 8 - source.stat().st_size
+    if riff == b"RIFF" and kind == b"WAVE" and size < _UNKNOWN_LENGTH and missing > 1:
+        return f"it ends {missing} bytes before its header says"
+    announced = re.search(rb"Duration: (\d+):(\d+):(\d+\.\d+)", said)
+    if not announced or b"Estimating duration" in said:
+        return ""
+    hours, minutes, rest = (float(part) for part in announced.groups())
+    expected_s = 3600 * hours + 60 * minutes + rest
+    if seconds < expected_s - max(_SHORT_BY_S, _SHORT_BY * expected_s):
+        return f"it breaks off after {seconds:.1f} of {expected_s:.1f} s"
+    return ""
 
 
 def _raise_if_full(error: "ffmpeg.Error") -> None:
@@ -139,7 +163,10 @@ def _raise_if_full(error: "ffmpeg.Error") -> None:
 
 def _condensed(stderr: bytes) -> str:
     """Make one short line of ffmpeg's own words: its first complaint, without addresses and echoed paths."""
-    said = [re.sub(r"^(\[[^]]*\] ?)+", "", line).strip() for line in stderr.decode("utf-8", "replace").splitlines()]
+    lines = stderr.decode("utf-8", "replace").splitlines()
+    if any("[info]" in line for line in lines):
+        lines = [line for line in lines if re.match(r"(\[[^]]*\] ?)*\[(error|fatal)\]", line)]
+    said = [re.sub(r"^(\[[^]]*\] ?)+", "", line).strip() for line in lines]
     telling = [line for line in said if line and not line.startswith("Error opening input file")]
     if not telling:
         return ""

@@ -26,8 +26,8 @@ def midi_folder(pfs):
 def preprocess_in(pfs, capsys):
     """Run the stage in this process on `in`; returns exit code and what it said."""
 
-    def run():
-        code = preprocess.main([str(pfs / "in"), str(pfs / "out")])
+    def run(*flags):
+        code = preprocess.main([str(pfs / "in"), str(pfs / "out"), *flags])
         said = capsys.readouterr()
         assert said.out == ""
         return code, said.err
@@ -65,6 +65,25 @@ def test_each_piece_becomes_one_token_file_and_a_report_in_the_same_folder(
     first = contents(pfs / "out")
     assert preprocess_in()[0] == 0
     assert contents(pfs / "out") == first
+
+
+def test_transcriptions_that_are_not_sure_enough_are_left_out_with_one_line_each(preprocess_in, pfs, contents):
+    for name, texts in (("sure", ["confidence: 0.9000"]), ("unsure", ["confidence: 0.4100"]), ("silent", [])):
+        write_midi(pfs / "in" / f"{name}.mid", NOTES, texts=["transcriber: x", *texts])
+    code, said = preprocess_in("--min_confidence", "0.5")
+    assert code == 0
+    assert "[3/3] unsure.mid: left out: confidence 0.41 is below --min_confidence 0.5" in said
+    assert sorted(name for name in contents(pfs / "out") if name.endswith(".tfrecord")) == [
+        "silent.tfrecord",
+        "sure.tfrecord",
+    ]
+    assert preprocess_in()[0] == 0
+    assert "unsure.tfrecord" in contents(pfs / "out")
+
+
+def test_a_threshold_above_one_is_wrong_usage(preprocess_in):
+    with pytest.raises(SystemExit, match="2"):
+        preprocess_in("--min_confidence", "40")
 
 
 def test_drums_are_left_out_and_the_report_says_so(preprocess_in, pfs):

@@ -86,6 +86,16 @@ def test_damaged_recording_is_kept_with_a_warning(run_stage, pfs, tone):
     assert (pfs / "out" / "a.wav").is_file()
 
 
+def test_a_truncated_recording_is_kept_and_its_missing_end_is_told(run_stage, pfs, tone):
+    path = pfs / "in" / "a.wav"
+    write_wav(path, tone, rate_hz=44_100)
+    path.write_bytes(path.read_bytes()[:100_000])
+    done = to_wav(run_stage, pfs)
+    assert done.returncode == 0
+    assert "a.wav: damaged, what could be decoded is kept (it ends 76444 bytes before its header says)" in done.stderr
+    assert (pfs / "out" / "a.wav").is_file()
+
+
 def test_recordings_that_would_overwrite_each_other_are_refused(run_stage, pfs, recordings, tone):
     write_wav(recordings / "low.wav", tone, rate_hz=44_100)
     done = to_wav(run_stage, pfs)

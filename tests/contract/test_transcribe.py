@@ -1,5 +1,7 @@
 """The stage transcribe as a program: which files it writes, what it says, and how it fails."""
 
+import re
+import sys
 import wave
 
 import numpy as np
@@ -7,7 +9,10 @@ import pytest
 
 from ambient.midi import read_midi
 from ambient.model_folder import model_digest, save_model_folder, weights_of
-from stages.transcribe import build_parser, main
+from ambient.notes import Note
+from ambient.transcription import Transcription
+from stages import transcribe
+from stages.transcribe import build_parser, main, open_transcriber
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +73,7 @@ def test_songs_become_midi_and_a_broken_one_is_named_and_takes_no_other_with_it(
         "[3/3] song.wav",
         "error",
     ]
-    assert "broken.wav: not a PCM WAV file" in lines[0]
+    assert "broken.wav: not a WAV file" in lines[0]
     assert "silence.WAV: silence; the MIDI file has no notes" in lines[1]
     assert lines[-1] == "error: 1 of 3 files failed; the others are done. See the lines above"
     assert sorted(contents(songs / "out")) == ["quiet/silence.mid", "song.mid"]
@@ -124,7 +129,89 @@ def test_help_imports_no_framework(help_imports):
     assert not {"keras", "tensorflow", "numpy", "pretty_midi"} & help_imports("transcribe")
 
 
-def test_the_default_model_is_the_shipped_one():
+def test_the_default_is_the_shipped_model_of_onsets_and_frames(monkeypatch):
     parsed = build_parser().parse_args(["--input", "a", "--output", "b"])
-    assert parsed.model.parts[-2:] == ("trained-models", "onsets-and-frames")
-    assert parsed.onset_threshold is None
+    opened = []
+    monkeypatch.setattr(transcribe, "_open_onsets_and_frames", lambda *arguments: opened.append(arguments))
+    open_transcriber(parsed)
+    ((model, thresholds),) = opened
+    assert model.parts[-2:] == ("trained-models", "onsets-and-frames")
+    assert thresholds == {}
+
+
+def test_difficult_recordings_become_valid_midi_without_a_word_too_many(pfs, model_folder, capfd):
+    random = np.random.default_rng(0)
+    time_s = np.arange(16_000) / 16_000
+    loud = np.sin(2 * np.pi * 440 * time_s)
+    recordings = {
+        "second-of-noise": random.uniform(-1, 1, 16_000),
+        "clipped": np.clip(5 * loud, -1, 1),
+        "offset": 0.1 * loud + 0.8,
+        "constant": np.full(9000, 0.5),
+        "almost-silent": 2 / 32767 * loud,
+        "one-frame": loud[:512],
+        "half-a-frame": loud[:256],
+        "nothing": np.zeros(0),
+    }
+    for name, samples in recordings.items():
+        write_wav(pfs / "in" / f"{name}.wav", samples)
+    assert main(["--input", str(pfs / "in"), "--output", str(pfs / "out"), "--model", str(model_folder)]) == 0
+    said = capfd.readouterr().err.splitlines()
+    assert len([line for line in said if line.startswith("[")]) == len(recordings)
+    assert all(line.startswith(("[", "warning: ")) for line in said)
+    found = {path.stem: read_midi(path) for path in (pfs / "out").iterdir()}
+    assert found.keys() == recordings.keys()
+    assert found["nothing"].notes == found["half-a-frame"].notes == []
+    assert all(note.end_s > note.start_s for piece in found.values() for note in piece.notes)
+
+
+def test_a_truncated_file_is_transcribed_as_far_as_it_goes_and_says_so(songs, model_folder, capfd):
+    song = songs / "in" / "song.wav"
+    song.write_bytes(song.read_bytes()[: 44 + 2 * 16_000])
+    assert main(["--input", str(song), "--output", str(songs / "out"), "--model", str(model_folder)]) == 0
+    said = capfd.readouterr().err
+    assert "song.wav: 0.5 s shorter than its header says; transcribed to its end" in said
+    assert "notes in 1.0 s" in said
+    assert read_midi(songs / "out" / "song.mid").notes
+
+
+def test_another_transcriber_writes_the_same_kind_of_file(songs, monkeypatch, capfd):
+    class Listener:
+        name = "basic-pitch 0.4.0"
+
+        def transcribe(self, path, *, scratch=None):
+            return Transcription([Note(0.5, 60, 1.0, 90)], self.confidence, 1.5, 0.3, 0.0)
+
+    monkeypatch.setattr("ambient.basic_pitch.BasicPitch", lambda rules: Listener())
+    arguments = ["--input", str(songs / "in" / "song.wav"), "--output", str(songs / "out")]
+    for Listener.confidence, texts in ((0.75, ["confidence: 0.7500"]), (None, [])):
+        assert main([*arguments, "--transcriber", "basic-pitch"]) == 0
+        piece = read_midi(songs / "out" / "song.mid")
+        assert piece.texts == ["transcriber: basic-pitch 0.4.0", *texts]
+        assert [(note.pitch, note.velocity) for note in piece.notes] == [(60, 90)]
+    assert capfd.readouterr().err.splitlines() == [
+        "[1/1] song.wav: 1 notes in 1.5 s, confidence 0.75",
+        "[1/1] song.wav: 1 notes in 1.5 s",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["basic-pitch"], "basic-pitch: not installed; .*pip install --no-deps basic-pitch"),
+        (["transkun"], "transkun: not installed .*pip install transkun"),
+        (["basic-pitch", "--model", "folder"], "--model: given to basic-pitch"),
+        (["transkun", "--frame_threshold", "0.5"], "--frame_threshold: given to transkun"),
+    ],
+)
+def test_a_transcriber_that_is_not_installed_or_a_flag_that_is_not_its_own_is_one_line(
+    songs, contents, monkeypatch, capfd, flags, said
+):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    arguments = ["--input", str(songs / "in"), "--output", str(songs / "out")]
+    assert main([*arguments, "--transcriber", *flags]) == 1
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1
+    assert re.match(f"error: {said}", error)
+    assert contents(songs / "out") == {}

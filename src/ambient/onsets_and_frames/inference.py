@@ -18,35 +18,16 @@ import keras
 import numpy as np
 
 from ambient.model_folder import assign_weights, load_config, load_weights, model_digest
-from ambient.notes import Note
 from ambient.onsets_and_frames.checkpoint import is_checkpoint, load_checkpoint
-from ambient.onsets_and_frames.config import CONTEXT_FRAMES, KEYS, KIND, SAMPLE_RATE_HZ, DecodingConfig, ModelConfig
+from ambient.onsets_and_frames.config import CONTEXT_FRAMES, KEYS, KIND, DecodingConfig, ModelConfig
 from ambient.onsets_and_frames.decoding import NoteReader, Probabilities
 from ambient.onsets_and_frames.model import OnsetsAndFrames
-from ambient.onsets_and_frames.recording import Recording
 from ambient.onsets_and_frames.spectrogram import floored, frame_count, log_mel, mel_db_between, normalised
 from ambient.onsets_and_frames.tape import Tape
+from ambient.recording import Recording
+from ambient.transcription import Transcription
 
 PIECE_FRAMES = 512  # 16 s; memory of the convolutions grows with it
-
-
-@dataclass(frozen=True, slots=True)
-class Transcription:
-    """What was heard in a recording.
-
-    Attributes:
-        notes: Sorted by start, then pitch.
-        confidence: Mean onset probability of the notes; 0 without notes.
-        seconds: Length of what was read.
-        peak: Largest absolute sample, 0-1; 0 is digital silence.
-        missing_seconds: How much shorter the file is than its header says.
-    """
-
-    notes: list[Note]
-    confidence: float
-    seconds: float
-    peak: float
-    missing_seconds: float
 
 
 class Transcriber:
@@ -68,6 +49,11 @@ class Transcriber:
         self._acoustic = network.acoustic
         self._lstms = {name: _stepping(lstm) for name, lstm in network.lstms.items()}
         self._dense = {name: _Dense.of(layer) for name, layer in network.probabilities.items()}
+
+    @property
+    def name(self) -> str:
+        """What hears, and with which weights."""
+        return f"{KIND} {self.digest}"
 
     @classmethod
     def from_model(cls, model: Path | str, *, decoding: DecodingConfig | None = None) -> "Transcriber":
@@ -129,9 +115,9 @@ class Transcriber:
             return Transcription(
                 decoded.notes,
                 decoded.confidence,
-                seconds=len(recording) / SAMPLE_RATE_HZ,
+                seconds=recording.seconds,
                 peak=peak,
-                missing_seconds=recording.missing_samples / SAMPLE_RATE_HZ,
+                missing_seconds=recording.missing_seconds,
             )
 
     def _hear(self, recording: Recording, frames: int, peak: float, scratch: Path | None) -> Iterator[Probabilities]:

@@ -1,3 +1,5 @@
+import re
+import struct
 import wave
 
 import numpy as np
@@ -162,3 +164,62 @@ def test_full_disk_is_not_taken_for_a_bad_recording(tmp_path, tone, monkeypatch,
     assert caught.value.filename is None
     with pytest.raises(OSError, match="No space left on device"):
         write_mp3(tmp_path / "a.mp3", tone, rate_hz=RATE_HZ)
+
+
+def test_what_is_missing_at_the_end_is_told(tmp_path, tone):
+    for name, write, told in (
+        ("a.mp3", write_mp3, r"it breaks off after [01]\.\d of 2\.\d s"),
+        ("a.wav", write_wav, r"it ends \d+ bytes before its header says"),
+    ):
+        write(tmp_path / name, tone, rate_hz=RATE_HZ)
+        assert decode_to_wav(tmp_path / name, tmp_path / "out.wav").complaint == ""
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[: len(content) // 2])
+        decoded = decode_to_wav(tmp_path / name, tmp_path / "out.wav")
+        assert decoded.seconds == pytest.approx(1.0, abs=0.1)
+        assert re.fullmatch(told, decoded.complaint)
+
+
+def wav_of(kind, bits, samples, *, rate_hz):
+    """Build a WAV file by hand: [samples, channels] of any width, integers or floats."""
+    channels = samples.shape[1]
+    if kind == 3:
+        data = samples.astype("<f4").tobytes()
+    else:
+        whole = np.round(samples * (2 ** (bits - 1) - 1)).astype("<i4") + (128 if bits == 8 else 0)
+        data = whole.reshape(-1, 1).view(np.uint8)[:, : bits // 8].tobytes()
+    block = channels * bits // 8
+    form = struct.pack("<HHIIHH", kind, channels, rate_hz, rate_hz * block, block, bits)
+    body = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits", "channels", "rate_hz"),
+    [
+        (1, 8, 1, 8000),
+        (1, 16, 1, 44_100),
+        (1, 24, 2, 48_000),
+        (1, 32, 2, 44_100),
+        (3, 32, 2, 96_000),
+        (1, 16, 6, 48_000),
+    ],
+)
+def test_every_kind_of_wav_becomes_the_same_tone(tmp_path, kind, bits, channels, rate_hz):
+    time_s = np.arange(rate_hz) / rate_hz
+    one = 0.5 * np.sin(2 * np.pi * 440 * time_s)
+    (tmp_path / "in.wav").write_bytes(wav_of(kind, bits, np.stack([one] * channels, axis=1), rate_hz=rate_hz))
+    decoded = decode_to_wav(tmp_path / "in.wav", tmp_path / "out.wav")
+    assert (decoded.complaint, decoded.seconds) == ("", pytest.approx(1.0, abs=0.01))
+    spectrum = np.abs(np.fft.rfft(samples_of(tmp_path / "out.wav")[:16_000]))
+    assert np.argmax(spectrum) == 440
+
+
+def test_clipped_sound_and_a_constant_offset_pass(tmp_path):
+    time_s = np.arange(RATE_HZ) / RATE_HZ
+    loud = np.clip(4 * np.sin(2 * np.pi * 440 * time_s) + 0.5, -1, 1)
+    (tmp_path / "in.wav").write_bytes(wav_of(3, 32, loud[:, None], rate_hz=RATE_HZ))
+    assert decode_to_wav(tmp_path / "in.wav", tmp_path / "out.wav").complaint == ""
+    samples = samples_of(tmp_path / "out.wav")
+    assert np.abs(samples).max() > 0.99
+    assert samples.mean() > 0.05

@@ -1,0 +1,79 @@
+"""What every transcriber gives, whichever library is behind it, and how a MIDI file tells it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from ambient.notes import Note
+
+_CONFIDENCE = "confidence: "
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """What was heard in a recording.
+
+    Attributes:
+        notes: Sorted by start, then pitch.
+        confidence: 0-1, how sure the transcriber is of the notes on average; 0 without notes, None if it does not say.
+        seconds: Length of what was read.
+        peak: Largest absolute sample, 0-1; 0 is digital silence.
+        missing_seconds: How much shorter the file is than its header says.
+    """
+
+    notes: list[Note]
+    confidence: float | None
+    seconds: float
+    peak: float
+    missing_seconds: float
+
+
+class Transcriber(Protocol):
+    """Something that hears notes."""
+
+    @property
+    def name(self) -> str:
+        """What hears, and which version of it: `onsets-and-frames 0123456789abcdef`, `transkun 2.0.1`."""
+        ...
+
+    def transcribe(self, path: Path | str, *, scratch: Path | None = None) -> Transcription:
+        """Transcribe a 16 kHz WAV file; temporary files, if any, lie in the scratch folder.
+
+        Raises:
+            InputError: the file is not a 16 kHz WAV file.
+        """
+        ...
+
+
+def provenance_to_texts(name: str, confidence: float | None) -> list[str]:
+    """Return the text events of a transcription's MIDI file; `texts_to_confidence` reads them."""
+    said = [] if confidence is None else [f"{_CONFIDENCE}{confidence:.4f}"]
+    return [f"transcriber: {name}", *said]
+
+
+def texts_to_confidence(texts: Iterable[str]) -> float | None:
+    """Return how sure the transcriber of a MIDI file was, 0-1; None if no text event says so."""
+    for text in texts:
+        if text.startswith(_CONFIDENCE):
+            try:
+                return float(text.removeprefix(_CONFIDENCE))
+            except ValueError:
+                return None
+    return None
+
+
+def without_overlaps(notes: Iterable[Note]) -> list[Note]:
+    """End a note where the same pitch starts again, because a MIDI channel cannot hold both.
+
+    Returns:
+        The notes sorted by start, then pitch; of several that start together on a pitch, the longest.
+    """
+    kept: list[Note] = []
+    for note in sorted(notes, key=lambda note: (note.pitch, note.start_s, -note.end_s)):
+        if kept and kept[-1].pitch == note.pitch:
+            if kept[-1].start_s == note.start_s:
+                continue
+            kept[-1] = replace(kept[-1], end_s=min(kept[-1].end_s, note.start_s))
+        kept.append(note)
+    return sorted(kept)

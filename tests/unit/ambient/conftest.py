@@ -1,0 +1,44 @@
+"""Stand-ins for libraries that are not installed with the project: small packages that a test puts on the path."""
+
+import sys
+import wave
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Return a function that makes importable what it is given: files by path, versions by package."""
+    site = tmp_path / "site"
+    before = set(sys.modules)
+
+    def make(files, versions):
+        for name, content in files.items():
+            path = site / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        for package, version in versions.items():
+            folder = site / f"{package.replace('-', '_')}-{version}.dist-info"
+            folder.mkdir(parents=True)
+            (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+        monkeypatch.syspath_prepend(str(site))
+
+    yield make
+    for name in set(sys.modules) - before:
+        if name.split(".")[0] in ("onnxruntime", "basic_pitch", "torch", "transkun"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def write_song(tmp_path):
+    """Write [samples] at 16 kHz as a WAV file and return its path."""
+
+    def write(samples):
+        path = tmp_path / "song.wav"
+        with wave.open(str(path), "wb") as writer:
+            writer.setparams((1, 2, 16_000, 0, "NONE", ""))
+            writer.writeframes((np.asarray(samples) * 32767).astype("<i2").tobytes())
+        return path
+
+    return write
