@@ -30,16 +30,16 @@ def fire_due(store: Store, now: float) -> bool:
     Returns:
         Whether anything was.
     """
-    ticks = list(_due_ticks(store, now))
-    moves = list(_due_moves(store, now))
-    if not ticks and not moves:
+    if not any(_due_ticks(store, now)) and not any(_due_moves(store, now)):
         return False
-    with store.transaction():
+    with store.transaction():  # looked up again inside, for another process may have been quicker
+        ticks = list(_due_ticks(store, now))
+        moves = list(_due_moves(store, now))
         for source, cron, moment in ticks:
             _tick(store, source, cron, moment)
         for commit, branch in moves:
             triggers.move(store, commit, [branch])
-    return True
+    return bool(ticks or moves)
 
 
 def run_cron(store: Store, pipeline: str, now: float) -> None:

@@ -28,8 +28,9 @@ def test_first_job_on_an_empty_repo_succeeds_without_datums(world):  # 1
     assert world.line("P@master") == 1
     assert world.tree("P@master") == {}
     commit = world.put("in@master", {"/file": "content"})
-    assert world.last().id == commit
+    assert (world.last().id, world.last().state) == (commit, "success")
     assert counts(world.last()) == (1, 0, 0, 0)
+    assert len(world.jobs("P")) == 2
     assert world.read("P@master:/file") == "content"
 
 
