@@ -29,6 +29,8 @@ EXECUTORS = ("process", "container")
 # A listing makes tens of thousands of small objects and ends; walking them again and again took a quarter of its time.
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
+_FLAGS_WITH_VALUE = ("--state", "--executor", "--project")  # those that may stand before the command
+
 EXIT_DONE, EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 # What a command is about (empty: a command of one word), its verbs, and the module that has it. Only the modules of
@@ -152,33 +154,57 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(words: list[str]) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     """Read the words with no more of the program loaded than they need; wrong usage ends it."""
+    # pachctl's flags without a value may be written `--all=true`.
     words = [word.removesuffix("=true") for word in words if not (word.startswith("--") and word.endswith("=false"))]
-    places = [place for place, word in enumerate(words) if not word.startswith("-") and not _is_value(words, place)]
-    verb = words[places[0]] if places else ""
-    known = {each for _, verbs, _ in COMMANDS for each in verbs.split()}
-    nouns = sorted({about for about, verbs, _ in COMMANDS if verb in verbs.split()})
-    if len(places) > 1 and words[places[1]].removesuffix("s").replace("branche", "branch") in nouns:
-        words[places[1]] = words[places[1]].removesuffix("s").replace("branche", "branch")
-    noun = words[places[1]] if len(places) > 1 else ""
-    parser = make_parser(verb if verb in known else "version", noun if noun in nouns else "")
-    if verb and verb not in known:
-        close = get_close_matches(verb, known, 1)
-        hint = f"; did you mean `{close[0]}`?" if close else "; `localpach --help` lists the commands"
-        parser.error(absent(verb, noun) or f"there is no command `{verb}`{hint}")
-    if noun and noun not in nouns and "" not in nouns:
-        parser.error(
-            absent(verb, noun)
-            or f"`{verb} {noun}` is no command; there is {', '.join(f'`{verb} {each}`' for each in nouns)}"
-        )
+    verb, noun = _make_singular(words)
+    problem = _unknown(verb, noun)
+    parser = make_parser("version") if problem or not verb else make_parser(verb, noun)
+    if problem:
+        parser.error(problem)
     arguments = parser.parse_args(words)
     if arguments.output and not arguments.raw and not getattr(arguments, "spec", False):
         parser.error("-o names the format of --raw; give both")
     return parser, arguments
 
 
-def _is_value(words: list[str], place: int) -> bool:
-    """Tell whether a word belongs to the flag before it."""
-    return place > 0 and words[place - 1] in ("--state", "--executor", "--project")
+def _nouns(verb: str) -> list[str]:
+    return sorted({about for about, verbs, _ in COMMANDS if verb in verbs.split()})
+
+
+def _make_singular(words: list[str]) -> tuple[str, str]:
+    """Find the verb and its noun among the words, and make a plural singular: `list branches`."""
+    places = [
+        place
+        for place, word in enumerate(words)
+        if not word.startswith("-") and (place == 0 or words[place - 1] not in _FLAGS_WITH_VALUE)
+    ]
+    if not places:
+        return "", ""
+    verb = words[places[0]]
+    nouns = _nouns(verb)
+    if len(places) < 2 or nouns == [""]:
+        return verb, ""
+    noun = words[places[1]]
+    for singular in (noun.removesuffix("s"), noun.removesuffix("es")):
+        if singular in nouns:
+            words[places[1]] = noun = singular
+    return verb, noun
+
+
+def _unknown(verb: str, noun: str) -> str:
+    """Say what is there in place of words that are no command; empty if they are one."""
+    nouns = _nouns(verb)
+    if not verb or (nouns and noun in ("", *nouns)):
+        return ""
+    refused = absent(verb, noun)
+    if refused:
+        return refused
+    if nouns:
+        return f"`{verb} {noun}` is no command; there is {', '.join(f'`{verb} {each}`' for each in nouns)}"
+    close = get_close_matches(verb, {each for _, verbs, _ in COMMANDS for each in verbs.split()}, 1)
+    return f"there is no command `{verb}`; " + (
+        f"did you mean `{close[0]}`?" if close else "`localpach --help` lists the commands"
+    )
 
 
 def _report_failures(ended: "list[Job]") -> int:

@@ -134,11 +134,13 @@ class Commands:
         family = self._verbs
         if noun:
             if verb not in self._nouns:
-                parser = self._verbs.add_parser(verb, description=f"{verb} one of these")
+                parser = self._verbs.add_parser(verb, prog=f"localpach {verb}", description=f"{verb} one of these")
                 self._nouns[verb] = parser.add_subparsers(metavar="WHAT", required=True)
             family = self._nouns[verb]
         epilog = f"example: localpach {example}" if example else None
-        command: argparse.ArgumentParser = family.add_parser(noun or verb, help=text, description=text, epilog=epilog)
+        command: argparse.ArgumentParser = family.add_parser(
+            noun or verb, prog=f"localpach {verb} {noun}".strip(), help=text, description=text, epilog=epilog
+        )
         command.set_defaults(run=run, runs=runs, raw=False, full_timestamps=False, output=None)
         command.set_defaults(may_begin=verb in ("create", "update"))
         if raw:

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,11 +85,10 @@ def _add_specs(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _load(session: Session, sources: Iterable[str]) -> list[spec.PipelineSpec]:
-    found = [each for source in sources for each in _load_one(source)]
+def _load(session: Session, sources: Sequence[str]) -> list[spec.PipelineSpec]:
     if not sources:
         session.usage_error("name a spec with -f")
-    return found
+    return [each for source in sources for each in _load_one(source)]
 
 
 def _load_one(source: str) -> list[spec.PipelineSpec]:
@@ -119,10 +118,8 @@ def update_pipeline(session: Session, arguments: argparse.Namespace) -> None:
 
 def validate_pipeline(session: Session, arguments: argparse.Namespace) -> None:
     """Check spec files."""
-    _load(session, arguments.specs)
-    for source in arguments.specs:
-        for each in [] if source == "-" else _load_one(source):
-            print(f"{source}: pipeline {each.name} is valid")
+    for each in _load(session, arguments.specs):
+        print(f"{each.source or 'stdin'}: pipeline {each.name} is valid")
 
 
 def list_pipeline(session: Session, arguments: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """What the Pachyderm docs say, typed: words, plurals, flags long and short, and what is refused by name."""
 
+import io
 import json
 import re
 import shutil
@@ -147,6 +148,34 @@ def test_wrong_words_are_told_in_a_line_and_exit_2(run, line, told):
 @pytest.mark.usefixtures("songs")
 def test_what_the_docs_say_is_understood(good, line):
     good(line)
+
+
+def test_one_word_commands_take_names_that_look_like_words(run):
+    run("create repo s")
+    assert run("why s")[2].startswith("error: pipeline s not found")
+    assert run("logs -p jobs")[2].startswith("error: pipeline jobs not found")
+
+
+def test_specs_come_from_stdin_too(run, good, monkeypatch):
+    spec = {
+        "pipeline": {"name": "piped"},
+        "transform": {"cmd": ["true"]},
+        "input": {"pfs": {"repo": "in", "glob": "/"}},
+    }
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(spec)))
+    assert good("validate pipeline -f -") == "stdin: pipeline piped is valid\n"
+
+
+@pytest.mark.usefixtures("songs")
+def test_yaml_is_printed_where_it_can_be(run, good, monkeypatch):
+    yaml = pytest.importorskip("yaml")
+    documents = list(yaml.safe_load_all(good("list commit songs --raw -o yaml")))
+    assert [each["origin"]["kind"] for each in documents] == ["USER", "USER"]
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert run("list repo --raw -o yaml")[::2] == (
+        1,
+        "error: -o yaml needs PyYAML: `pip install pyyaml`, or use -o json\n",
+    )
 
 
 def rows(text):
