@@ -1,6 +1,6 @@
 """How long do M songs take on N workers, what does a song cost, and where do more workers stop helping?
 
-Costs are those that benchmarks/stages.py has measured; what it cannot measure is an assumption with a flag of its own.
+Costs are those that benchmarks/stage_costs.py has measured; what it cannot measure is an assumption with a flag of its own.
 Example: scripts/simulate_cluster.py --songs 100 1000000 --workers 1 2 4 8 16 32 64 --plot docs/cluster-scaling.svg
 """
 
@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--old_songs", type=_count_or_none, default=0, metavar="N", help="songs processed before")
     parser.add_argument("--commits", type=_count, default=1, metavar="N", help="put the songs in so many commits")
     parser.add_argument(
-        "--costs", type=Path, default=COSTS, metavar="JSON", help="costs, as benchmarks/stages.py saves them"
+        "--costs", type=Path, default=COSTS, metavar="JSON", help="costs, as benchmarks/stage_costs.py saves them"
     )
     parser.add_argument("--cpu_price", type=float, default=0.0, metavar="X", help="price of a processor for an hour")
     parser.add_argument(
@@ -69,7 +69,7 @@ def load_costs(path: Path) -> simulation.Costs:
     """Read measured costs, and the processors that the specs request for each stage.
 
     Raises:
-        DeployError: the file is not there or is none of `benchmarks/stages.py`.
+        DeployError: the file is not there or is none of `benchmarks/stage_costs.py`.
     """
     cores = {
         stage: read(ROOT / "pipelines" / f"{spec}.json")[0].spec["resource_requests"]["cpu"]
@@ -81,7 +81,7 @@ def load_costs(path: Path) -> simulation.Costs:
         return simulation.Costs(stages, simulation.Training(**measured["training"], cores=cores["train"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DeployError(
-            f"{path}: {error}; expected the costs that benchmarks/stages.py saves. Run it with --save {path}"
+            f"{path}: {error}; expected the costs that benchmarks/stage_costs.py saves. Run it with --save {path}"
         ) from None
 
 
