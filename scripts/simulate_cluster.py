@@ -1,6 +1,6 @@
 """How long do M songs take on N workers, what does a song cost, and where do more workers stop helping?
 
-Costs are those that benchmarks/stage_costs.py has measured; what it cannot measure is an assumption with a flag of its own.
+Costs are those that benchmarks/stage_costs.py has measured; what it cannot measure is an assumption with its own flag.
 Example: scripts/simulate_cluster.py --songs 100 1000000 --workers 1 2 4 8 16 32 64 --plot docs/cluster-scaling.svg
 """
 
