@@ -128,20 +128,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             session.run_jobs()
         elif session.is_open:
             _mention_unfinished(session)
-    except LocalpachError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_ERROR
-    except UnicodeEncodeError as error:
-        print(f"error: {error.object[error.start]!a} is no character of UTF-8; leave it out", file=sys.stderr)
-        return EXIT_ERROR
-    except sqlite3.Error as error:
-        print(f"error: the state in {folder} cannot be read or written: {error}", file=sys.stderr)
-        return EXIT_ERROR
     except BrokenPipeError:  # the reader of a listing, such as `head`, had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
-    except OSError as error:
-        print(f"error: {error.filename or folder}: {error.strerror or error}", file=sys.stderr)
+    except (LocalpachError, UnicodeEncodeError, sqlite3.Error, OSError) as error:
+        print(f"error: {_told(error, folder)}", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
         print("\nstopped; finished datums are kept, the next change or `localpach wait job` goes on", file=sys.stderr)
@@ -150,6 +141,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, before)
         session.close()
     return _report_failures(session.ended)
+
+
+def _told(error: Exception, folder: Path) -> str:
+    """Write in one line what went wrong."""
+    if isinstance(error, UnicodeEncodeError):
+        return f"{error.object[error.start]!a} is no character of UTF-8; leave it out"
+    if isinstance(error, sqlite3.Error):
+        return f"the state in {folder} cannot be read or written: {error}"
+    if isinstance(error, OSError):
+        return f"{error.filename or folder}: {error.strerror or error}"
+    return str(error)
 
 
 def _parse(words: list[str]) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
