@@ -10,11 +10,12 @@ from functools import partial
 from localpach.addresses import CommitAddress, FileAddress
 from localpach.contents import Contents, contents
 from localpach.datums import Listing
-from localpach.errors import AddressError, CommitStateError, FileNameError, NotFoundError
+from localpach.errors import AddressError, CommitStateError, FileNameError, NotFoundError, OutputBranchError
 from localpach.paths import check_path, clean_path, parents
 from localpach.repos import find_commit, finish_commit, start_commit
 from localpach.sources import Manner, Source, SourceError, gather
 from localpach.store import Commit, Entry, Store
+from localpach.system_repos import check_is_of_people
 
 _READERS = 4  # files that are read and hashed side by side
 _BATCH = 512  # files that wait for them
@@ -191,15 +192,19 @@ def _check_target(store: Store, address: CommitAddress) -> Commit | None:
 
     Raises:
         CommitStateError: it names a finished commit, not a branch.
+        OutputBranchError: a job fills the commit; until it ends, the files there are those of the commit before.
     """
-    store.repo(address.repo)
-    if not address.is_plain_branch:
+    check_is_of_people(store, address.repo)
+    if address.is_plain_branch:
+        branch = store.branch(address.repo, address.name)
+        commit = store.commit(address.repo, branch.head) if branch and branch.head else None
+    else:
         commit = find_commit(store, address)
         if commit.finished is not None:
             raise CommitStateError(f"{address} is finished; put files to a branch, such as {address.repo}@master")
-        return commit
-    branch = store.branch(address.repo, address.name)
-    return store.commit(address.repo, branch.head) if branch and branch.head else None
+    if commit is not None and commit.finished is None and store.provenance(commit.repo, commit.id):
+        raise OutputBranchError(commit.repo, commit.branch)
+    return commit
 
 
 # Reading

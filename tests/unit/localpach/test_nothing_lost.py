@@ -160,6 +160,23 @@ def test_state_of_another_version_or_kind_is_refused(tmp_path):
         Store(tmp_path)
 
 
+@pytest.mark.parametrize("place", ["P@master", "P@{id}", "P.meta@master", "P.spec@master"])
+def test_commit_that_a_job_fills_is_not_changed_by_hand(toy_pipeline, place):
+    """Until the job ends, its commit shares its list of files with the finished one before it."""
+    toy_pipeline.put("in@master", {"/b": "b"}, run=False)
+    place = place.format(id=toy_pipeline.last().id)
+    for change in (
+        lambda: files.put_bytes(toy_pipeline.store, parse_file(f"{place}:/evil"), b""),
+        lambda: files.delete_files(toy_pipeline.store, parse_file(f"{place}:/"), recursive=True),
+        lambda: files.copy_files(toy_pipeline.store, parse_file("in@master:/b"), parse_file(f"{place}:/evil")),
+    ):
+        with pytest.raises(LocalpachError, match=r"not by hand|not changed by hand"):
+            change()
+    assert toy_pipeline.tree("P@master^") == {"/file": "foo"}
+    toy_pipeline.run()
+    assert toy_pipeline.tree("P@master") == {"/file": "foo", "/b": "b"}
+
+
 def test_transaction_that_fails_leaves_nothing(world):
     def half_done():
         with world.store.transaction():
