@@ -1,9 +1,13 @@
 """What people do with pipelines besides the conformance statements: rerun, salts, inputs that are gone."""
 
+import threading
+import time
+
 import pytest
 
-from localpach import pipelines, repos
+from localpach import jobs, pipelines, repos
 from localpach.errors import DependedOnError, LostInputError, NotFoundError, OutputRepoError, StoppedError
+from localpach.store import Store
 
 
 def state(world, name="P"):
@@ -218,3 +222,32 @@ def test_stopped_pipeline_whose_input_is_deleted_stays_paused(two_inputs):
     with pytest.raises(NotFoundError, match="repo other not found"):
         pipelines.start_pipeline(world.store, "P")
     assert world.records.pipeline("P").stopped
+
+
+@pytest.mark.parametrize("what", ["pipeline", "input"])
+def test_deleting_what_runs_stops_only_that(world, what):
+    world.repo("in", "other")
+    world.put("in@master", {f"/{number}": "x" for number in range(3)})
+    world.put("other@master", {"/file": "x"})
+    world.create(world.toy("P", world.sh("sleep 0.5; cp /pfs/in/* /pfs/out")), world.toy("Q", repo="other"), run=False)
+    failed = []
+
+    def run():
+        try:
+            jobs.run_jobs(Store(world.folder))
+        except Exception as error:
+            failed.append(error)
+
+    runner = threading.Thread(target=run)
+    runner.start()
+    while not any(job.started for job in world.jobs("P")):
+        time.sleep(0.01)
+    if what == "pipeline":
+        pipelines.delete_pipeline(world.store, "P")
+    else:
+        repos.delete_repo(world.store, "in", force=True)
+    runner.join(60)
+    assert not runner.is_alive()
+    assert failed == []
+    assert world.last("Q").state == "success"
+    assert what == "pipeline" or world.last("P").ended
