@@ -17,6 +17,7 @@ through two named pipes: unlike a socket's, their paths may be of any length.
 import contextlib
 import os
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 
 from localpach.datums import Datum
@@ -94,7 +95,7 @@ class _Batch:
         """Run one datum in a worker that has nothing to do."""
         with self._lock:
             if not self._idle:
-                self._workers.append(_Worker(self._context, len(self._workers)))
+                self._workers.append(_Worker(self._context))
                 self._idle.append(self._workers[-1])
             worker = self._idle.pop()
         try:
@@ -112,9 +113,9 @@ class _Batch:
 class _Worker:
     """One `/pfs`, and the program that works there."""
 
-    def __init__(self, context: JobContext, number: int) -> None:
+    def __init__(self, context: JobContext) -> None:
         self._context = context
-        self._folder = context.scratch / f"batch-{number}"
+        self._folder = context.scratch / f"batch-{uuid.uuid4().hex[:8]}"
         next_folder = self._folder / "next"
         next_folder.mkdir(parents=True)
         self._pipes = {name: next_folder / name for name in ("ask", "answer")}

@@ -136,6 +136,21 @@ def test_bad_output_fails_its_datum_and_the_program_goes_on(songs, tmp_path):
     assert starts(tmp_path) == 1
 
 
+def test_object_that_was_damaged_is_made_again_by_a_program_beside_those_that_run(songs, tmp_path):
+    copy = songs.toy(
+        "A", counted(LOOP.format("tr a-z A-Z < $in > /pfs/out/$(basename $in)"), tmp_path), datum_batching=True
+    )
+    songs.create(copy)
+    digest = songs.store.entry(songs.store.commit("A", songs.last("A").id).tree, "/b").digest
+    stored = songs.folder / "objects" / digest[:2] / digest[2:]
+    stored.chmod(0o644)
+    stored.write_text("?")
+    songs.create(songs.toy(cmd=["sh", "-c", LOOP.format("cp $in /pfs/out/")], datum_batching=True, repo="A"))
+    assert songs.last().reason == ""
+    assert songs.tree("P@master") == {"/a": "A", "/b": "B", "/c": "C", "/d": "D"}
+    assert starts(tmp_path) == 2
+
+
 def test_stopped_job_kills_the_program_that_waits(songs, tmp_path):
     class StopAtFirstTick(jobs.Silent):
         def tick(self, job, latest):
