@@ -92,6 +92,8 @@ INSERT INTO branches VALUES ('in', 'master', 'one', 1), ('P', 'master', 'one', 1
 INSERT INTO branch_provenance VALUES ('P', 'master', 'in', 'master', 0);
 INSERT INTO pipelines VALUES ('P', 1, 0, 1, 'salt');
 INSERT INTO pipeline_versions VALUES ('P', 1, '{}', 'salt', 1);
+INSERT INTO pipelines VALUES ('S', 2, 0, 1, 'random');
+INSERT INTO pipeline_versions VALUES ('S', 1, '{"salt": ""}', 'random', 1), ('S', 2, '{"salt": "mine"}', 'random', 1);
 INSERT INTO jobs VALUES (1, 'P', 'one', 1, 'success', '', 1, 1, 2, 2, 0, 0, 0, 2);
 INSERT INTO jobs VALUES (2, 'P', 'two', 1, 'success', '', 3, 3, 4, 1, 2, 0, 0, 3);
 INSERT INTO datums VALUES ('P', 'one', 'A', 0, 'ha', '/a', '[["in", "in", "one", "/a"]]', 'success', 'new', '', 0.5, 1, 'one', 1);
@@ -172,3 +174,11 @@ def test_state_of_a_later_version_is_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(StateError, match="version 99"):
         Store(tmp_path)
+
+
+def test_salt_that_a_spec_of_version_1_set_stays_in_force(version_1: Path) -> None:
+    store = Store(version_1)
+    salts = dict(store.sql.execute("SELECT name, salt FROM pipelines").fetchall())
+    assert salts == {"P": "salt", "S": "mine"}
+    rows = store.sql.execute("SELECT version, salt FROM pipeline_versions WHERE pipeline = 'S' ORDER BY version")
+    assert rows.fetchall() == [(1, "random"), (2, "mine")]
