@@ -38,6 +38,13 @@ class FileNameError(LocalpachError):
         )
 
 
+class SourceError(LocalpachError):
+    """A file that is to be put cannot be read or is no plain file."""
+
+    def __init__(self, source: object, problem: str) -> None:
+        super().__init__(f"{source}: {problem}; nothing was put")
+
+
 class AddressError(LocalpachError):
     """Text that does not name a place as `repo@branch:/path` does."""
 

@@ -2,20 +2,29 @@
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from localpach.addresses import CommitAddress, FileAddress
 from localpach.contents import Contents, contents
 from localpach.datums import Listing
-from localpach.errors import AddressError, CommitStateError, FileNameError, NotFoundError, OutputBranchError
+from localpach.errors import (
+    AddressError,
+    CommitStateError,
+    FileNameError,
+    NotFoundError,
+    OutputBranchError,
+    SourceError,
+)
 from localpach.paths import check_path, clean_path, parents
 from localpach.repos import find_commit, finish_commit, start_commit
-from localpach.sources import Manner, Source, SourceError, gather
 from localpach.store import Commit, Entry, Store
 from localpach.system_repos import check_is_of_people
+
+if TYPE_CHECKING:
+    from localpach.sources import Source
 
 _READERS = 4  # files that are read and hashed side by side
 _BATCH = 512  # files that wait for them
@@ -68,6 +77,8 @@ def put_files(
     Raises:
         SourceError, FileNameError: a file cannot be put; then none is.
     """
+    from localpach.sources import Manner, gather  # here, because tar and URLs take longer than a listing
+
     given = list(sources)
     _check_target(store, address.commit)
     with store.lock.storing():
@@ -81,8 +92,10 @@ def put_files(
     return commit
 
 
-def _stored(store: Store, sources: Iterable[Source], report: Report | None) -> list[Entry]:
+def _stored(store: Store, sources: "Iterable[Source]", report: Report | None) -> list[Entry]:
     """Store the bytes of all sources; archives and streams in their order, plain files several at a time."""
+    from concurrent.futures import ThreadPoolExecutor
+
     paths: set[str] = set()
     entries: list[Entry] = []
     plain: list[Source] = []
@@ -107,7 +120,7 @@ def _stored(store: Store, sources: Iterable[Source], report: Report | None) -> l
     return entries
 
 
-def _store_file(store: Store, large_sizes: Collection[int], source: Source) -> tuple[str, int]:
+def _store_file(store: Store, large_sizes: Collection[int], source: "Source") -> tuple[str, int]:
     assert source.file is not None, "a stream is read where it is found"
     try:
         return store.objects.add_file(source.file, likely_stored=source.file.stat().st_size in large_sizes)

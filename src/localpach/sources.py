@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from localpach.addresses import FileAddress
-from localpach.errors import AddressError, LocalpachError
+from localpach.errors import AddressError, SourceError
 from localpach.paths import check_path, clean_path
 
 STDIN = "-"
@@ -23,13 +23,6 @@ _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 60.0
 _TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")
 _TAR_ERRORS = (tarfile.TarError, zlib.error, EOFError, OSError)
-
-
-class SourceError(LocalpachError):
-    """A file that is to be put cannot be read or is no plain file."""
-
-    def __init__(self, source: object, problem: str) -> None:
-        super().__init__(f"{source}: {problem}; nothing was put")
 
 
 @dataclass(frozen=True, slots=True)
