@@ -143,8 +143,8 @@ def ask(question: str) -> bool:
 
 
 def tell(line: str) -> None:
-    """Print one line on stderr, where progress goes."""
-    print(line, file=sys.stderr, flush=True)
+    """Print one line on stderr, where progress goes; a bar that is being drawn there makes room."""
+    print(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, file=sys.stderr, flush=True)
 
 
 def main(argv: list[str] | None = None, *, root: Path) -> int:

@@ -1,5 +1,7 @@
 """scripts/deploy.py against a stand-in for pachd: the real client, the real wire, the SDK's own messages."""
 
+import http.server
+import threading
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,16 @@ def test_answer_lost_after_a_pipeline_was_made_is_no_error(server, pachd, told, 
     assert any("trying again" in line for line in told)
 
 
+def test_refusals_in_words_count_as_those_with_a_code(server, pachd, told, tmp_path, shipped):
+    server.codes_in_words_only = True
+    server.fail("CreateRepo", after_effect=True)
+    cluster(pachd, told, tmp_path).up(shipped, reprocess=False)
+    assert list(server.pipelines) == NAMES
+    server.fail("DeletePipeline", after_effect=True)
+    cluster(pachd, told, tmp_path).down(NAMES, ask=lambda _question: True)
+    assert (server.pipelines, server.repos) == ({}, {})
+
+
 def test_down_asks_and_removes_only_what_up_made(server, pachd, told, tmp_path, shipped):
     server.repos["seeds"], server.commits["seeds"] = "mine", []
     cluster(pachd, told, tmp_path).up(shipped, reprocess=False)
@@ -120,6 +132,13 @@ def test_something_else_answers(server):
     server.fail("GetVersion", "UNIMPLEMENTED", "unknown service")
     with pytest.raises(NoClusterError, match="something answers that is not Pachyderm"):
         connect(server.address, None, IMPATIENT)
+
+
+def test_web_server_answers():
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as web:
+        threading.Thread(target=web.handle_request, daemon=True).start()
+        with pytest.raises(NoClusterError, match="expected a Pachyderm cluster"):
+            connect(f"grpc://127.0.0.1:{web.server_port}", None, IMPATIENT)
 
 
 def test_old_server(server):
