@@ -7,8 +7,8 @@ Conventions
     one datum over the whole corpus on one worker. Songs that were there before cost their job only the listing.
 
     Seconds are those of a cluster's workers: processor seconds of `benchmarks/stage_costs.py`, divided by the
-    processors that the spec requests. Core-seconds are reserved ones: processors times workers times the length of the job, so a
-    worker that waits for the last one is paid too; between jobs `autoscaling` takes the workers away.
+    processors that the spec requests. Core-seconds are reserved ones: processors times workers times the length of the
+    job, so a worker that waits for the last one is paid too; between jobs `autoscaling` takes the workers away.
 
     What no benchmark of this project measures is an assumption, named so in `Assumptions`.
 """
