@@ -398,7 +398,7 @@ def test_a_url_is_put_under_its_base_name_and_a_bad_one_puts_nothing(good, run, 
     assert good(f"get file songs@master:{tmp_path}/a") == "a"
     good(f"put file songs@master:/listed -i {server}/list")
     assert good("get file songs@master:/listed/b") == "b"
-    before = good("list commit songs")
+    before = good("list commit songs --raw")
     for words, told in (
         (f"{server}/missing", "cannot be read: Not Found; nothing was put"),
         (f"{server}/short", "ended after 2 of 3 bytes; nothing was put"),
@@ -410,7 +410,7 @@ def test_a_url_is_put_under_its_base_name_and_a_bad_one_puts_nothing(good, run, 
         assert code == 1
         assert told in error
         assert error.count("\n") == 1
-    assert good("list commit songs") == before
+    assert good("list commit songs --raw") == before
 
 
 @pytest.mark.usefixtures("songs")
