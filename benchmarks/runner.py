@@ -155,7 +155,7 @@ def fill(state: Path, spec_file: Path) -> None:
 
         yield result
 
-    jobs.runner = without_programs  # type: ignore[assignment]
+    jobs.runner = without_programs  # type: ignore[assignment, attr-defined]
     store = Store(state)
     pipelines.create_pipelines(store, spec.load(spec_file))
     jobs.run_jobs(store)
