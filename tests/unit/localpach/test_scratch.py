@@ -12,8 +12,8 @@ from localpach.errors import OutputError
 from localpach.inputs import PfsInput
 from localpach.objects import Objects
 from localpach.scratch import Scratch
-from localpach.view import View
 from localpach.store import Entry
+from localpach.view import View
 
 ROOT = Path("/scratch/pfs")
 
