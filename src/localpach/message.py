@@ -33,8 +33,8 @@ def timestamp(moment: float | None) -> str | None:
 
 
 def seconds(length: float | None) -> str | None:
-    """Write a length of time: `1.500s`."""
-    return None if length is None else f"{length:.3f}s"
+    """Write a length of time: `1.500s`; none is no value."""
+    return f"{length:.3f}s" if length else None
 
 
 def int64(number: int) -> str | None:
