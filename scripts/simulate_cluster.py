@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """How long do M songs take on N workers, what does a song cost, and where do more workers stop helping?
 
 Costs are those that benchmarks/stage_costs.py has measured; what it cannot measure is an assumption with its own flag.
@@ -12,6 +13,8 @@ from dataclasses import fields
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+if sys.version_info < (3, 11):  # noqa: UP036 -- one line for those who start it with an older one
+    sys.exit(f"error: Python {sys.version.split()[0]}; expected 3.11 or newer. Run . .venv/bin/activate first")
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]  # so that any Python 3.11 runs it, installed or not
 
 from deployment import plot, simulation  # noqa: E402 -- after the path is set

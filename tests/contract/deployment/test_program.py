@@ -1,9 +1,11 @@
 """scripts/deploy.py as people run it: where it works, what it prints and how it ends, on a cluster and without."""
 
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,23 +16,20 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def deploy(tmp_path):
+def deploy(tmp_path, monkeypatch, capfd):
     """Run the program in a scratch folder, without any cluster configured."""
+    for name in [name for name in os.environ if name.startswith(("PACH", "LOCALPACH", "XDG"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
 
     def run(*words, answer="", **environment):
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("PACH", "LOCALPACH"))}
-        paths = {"HOME": str(tmp_path), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "scripts" / "deploy.py"), *map(str, words)],
-            cwd=tmp_path,
-            env=clean | paths | environment,
-            input=answer,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert "Traceback" not in done.stderr
-        return done
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+        code = main([str(word) for word in words], root=ROOT)
+        out, err = capfd.readouterr()
+        return SimpleNamespace(returncode=code, stdout=out, stderr=err)
 
     return run
 
@@ -170,6 +169,16 @@ def test_training_asks_for_a_gpu_on_a_cluster_unless_told_otherwise(words, local
     arguments = build_parser().parse_args(["up", *words])
     training = chosen_pipelines(arguments, ROOT / "pipelines", local=local)[4]
     assert ("gpu" in training.spec["resource_limits"]) == gpu
+
+
+@pytest.mark.parametrize("script", ["deploy.py", "simulate_cluster.py"])
+def test_scripts_are_programs_by_themselves(script, tmp_path):
+    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [ROOT / "scripts" / script, "--help"], cwd=tmp_path, env=os.environ | path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"usage: {script}" in done.stdout
 
 
 def test_localpach_needs_no_sdk(tmp_path):
