@@ -73,7 +73,7 @@ class Assumptions:
         worker_start_s: From a job's creation until its workers run, where they were scaled to zero.
         datum_overhead_s: Download and upload around each datum.
         listed_datum_s: What each datum of a job, old ones too, costs before work begins; one after the other. localpach
-            takes about so long.
+            takes less than a tenth of it (docs/benchmarks.md, one file more).
         sets_per_worker: Datum sets that a job is cut into for each worker.
         song_minutes: Mean length of a song.
         song_spread: Standard deviation of the logarithm of the lengths; 0 makes all songs equally long.
