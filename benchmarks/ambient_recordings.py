@@ -1,46 +1,66 @@
 """Make ambient recordings whose notes are known: test pieces played on ambient instruments in a hall.
 
-Writes `NAME.wav` (16 kHz, mono) and `NAME.tsv` as `transcription.py` reads them. Only pieces of the manifest's `test`
+    python3 benchmarks/ambient_recordings.py FOLDER --midi PATH_TO_MIDI --soundfonts A.sf2 B.sf2
+
+Writes `NAME.wav` (16 kHz, mono) and `NAME.tsv`, as `transcription.py` reads them, into `FOLDER/held` (sounds that last:
+pads, strings, choirs, organ) and `FOLDER/struck` (struck and plucked ones). Only pieces of the manifest's `test`
 split are played, which no training renders, and of those the calm ones (fewer than 6 notes a second), in the order of
 their content's hash: which pieces are measured is nobody's choice. Everything is fixed, so two runs make the same set.
 """
 
+import argparse
 import csv
 import hashlib
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ambient.errors import InputError
 from ambient.notes import Note
+from stages.common import run_program
 
 CLIP_S = 30.0
 REVERB = 0.3  # share of the hall
 HELD_S = 0.8  # slow sounds hold each note at least so long, as the stage `render` does
-# name -> General MIDI programs, and whether they are slow
+HELD, STRUCK = "held", "struck"
+# name -> General MIDI programs, and kind
 INSTRUMENTS = {
-    "warm pad": ((89,), True),
-    "choir pad": ((91,), True),
-    "sweep pad": ((95,), True),
-    "strings": ((48,), True),
-    "choir": ((52,), True),
-    "organ": ((19,), True),
-    "strings and choir": ((48, 52), True),
-    "piano and pad": ((0, 89), False),
-    "electric piano": ((4,), False),
-    "vibraphone": ((11,), False),
-    "music box": ((10,), False),
-    "harp": ((46,), False),
+    "warm pad": ((89,), HELD),
+    "choir pad": ((91,), HELD),
+    "sweep pad": ((95,), HELD),
+    "strings": ((48,), HELD),
+    "choir": ((52,), HELD),
+    "organ": ((19,), HELD),
+    "strings and choir": ((48, 52), HELD),
+    "piano and pad": ((0, 89), STRUCK),
+    "electric piano": ((4,), STRUCK),
+    "vibraphone": ((11,), STRUCK),
+    "music box": ((10,), STRUCK),
+    "harp": ((46,), STRUCK),
 }
 
 
-def make_recordings(folder: Path, midi: Path, soundfonts: Sequence[Path]) -> Iterator[Path]:
-    """Write one recording for each instrument and soundfont; yields the WAV files.
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="made if missing")
+    parser.add_argument("--midi", type=Path, required=True, help="MIDI set with its manifest")
+    parser.add_argument("--soundfonts", type=Path, nargs="+", required=True, help="SF2 files that no training heard")
+    return parser
 
-    Args:
-        folder: Made if missing.
-        midi: MIDI files with their `manifest.csv`.
-        soundfonts: SF2 files, best such that no training heard them.
+
+def main(argv: list[str] | None = None) -> int:
+    """Make the recordings; returns the exit code."""
+    return run_program(
+        build_parser(),
+        lambda arguments: make_recordings(arguments.folder, arguments.midi, arguments.soundfonts),
+        argv,
+    )
+
+
+def make_recordings(folder: Path, midi: Path, soundfonts: Sequence[Path]) -> None:
+    """Write one recording for each instrument and soundfont.
 
     Raises:
         InputError: the manifest is missing or holds no calm test piece.
@@ -49,26 +69,25 @@ def make_recordings(folder: Path, midi: Path, soundfonts: Sequence[Path]) -> Ite
     from ambient.effects import add_reverb, normalise
     from ambient.synth import SAMPLE_RATE_HZ, held_notes, render_layers
 
-    folder.mkdir(parents=True, exist_ok=True)
     pieces = calm_test_pieces(midi)
     for index, (soundfont, name) in enumerate((font, name) for font in soundfonts for name in INSTRUMENTS):
-        programs, slow = INSTRUMENTS[name]
+        programs, kind = INSTRUMENTS[name]
         notes = first_notes(pieces[index % len(pieces)])
-        if slow:
+        if kind == HELD:
             notes = [replace(note, end_s=min(note.end_s, CLIP_S)) for note in held_notes(notes, HELD_S)]
         dry = render_layers(notes, soundfont, programs=programs)
         sound = normalise(
             add_reverb(dry, rate_hz=SAMPLE_RATE_HZ, amount=REVERB, seed=index)[: int(CLIP_S * SAMPLE_RATE_HZ)],
             rate_hz=SAMPLE_RATE_HZ,
         )
-        path = folder / f"{name.replace(' ', '-')}_{soundfont.stem}.wav"
-        full = folder / "full-rate"
+        path = folder / kind / f"{name.replace(' ', '-')}_{soundfont.stem}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        full = path.with_suffix(".full-rate")
         write_wav(full, sound, rate_hz=SAMPLE_RATE_HZ)
         decode_to_wav(full, path, rate_hz=TRANSCRIPTION_RATE_HZ)
         full.unlink()
         rows = [f"{note.start_s:.4f}\t{note.end_s:.4f}\t{note.pitch}\t{note.velocity}" for note in notes]
         path.with_suffix(".tsv").write_text("\n".join(["onset\toffset\tnote\tvelocity", *rows]) + "\n")
-        yield path
 
 
 def calm_test_pieces(midi: Path) -> list[Path]:
@@ -96,3 +115,7 @@ def first_notes(path: Path) -> list[Note]:
     begins_s = min(note.start_s for note in notes) - 0.5
     moved = [replace(note, start_s=note.start_s - begins_s, end_s=note.end_s - begins_s) for note in notes]
     return [replace(n, end_s=min(n.end_s, CLIP_S)) for n in moved if n.start_s < CLIP_S - 0.2]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -65,6 +65,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--model", type=Path, default=SHIPPED_MODELS / OURS, help="model folder for ours (default: the shipped one)"
     )
+    parser.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        metavar="TRANSCRIBER=PROGRAM",
+        help="the Python to run it with, where it is installed in an environment of its own (default: this one)",
+    )
     parser.add_argument("--save_path", type=Path, help="also write the tables there")
     return parser
 
@@ -76,8 +83,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure every transcriber on every set."""
-    from ambient_recordings import make_recordings
-
     if arguments.recordings is None and not arguments.soundfonts:
         raise InputError(
             "nothing to measure", "no set", "expected --recordings, or --midi and --soundfonts", "Give one"
@@ -86,17 +91,18 @@ def run(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         if arguments.recordings is not None:
-            sources = [
-                path
-                for path in files_below(arguments.recordings, [".flac", ".wav", ".mp3"])
-                if path.with_suffix(".tsv").exists()
-            ]
-            parts.append(measured("Recordings", sources, scratch / "recordings", arguments))
+            parts.append(measured("Recordings", arguments.recordings, scratch / "recordings", arguments))
         if arguments.soundfonts:
             if arguments.midi is None:
                 raise InputError("--midi", "missing", "expected the pieces to play on --soundfonts", "Give it")
-            made = list(make_recordings(scratch / "made", arguments.midi, arguments.soundfonts))
-            parts.append(measured("Ambient sounds, rendered", made, scratch / "ambient", arguments))
+            made = scratch / "made"
+            # A program of its own: the memory of the one that starts another counts as that one's too.
+            words = [str(made), "--midi", str(arguments.midi), "--soundfonts", *map(str, arguments.soundfonts)]
+            done = subprocess.run([sys.executable, str(Path(__file__).with_name("ambient_recordings.py")), *words])
+            if done.returncode != 0:
+                raise InputError("the ambient set", "cannot be made", "expected MIDI and soundfonts", "See above")
+            for title, kind in (("Ambient, held sounds", "held"), ("Ambient, struck and plucked sounds", "struck")):
+                parts.append(measured(title, made / kind, scratch / kind, arguments))
     tables = "\n".join(parts)
     print(tables, end="")
     if arguments.save_path is not None:
@@ -104,19 +110,22 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.save_path.write_text(tables)
 
 
-def measured(title: str, sources: Sequence[Path], scratch: Path, arguments: argparse.Namespace) -> str:
+def measured(title: str, folder: Path, scratch: Path, arguments: argparse.Namespace) -> str:
     """Run all transcribers over one set and return its two tables."""
     from ambient.audio import decode_to_wav
 
+    audio = files_below(folder, [".flac", ".wav", ".mp3"])
+    sources = [path for path in audio if path.with_suffix(".tsv").exists()]
     if not sources:
-        raise InputError(title, "no audio file with a TSV", "expected at least one", "Check --recordings")
+        raise InputError(folder, "no audio file with a TSV", "expected at least one", "Check --recordings")
     (scratch / "wav").mkdir(parents=True)
     minutes = sum(decode_to_wav(path, scratch / "wav" / f"{path.stem}.wav").seconds for path in sources) / 60
     results: dict[str, Result] = {}
     missing = []
     for name in arguments.transcribers:
         words = ["--model", str(arguments.model)] if name == OURS else []
-        outcome = transcribed(name, words, scratch / "wav", scratch / name)
+        python = dict(word.split("=", 1) for word in arguments.python if "=" in word).get(name, sys.executable)
+        outcome = transcribed(name, words, scratch / "wav", scratch / name, python)
         if isinstance(outcome, str):
             missing.append(f"{name} was not measured: {outcome}")
             log(missing[-1])
@@ -129,14 +138,16 @@ def measured(title: str, sources: Sequence[Path], scratch: Path, arguments: argp
     return "\n".join([*lines, *([""] if missing else []), *by_recording(sources, results), ""])
 
 
-def transcribed(name: str, words: Sequence[str], source: Path, target: Path) -> tuple[float, float] | str:
+def transcribed(name: str, words: Sequence[str], source: Path, target: Path, python: str) -> tuple[float, float] | str:
     """Run the stage; returns its seconds and megabytes, or what it complained about."""
-    command = [sys.executable, "-m", "stages.transcribe", "--input", str(source), "--output", str(target), *words]
+    command = [python, "-m", "stages.transcribe", "--input", str(source), "--output", str(target), *words]
     if name != OURS:
         command += ["--transcriber", name]
     with tempfile.TemporaryFile() as said:
         began_s = time.monotonic()
-        process = subprocess.Popen(command, cwd=REPOSITORY, stdout=said, stderr=said)
+        process = subprocess.Popen(
+            command, cwd=REPOSITORY, stdout=said, stderr=said, env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+        )
         _, status, usage = os.wait4(process.pid, 0)
         spent_s = time.monotonic() - began_s
         process.returncode = os.waitstatus_to_exitcode(status)
