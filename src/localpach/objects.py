@@ -7,7 +7,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
@@ -226,6 +225,8 @@ def _for_all(action: Callable[[Path], None], paths: Collection[Path]) -> None:
         for path in paths:
             action(path)
         return
+    from concurrent.futures import ThreadPoolExecutor  # listings, which are short, do without it
+
     with ThreadPoolExecutor(min(_SYNCING_THREADS, len(paths))) as pool:
         for _ in pool.map(action, paths):
             pass
