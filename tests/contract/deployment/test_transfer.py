@@ -47,6 +47,14 @@ def test_first_upload_into_an_empty_repo(server, pachd, songs, tmp_path, silent)
     assert server.held(REPO) == STANDARD
 
 
+def test_song_larger_than_a_message_arrives_whole(server, pachd, music, tmp_path, silent):
+    server.repos[REPO], server.commits[REPO] = "", []
+    content = bytes(range(256)) * 20_000  # 5 MB
+    (music / "long.wav").write_bytes(content)
+    upload.upload(pachd, REPO, songs_below(music, REPO)[0], tmp_path / "journals", silent)
+    assert server.held(REPO) == STANDARD | {"/long.wav": content}
+
+
 def test_the_folder_stays_as_it_is_and_other_files_are_named(music):
     before = sorted(path.relative_to(music).as_posix() for path in music.rglob("*"))
     songs, others = songs_below(music, REPO)
