@@ -56,6 +56,8 @@ def list_datum(session: Session, arguments: argparse.Namespace) -> None:
 
 
 def _is_wanted(each: DatumRecord, arguments: argparse.Namespace) -> bool:
+    if not (arguments.states or arguments.inputs):
+        return True
     paths = {path.rstrip("/") or "/" for *_, path in each.files}
     return (not arguments.states or each.state in arguments.states) and all(
         "/" + path.strip("/") in paths for path in arguments.inputs
