@@ -1,5 +1,6 @@
 """The stage transcribe as a program: which files it writes, what it says, and how it fails."""
 
+import errno
 import re
 import sys
 import wave
@@ -173,6 +174,19 @@ def test_a_truncated_file_is_transcribed_as_far_as_it_goes_and_says_so(songs, mo
     assert "song.wav: 0.5 s shorter than its header says; transcribed to its end" in said
     assert "notes in 1.0 s" in said
     assert read_midi(songs / "out" / "song.mid").notes
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_midi(songs, model_folder, contents, monkeypatch, capfd):
+    def full(tape, first, rows):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("ambient.onsets_and_frames.tape.Tape.write", full)
+    song = str(songs / "in" / "song.wav")
+    assert main(["--input", song, "--output", str(songs / "out"), "--model", str(model_folder)]) == 1
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1
+    assert re.match(r"error: .*song\.wav: no space left on device; .*Free space there", said)
+    assert contents(songs / "out") == {}
 
 
 def test_another_transcriber_writes_the_same_kind_of_file(songs, monkeypatch, capfd):
