@@ -220,6 +220,21 @@ def test_picture_of_the_docs_shows_four_numbers_of_songs():
     assert {"1 song", "100 songs", "10,000 songs", "1,000,000 songs"} <= texts
 
 
+@pytest.mark.parametrize("songs", ["1", "100", "10,000"])
+def test_table_of_the_docs_is_what_the_model_says(script, songs):
+    manual = (ROOT / "docs" / "pachyderm.md").read_text()
+    cells = next(line for line in manual.splitlines() if line.startswith(f"| {songs} |")).strip("| ").split(" | ")
+    lengths = song_lengths(int(songs.replace(",", "")), Assumptions())
+    costs = script.load_costs(script.COSTS)
+    unit_s = {"s": 1, "h": 3600}
+    for workers, cell in zip((1, 8, 64, 1024), cells[1:5], strict=True):
+        number, unit = cell.split()
+        found = simulate(costs, Assumptions(), new_minutes=lengths, workers=workers).seconds
+        assert float(number) * unit_s[unit] == pytest.approx(found, rel=0.03)
+    times = {2**n: simulate(costs, Assumptions(), new_minutes=lengths, workers=2**n).seconds for n in range(11)}
+    assert stops_scaling(times) == int(cells[5])
+
+
 def test_axes_are_logarithmic():
     root = ElementTree.fromstring(
         line_chart({"a": [(1, 1), (10, 10), (100, 100)]}, title="t", x_title="x", y_title="y")
