@@ -5,12 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ORACLE := .venv-oracle
+# CONTAINER_LAB (scripts/build_images.sh) keeps its podman's images and settings in LAB_ROOT.
+LAB_ROOT ?= /var/tmp/container-lab
+LAB_SETTINGS = $(if $(CONTAINER_LAB),LOCALPACH_ENGINE=podman $(foreach s,storage containers,CONTAINERS_$(if $(filter storage,$s),STORAGE_)CONF=$(LAB_ROOT)/conf/$s.conf))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test format lint types unit contract e2e test-slow oracle lock clean clean-demo
+.PHONY: help demo test format lint types unit contract e2e test-slow images test-containers oracle lock clean clean-demo
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) ## run the whole chain on the six sample songs and print where the new pieces are
 	$(BIN)/python scripts/demo.py
@@ -37,7 +40,13 @@ unit contract e2e: $(INSTALLED) ## one kind of test alone
 test-slow: $(INSTALLED) ## the tests at real size, minutes
 	$(BIN)/python -m pytest -m slow
 
-oracle: $(INSTALLED) $(ORACLE)/.installed ## compare the transcriber with Magenta's own code (2 GB, Python 3.11)
+images: ## build the four images with docker or podman (scripts/build_images.sh names the settings)
+	scripts/build_images.sh
+
+test-containers: $(INSTALLED) images ## the stages' tests in their images, and the chain in containers, without network
+	$(LAB_SETTINGS) LOCALPACH_TEST_IMAGE=ambient-music-generation/generate:0.1.0 $(BIN)/python -m pytest -m container
+
+oracle: $(INSTALLED) $(ORACLE)/.installed ## compare transcriber and tokens with Magenta's own code (2 GB, Python 3.11)
 	$(ORACLE)/bin/python tests/oracle/magenta_reference.py $(ORACLE)/reference 2>$(ORACLE)/log || { tail -5 $(ORACLE)/log >&2; exit 1; }
 	$(ORACLE)/bin/python tests/oracle/note_seq_reference.py $(ORACLE)/reference 2>>$(ORACLE)/log || { tail -5 $(ORACLE)/log >&2; exit 1; }
 	AMBIENT_ORACLE=$(ORACLE)/reference $(BIN)/python -m pytest -m oracle -s tests/oracle

@@ -30,9 +30,6 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Turn every MIDI file below the input folder into tokens; folders below it are kept."""
-    from ambient.framework import start_framework
-
-    start_framework("tensorflow")
     from ambient.music_transformer.records import SUFFIX, write_record
 
     def process(path: Path) -> str:

@@ -83,6 +83,8 @@ def run(arguments: argparse.Namespace) -> None:
         config = replace(config, max_seq=min(longest, model.config.window))
         log(f"crops of {config.max_seq} tokens: no song is longer, or the model sees no farther")
     music = f"{len(records)} songs, {sum(r.tokens.size for r in records)} tokens, {minutes_of(records):.1f} minutes"
+    for line in split.duplicates:
+        log(line)
     log(f"{music}; {origin}; held out: {split.explanation}")
     checkpoint = arguments.resume / CHECKPOINT if arguments.resume else None
     trainer = Trainer(model, config, split.training, split.held_out, report=log, checkpoint=checkpoint)
@@ -139,14 +141,19 @@ def check_flags(arguments: argparse.Namespace) -> None:
 
 def split_corpus(arguments: argparse.Namespace, records: "list[TokenRecord]") -> "tuple[Split, list[TokenRecord]]":
     """Return what to train on and what to judge by, and the songs that the latter come from."""
-    from ambient.music_transformer.data import Split, split_records, whole
+    from ambient.errors import InputError
+    from ambient.music_transformer.data import Split, split_records, whole, without_those_of
 
     if not arguments.held_out_path:
         return split_records(records, source=arguments.input_path), records
     judges = read_records(arguments.held_out_path)
     explanation = f"{len(judges)} songs in a folder of their own"
-    training, held_out = [whole(r.tokens) for r in records], [whole(r.tokens) for r in judges]
-    return Split(training, held_out, sum(r.seconds for r in judges), explanation), judges
+    kept, lines = without_those_of(judges, records)
+    if not kept:
+        found = "only songs that are nearly the same music as those to judge by"
+        raise InputError(arguments.input_path, found, "expected others too", "Add songs, or give others to judge by")
+    training, held_out = [whole(r.tokens) for r in kept], [whole(r.tokens) for r in judges]
+    return Split(training, held_out, sum(r.seconds for r in judges), explanation, tuple(lines)), judges
 
 
 def training_config(arguments: argparse.Namespace) -> TrainingConfig:

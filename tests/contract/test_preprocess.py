@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -135,6 +137,14 @@ def test_an_unknown_flag_is_wrong_usage(preprocess_in, pfs):
 
 def test_help_loads_no_framework(help_imports):
     assert not help_imports("preprocess") & {"tensorflow", "keras", "numpy", "pretty_midi"}
+
+
+def test_preprocessing_loads_no_framework(midi_folder, pfs):
+    program = "import sys; from stages.preprocess import main; main(sys.argv[1:]); print(*sys.modules)"
+    command = [sys.executable, "-c", program, str(midi_folder), str(pfs / "out")]
+    modules = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert "ambient.music_transformer.records" in modules
+    assert not {"keras", "tensorflow"} & set(modules)
 
 
 def test_a_stage_killed_while_writing_leaves_no_half_file(pfs, midi_folder, monkeypatch):

@@ -4,18 +4,21 @@
 
 Runs in the environment of requirements/oracle.lock, never in the project's. Writes `notes.npz` to FOLDER: random notes
 and pedals, what the pedal makes of them, their piano rolls with Magenta's settings, and random rolls with the notes
-that are read off them.
+that are read off them; the same pieces as performance tokens, and random tokens with the notes that they stand for.
 """
 
 import sys
 from pathlib import Path
 
 import numpy as np
-from note_seq import sequences_lib
+from note_seq import performance_encoder_decoder, performance_lib, sequences_lib
 from note_seq.protobuf import music_pb2
 
 PIECES = 6
 FRAMES_PER_SECOND = 31.25
+STEPS_PER_SECOND = 100
+VELOCITY_BINS = 32
+FIRST_VELOCITY = 356  # the token of the lowest
 
 
 def random_piece(random, notes=150, pedals=40, seconds=20.0):
@@ -44,6 +47,31 @@ def from_sequence(sequence):
     """Return notes [n, 4], sorted."""
     rows = sorted((note.start_time, note.pitch, note.end_time, note.velocity) for note in sequence.notes)
     return np.array(rows, dtype=np.float64).reshape(-1, 4)
+
+
+def to_tokens(sequence):
+    """Return the sequence as ids of note-seq's performance encoding."""
+    quantized = sequences_lib.quantize_note_sequence_absolute(sequence, STEPS_PER_SECOND)
+    performance = performance_lib.Performance(quantized, num_velocity_bins=VELOCITY_BINS)
+    encoding = performance_encoder_decoder.PerformanceOneHotEncoding(VELOCITY_BINS)
+    return np.array([encoding.encode_event(event) for event in performance])
+
+
+def read_tokens(tokens):
+    """Return the notes that ids of note-seq's performance encoding stand for, [n, 4], sorted."""
+    encoding = performance_encoder_decoder.PerformanceOneHotEncoding(VELOCITY_BINS)
+    performance = performance_lib.Performance(steps_per_second=STEPS_PER_SECOND, num_velocity_bins=VELOCITY_BINS)
+    for token in tokens:
+        performance.append(encoding.decode_event(int(token)))
+    return from_sequence(performance.to_sequence())
+
+
+def random_tokens(random, count=2000):
+    """Return tokens of any kind in any order on few pitches; the first is a velocity, as a default is not theirs."""
+    near = random.integers(58, 66, count)
+    kinds = [near, 128 + near, random.integers(256, FIRST_VELOCITY, count), random.integers(FIRST_VELOCITY, 388, count)]
+    tokens = np.choose(random.choice(4, count, p=[0.35, 0.35, 0.2, 0.1]), kinds)
+    return np.concatenate([[FIRST_VELOCITY + 20], tokens])
 
 
 def smooth(random, frames):
@@ -91,6 +119,9 @@ def main(folder):
         )
         kept |= {f"probabilities{index}": np.stack([onset, offset, frame, values]), f"read{index}": from_sequence(read)}
         kept[f"offset_threshold{index}"] = np.array(offset_threshold)
+        stream = random_tokens(random)
+        kept |= {f"tokens{index}": to_tokens(sustained)}
+        kept |= {f"stream{index}": stream, f"stream_notes{index}": read_tokens(stream)}
         print(f"piece {index}: {len(notes)} notes, {len(roll.active)} frames, {len(read.notes)} notes read")
     np.savez_compressed(folder / "notes.npz", **kept)
 

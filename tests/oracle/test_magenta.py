@@ -1,4 +1,4 @@
-"""Ours equals Magenta's own code: the graph on the same weights, the picture, the pedal, the labels, the decoding.
+"""Ours equals Magenta's own code: graph and picture, pedal, labels, decoding, and the tokens of the composer.
 
 `make oracle` makes the references with the original, in an environment of its own, and names their folder here.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ambient.music_transformer.tokens import notes_to_tokens, tokens_to_notes
 from ambient.notes import SUSTAIN_DOWN, Note, PedalEvent, apply_sustain
 from ambient.onsets_and_frames.config import DecodingConfig
 from ambient.onsets_and_frames.decoding import Probabilities, probabilities_to_notes
@@ -138,3 +139,18 @@ def test_rolls_are_read_as_by_note_seq(pieces, index):
     found = rows_of(probabilities_to_notes(probabilities, config).notes)
     assert len(found) == len(expected) > 100
     compare("notes read", found, expected, 1e-9)
+
+
+@pytest.mark.parametrize("index", range(PIECES))
+def test_notes_become_the_tokens_of_note_seq(pieces, index):
+    expected = pieces[f"tokens{index}"].tolist()
+    assert len(expected) > 400
+    assert notes_to_tokens(to_notes(pieces[f"sustained{index}"])) == expected
+
+
+@pytest.mark.parametrize("index", range(PIECES))
+def test_any_tokens_stand_for_the_notes_of_note_seq(pieces, index):
+    expected = pieces[f"stream_notes{index}"]
+    found = rows_of(tokens_to_notes(pieces[f"stream{index}"]).notes)
+    assert len(found) == len(expected) > 100
+    compare("notes of random tokens", found, expected, 1e-9)

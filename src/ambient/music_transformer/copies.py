@@ -55,10 +55,10 @@ class TrainingNotes:
     def __init__(self, names: Sequence[str], begins: np.ndarray, pitches: np.ndarray, starts: np.ndarray) -> None:
         self.names = list(names)
         self.begins, self.pitches, self.starts = begins.astype(np.int64), pitches, starts.astype(np.int32)
-        steps = _steps(self.pitches.astype(np.int64), self.starts / STEPS_PER_SECOND)
+        steps = note_steps(self.pitches.astype(np.int64), self.starts / STEPS_PER_SECOND)
         # A step that leads from one piece into the next is like no other: no passage goes across.
         steps[self.begins[1:-1] - 1] = -2 - np.arange(max(len(self.names) - 1, 0))
-        self._rows = _Rows(steps)
+        self._rows = RowHashes(steps)
 
     @classmethod
     def of(cls, pieces: Sequence[tuple[str, Sequence[Note]]]) -> "TrainingNotes":
@@ -87,7 +87,7 @@ class TrainingNotes:
         if len(piece) < 2 or self._rows.steps.size == 0:
             return None
         pitches = np.array([note.pitch for note in piece], np.int64)
-        rows = _Rows(_steps(pitches, np.array([note.start_s for note in piece])))
+        rows = RowHashes(note_steps(pitches, np.array([note.start_s for note in piece])))
         shortest, longest = 0, rows.steps.size
         found = (0, 0)
         while shortest < longest:  # a passage of n steps matches only if one of n - 1 does
@@ -108,7 +108,7 @@ class TrainingNotes:
             transposed=piece[here].pitch - int(self.pitches[there]),
         )
 
-    def _shared(self, rows: "_Rows", length: int) -> tuple[int, int] | None:
+    def _shared(self, rows: "RowHashes", length: int) -> tuple[int, int] | None:
         """Find a row of so many steps in both: where it begins here and in the index, or None."""
         if length > self._rows.steps.size:
             return None
@@ -152,7 +152,7 @@ class TrainingNotes:
             raise InputError(path, f"damaged ({error})", "expected training's index", "Copy the model again") from error
 
 
-def _steps(pitches: np.ndarray, starts_s: np.ndarray) -> np.ndarray:
+def note_steps(pitches: np.ndarray, starts_s: np.ndarray) -> np.ndarray:
     """Turn [N] notes into [N - 1] steps, int64 from 0 up."""
     gaps = np.diff(starts_s)
     classes = np.where(gaps < TOGETHER_S, 0, 1 + np.floor(np.log2(np.maximum(gaps, TOGETHER_S) / TOGETHER_S)))
@@ -160,7 +160,7 @@ def _steps(pitches: np.ndarray, starts_s: np.ndarray) -> np.ndarray:
     return steps
 
 
-class _Rows:
+class RowHashes:
     """Hashes of all rows of steps of any one length, by prefix sums modulo 2^64 (Karp and Rabin, 1987).
 
     Args:

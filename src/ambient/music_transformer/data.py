@@ -12,6 +12,7 @@ import numpy as np
 
 from ambient.errors import InputError
 from ambient.music_transformer.config import TrainingConfig
+from ambient.music_transformer.duplicates import Duplicate, describe, near_duplicates
 from ambient.music_transformer.records import TokenRecord
 from ambient.music_transformer.tokens import (
     END,
@@ -41,12 +42,14 @@ class Split:
         held_out: [T] token arrays with their specials; never trained on.
         held_out_seconds: Length of the music held out.
         explanation: For people: what was held out and why.
+        duplicates: For people: songs that are nearly the same music, one line a pair.
     """
 
     training: list[np.ndarray]
     held_out: list[np.ndarray]
     held_out_seconds: float
     explanation: str
+    duplicates: tuple[str, ...] = ()
 
 
 def is_held_out(digest: str) -> bool:
@@ -56,6 +59,10 @@ def is_held_out(digest: str) -> bool:
 
 def split_records(records: Sequence[TokenRecord], *, source: object) -> Split:
     """Hold out about a tenth of the songs, by content hash; the end of every song where that leaves either side empty.
+
+    Of songs that are nearly the same music none is held out if another is trained on, and only the longest is held out
+    otherwise: nothing is judged by what was learned. What that leaves out is trained on by neither side, so that adding
+    a song moves no other one to the other side.
 
     Raises:
         InputError: there is too little music to learn anything from.
@@ -70,19 +77,44 @@ def split_records(records: Sequence[TokenRecord], *, source: object) -> Split:
             f"needs at least 0.1 minutes with {LEAST_TOKENS} tokens",
             "Add songs, or check the MIDI files",
         )
-    held_out = [record for record in records if is_held_out(record.digest)]
+    duplicates = near_duplicates(records)
+    lines = tuple(describe(duplicate, records) for duplicate in duplicates)
     training = [record for record in records if not is_held_out(record.digest)]
+    held_out = [record for record in _once(records, duplicates) if is_held_out(record.digest)]
     if held_out and training:
         seconds = sum(record.seconds for record in held_out)
         names = f"{len(held_out)} of {len(records)} songs, chosen by their content"
-        return Split([whole(r.tokens) for r in training], [whole(r.tokens) for r in held_out], seconds, names)
+        return Split([whole(r.tokens) for r in training], [whole(r.tokens) for r in held_out], seconds, names, lines)
+    left_out = {duplicate.index for duplicate in duplicates}
+    records = [record for index, record in enumerate(records) if index not in left_out]
     cuts = [int(record.tokens.size * (1 - TAIL_SHARE)) for record in records]
     heads = [np.concatenate([[START], r.tokens[:cut]]).astype(np.int16) for r, cut in zip(records, cuts, strict=True)]
     tails = [np.concatenate([r.tokens[cut:], [END]]).astype(np.int16) for r, cut in zip(records, cuts, strict=True)]
     seconds = sum(duration_steps(tail) for tail in tails) / STEPS_PER_SECOND
-    return Split(
-        heads, tails, seconds, f"the last tenth of each of {len(records)} songs; too few for a song of its own"
-    )
+    explanation = f"the last tenth of each of {len(records)} songs; too few for a song of its own"
+    return Split(heads, tails, seconds, explanation, lines)
+
+
+def _once(records: Sequence[TokenRecord], duplicates: Sequence[Duplicate]) -> list[TokenRecord]:
+    """Return the songs that may be held out: no duplicates, and none whose duplicate is trained on."""
+    not_to_judge = {duplicate.index for duplicate in duplicates}
+    not_to_judge |= {each.of for each in duplicates if not is_held_out(records[each.index].digest)}
+    return [record for index, record in enumerate(records) if index not in not_to_judge]
+
+
+def without_those_of(
+    judges: Sequence[TokenRecord], records: Sequence[TokenRecord]
+) -> tuple[list[TokenRecord], list[str]]:
+    """Leave out songs that are nearly the same music as one to judge by; returns the others, and a line for each."""
+    both = [*judges, *records]
+    group = list(range(len(both)))
+    duplicates = near_duplicates(both)
+    for duplicate in duplicates:
+        group[duplicate.index] = duplicate.of
+    judged = set(group[: len(judges)])
+    left_out = [index for index in range(len(judges), len(both)) if group[index] in judged]
+    lines = [f"{both[index].source} is nearly the same music as a song to judge by: left out" for index in left_out]
+    return [both[index] for index in range(len(judges), len(both)) if index not in set(left_out)], lines
 
 
 def whole(tokens: np.ndarray) -> np.ndarray:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from ambient.errors import InputError
 from ambient.music_transformer.config import VOCABULARY
+from ambient.music_transformer.tfrecord import DamagedRecordError, frame, read_example, read_payloads, write_example
 from ambient.music_transformer.tokens import PAD, STEPS_PER_SECOND, duration_steps
 
 SUFFIX = ".tfrecord"
@@ -55,16 +55,16 @@ def tokens_digest(tokens: np.ndarray) -> str:
 
 def write_record(path: Path, record: TokenRecord) -> None:
     """Write one piece as a TFRecord file."""
-    features = {
-        "tokens": tf.train.Feature(int64_list=tf.train.Int64List(value=record.tokens.tolist())),
-        "seconds": tf.train.Feature(float_list=tf.train.FloatList(value=[record.seconds])),
-        "source": _text(record.source),
-        "digest": _text(record.digest),
-        "vocabulary": _text(VOCABULARY),
-    }
-    example = tf.train.Example(features=tf.train.Features(feature=features))
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        writer.write(example.SerializeToString(deterministic=True))
+    payload = write_example(
+        {
+            "tokens": record.tokens.tolist(),
+            "seconds": float(record.seconds),
+            "source": record.source.encode(),
+            "digest": record.digest.encode(),
+            "vocabulary": VOCABULARY.encode(),
+        }
+    )
+    path.write_bytes(frame(payload))
 
 
 def read_record(path: Path) -> TokenRecord:
@@ -74,24 +74,17 @@ def read_record(path: Path) -> TokenRecord:
         InputError: damaged, not ours, another vocabulary, or tokens that do not match their digest.
     """
     try:
-        payloads = [bytes(item.numpy()) for item in tf.data.TFRecordDataset(str(path))]
-    except tf.errors.OpError as error:
-        found = f"damaged ({type(error).__name__})"
+        payloads = read_payloads(path)
+    except DamagedRecordError as error:
+        found = f"damaged ({error})"
         raise InputError(path, found, "expected a TFRecord file of one piece", REMEDY) from error
     if len(payloads) != 1:
         raise InputError(path, f"{len(payloads)} records", "expected a TFRecord file of one piece", REMEDY)
     try:
-        feature = tf.train.Example.FromString(payloads[0]).features.feature
-        vocabulary = feature["vocabulary"].bytes_list.value[0].decode()
-        source = feature["source"].bytes_list.value[0].decode()
-        digest = feature["digest"].bytes_list.value[0].decode()
-        seconds = float(feature["seconds"].float_list.value[0])
-        tokens = np.array(feature["tokens"].int64_list.value, dtype=np.int64)
-    except (IndexError, ValueError, RuntimeError) as error:
-        raise InputError(path, "a record of other content", "expected tokens of one piece", REMEDY) from error
-    except Exception as error:  # protobuf's DecodeError moves between releases
-        if type(error).__name__ != "DecodeError":
-            raise
+        features = read_example(payloads[0])
+        vocabulary, source, digest = (_text(features[name]) for name in ("vocabulary", "source", "digest"))
+        seconds, tokens = float(features["seconds"]), np.asarray(features["tokens"], dtype=np.int64)
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(path, "a record of other content", "expected tokens of one piece", REMEDY) from error
     if vocabulary != VOCABULARY:
         raise InputError(path, f"vocabulary {vocabulary!r}", f"expected {VOCABULARY!r}", REMEDY)
@@ -103,5 +96,7 @@ def read_record(path: Path) -> TokenRecord:
     return TokenRecord(narrow, seconds, source, digest)
 
 
-def _text(value: str) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
+def _text(value: object) -> str:
+    if not isinstance(value, bytes):
+        raise TypeError("expected text")
+    return value.decode()

@@ -1,4 +1,5 @@
 from collections import defaultdict
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -104,6 +105,30 @@ def test_no_drift_over_an_hour_of_uneven_gaps():
     notes = [Note(i * 0.333333, 60, i * 0.333333 + 0.1, 65) for i in range(10_800)]
     starts = np.array([note.start_s for note in tokens_to_notes(notes_to_tokens(notes)).notes])
     assert np.abs(starts - [note.start_s for note in notes]).max() <= 0.005 + 1e-9
+
+
+@given(st.lists(st.floats(0.011, 4.0), min_size=1, max_size=60), st.floats(0.02, 300.0))
+def test_every_gap_and_every_length_lands_on_its_nearest_step_whatever_came_before(gaps, length_s):
+    notes = [Note(start_s, 60 + i, start_s + length_s, 65) for i, start_s in enumerate(np.cumsum(gaps).tolist())]
+    decoded = tokens_to_notes(notes_to_tokens(notes)).notes
+    for note, found in zip(notes, decoded, strict=True):
+        assert found.pitch == note.pitch
+        assert found.start_s == pytest.approx(note.start_s, abs=0.005 + 1e-9)
+        assert found.end_s == pytest.approx(note.end_s, abs=0.005 + 1e-9)
+
+
+@given(any_notes())
+def test_every_note_is_audible_and_as_loud_as_its_bin(notes):
+    decoded = tokens_to_notes(notes_to_tokens(notes)).notes
+    assert all(note.velocity >= 1 for note in decoded)
+    assert sorted(n.velocity for n in decoded) == sorted(bin_to_velocity(velocity_to_bin(n.velocity)) for n in notes)
+
+
+@given(any_notes())
+def test_a_velocity_is_never_said_twice_in_a_row(notes):
+    said = [token for token in notes_to_tokens(notes) if token >= VELOCITY]
+    assert all(first != second for first, second in pairwise(said))
+    assert len(said) <= len(notes)
 
 
 @given(pieces_on_the_grid())
