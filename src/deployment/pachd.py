@@ -81,7 +81,11 @@ class Pachd:
         broken = code in ("INTERNAL", "UNKNOWN") and ("RST_STREAM" in details or "transport" in details.lower())
         if code in _PASSING or broken:
             return PassingError(_shortened(details))
-        if code in ("UNAUTHENTICATED", "PERMISSION_DENIED") or "not authorized to" in details:
+        if (
+            code in ("UNAUTHENTICATED", "PERMISSION_DENIED")
+            or "not authorized to" in details
+            or "auth token" in details
+        ):
             return TokenRefusedError(self.address, _shortened(details))
         if code == "UNIMPLEMENTED":
             return OldServerError(self.address, f"{what}: the server does not know this call")
