@@ -1,15 +1,21 @@
 # generate: numpy and the shipped composer, no TensorFlow.
+FROM python:3.11-slim AS packages
+COPY requirements/generate.lock requirements.lock
+RUN python3 -m venv --without-pip /opt/venv \
+ && pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r requirements.lock \
+ && find /opt/venv -depth \( -type d -name tests -o -name '*.a' -o -name '*.h' -o -name '*.pyi' \) -exec rm -r {} +
+
 FROM python:3.11-slim
-LABEL org.opencontainers.image.title="ambient-music-generation generate" \
-      org.opencontainers.image.licenses="Apache-2.0"
+RUN useradd --create-home --uid 1000 ambient
+COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app
-COPY requirements/generate.lock requirements/
-RUN pip install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r requirements/generate.lock
 COPY trained-models/music-transformer trained-models/music-transformer
-COPY src src
+COPY src/ambient src/ambient
 COPY stages stages
 # `docker run --entrypoint python IMAGE generate.py …`, the command of the 2020 project, keeps working.
 RUN ln -s stages/generate.py generate.py
-ENV PYTHONPATH=/app:/app/src PYTHONDONTWRITEBYTECODE=1
-RUN useradd --create-home --uid 1000 ambient
-USER ambient
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app:/app/src PYTHONDONTWRITEBYTECODE=1
+LABEL org.opencontainers.image.title="ambient-music-generation generate" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0"
+USER 1000

@@ -1,15 +1,29 @@
 # transcribe: TensorFlow and the shipped transcriber.
-# --build-arg GROUP=gpu takes TensorFlow's CUDA build.
-FROM python:3.11-slim
+# --build-arg GROUP=gpu takes TensorFlow's CUDA build; tag that image 0.1.0-gpu.
+FROM scratch AS lock
 ARG GROUP=onsets-and-frames
-LABEL org.opencontainers.image.title="ambient-music-generation onsets-and-frames" \
-      org.opencontainers.image.licenses="Apache-2.0"
-WORKDIR /app
-COPY requirements/${GROUP}.lock requirements/
-RUN pip install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r requirements/${GROUP}.lock
-COPY trained-models/onsets-and-frames trained-models/onsets-and-frames
-COPY src src
-COPY stages stages
-ENV PYTHONPATH=/app:/app/src PYTHONDONTWRITEBYTECODE=1
+COPY requirements/${GROUP}.lock requirements.lock
+
+# As in the other image with TensorFlow, word for word: with the same lock both images share this layer.
+FROM python:3.11-slim AS packages
+RUN apt-get update && apt-get install --yes --no-install-recommends binutils
+COPY --from=lock requirements.lock requirements.lock
+RUN python3 -m venv --without-pip /opt/venv \
+ && pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r requirements.lock \
+ && cd /opt/venv/lib/python3*/site-packages \
+ && rm -r tensorflow/include clang \
+ && find . -depth \( -type d -name tests -o -name '*.a' -o -name '*.h' -o -name '*.pyi' \) -exec rm -r {} + \
+ && strip --strip-unneeded tensorflow/libtensorflow_*.so.2
+
+FROM python:3.11-slim
 RUN useradd --create-home --uid 1000 ambient
-USER ambient
+COPY --from=packages /opt/venv /opt/venv
+WORKDIR /app
+COPY trained-models/onsets-and-frames trained-models/onsets-and-frames
+COPY src/ambient src/ambient
+COPY stages stages
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app:/app/src PYTHONDONTWRITEBYTECODE=1
+LABEL org.opencontainers.image.title="ambient-music-generation onsets-and-frames" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0"
+USER 1000
