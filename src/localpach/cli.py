@@ -115,12 +115,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     words = list(sys.argv[1:] if argv is None else argv)
-    parser, arguments = _parse(words)
+    arguments = _parse(words)
     folder = arguments.state or Path(os.environ.get(STATE_VARIABLE) or DEFAULT_STATE)
     from localpach.progress import Console
 
     progress = Console()
-    session = Session(folder, progress, parser.error, may_begin=arguments.may_begin, executor=arguments.executor)
+    session = Session(
+        folder, progress, arguments.usage_error, may_begin=arguments.may_begin, executor=arguments.executor
+    )
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         arguments.run(session, arguments)
@@ -154,7 +156,7 @@ def _told(error: Exception, folder: Path) -> str:
     return str(error)
 
 
-def _parse(words: list[str]) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+def _parse(words: list[str]) -> argparse.Namespace:
     """Read the words with no more of the program loaded than they need; wrong usage ends it."""
     # pachctl's flags without a value may be written `--all=true`.
     words = [word.removesuffix("=true") for word in words if not (word.startswith("--") and word.endswith("=false"))]
@@ -165,8 +167,8 @@ def _parse(words: list[str]) -> tuple[argparse.ArgumentParser, argparse.Namespac
         parser.error(problem)
     arguments = parser.parse_args(words)
     if arguments.output and not arguments.raw and not getattr(arguments, "spec", False):
-        parser.error("-o names the format of --raw; give both")
-    return parser, arguments
+        arguments.usage_error("-o names the format of --raw; give both")
+    return arguments
 
 
 def _nouns(verb: str) -> list[str]:

@@ -47,5 +47,6 @@ def absent(verb: str, noun: str) -> str | None:
     both = f"{verb} {noun}".strip()
     for words in (both, both.removesuffix("s"), verb, noun, noun.removesuffix("s")):
         if words in ABSENT:
-            return f"pachctl's `{both}` has no meaning on one machine: {ABSENT[words]}"
+            shown = both if noun.isidentifier() or "-" in noun else verb
+            return f"pachctl's `{shown}` has no meaning on one machine: {ABSENT[words]}"
     return None

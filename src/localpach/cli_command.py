@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from localpach.errors import StateError
+from localpach.errors import CommitStateError, StateError
 
 if TYPE_CHECKING:  # a listing starts in half the time without what runs jobs
     from localpach.executors import Executor
     from localpach.progress import Console
     from localpach.records import Job
-    from localpach.store import Store
+    from localpach.store import Commit, Store
 
 Run = Callable[["Session", argparse.Namespace], None]
 
@@ -53,7 +53,7 @@ class Session:
         if self._store is None:
             from localpach.store import Store
 
-            if not self._may_begin and not (self.folder / "state.sqlite").exists():
+            if not self._may_begin and not self.has_state:
                 raise StateError(
                     f"no state in {self.folder}; begin with `localpach create repo NAME`, or name another --state"
                 )
@@ -66,6 +66,11 @@ class Session:
         from localpach.executors import choose
 
         return choose(self._executor or "")
+
+    @property
+    def has_state(self) -> bool:
+        """Whether there is a state, which a dry run must not make."""
+        return (self.folder / "state.sqlite").exists()
 
     @property
     def is_open(self) -> bool:
@@ -141,7 +146,9 @@ class Commands:
         command: argparse.ArgumentParser = family.add_parser(
             noun or verb, prog=f"localpach {verb} {noun}".strip(), help=text, description=text, epilog=epilog
         )
-        command.set_defaults(run=run, runs=runs, raw=False, full_timestamps=False, output=None)
+        command.set_defaults(
+            run=run, usage_error=command.error, runs=runs, raw=False, full_timestamps=False, output=None
+        )
         command.set_defaults(may_begin=verb in ("create", "update"))
         if raw:
             command.add_argument("--raw", action="store_true", help="print JSON, shaped like pachctl's")
@@ -150,6 +157,14 @@ class Commands:
             command.add_argument("--full-timestamps", action="store_true", help="show times, not ages")
         add_ignored(command)
         return command
+
+
+def tell_of_error(session: Session, commit: "Commit") -> None:
+    """Tell of a change whose commit is finished with an error, after the jobs that it caused, which do not say why."""
+    found = session.store.commit(commit.repo, commit.id)
+    if found is not None and found.error:
+        session.run_jobs()
+        raise CommitStateError(f"commit {commit.repo}@{commit.id} is finished with an error: {found.error}")
 
 
 def history_depth(session: Session, text: str) -> int | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from localpach import columns, message, repos
 from localpach.addresses import is_commit_id, parse_commit, parse_file
-from localpach.cli_command import Commands, Session, show
+from localpach.cli_command import Commands, Session, show, tell_of_error
 from localpach.errors import CommitStateError, NotFoundError
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def register(commands: Commands) -> None:
         "--origin", type=str.upper, choices=_ORIGINS, help="only commits that people, or pipelines, made"
     )
     command.add_argument("-n", "--number", type=int, default=0, metavar="N", help="end after N commits")
-    command = commands.add("find", "commit", find_commit, "find the commits of a branch that changed a file")
+    command = commands.add("find", "commit", find_commit, "find the commits of a branch that changed a file", raw=True)
     command.add_argument("file", help="repo@branch:/path")
-    command.add_argument("--json", action="store_true", dest="raw", help="print JSON")
+    command.add_argument("--json", action="store_true", dest="raw", help=argparse.SUPPRESS)  # pachctl's word here
     command.add_argument("--limit", type=int, default=0, metavar="N", help="at most N commits")
     command.add_argument("--timeout", help=argparse.SUPPRESS)
 
@@ -77,8 +77,7 @@ def start_commit(session: Session, arguments: argparse.Namespace) -> None:
 def finish_commit(session: Session, arguments: argparse.Namespace) -> None:
     """Finish an open commit."""
     commit = repos.finish_commit(session.store, parse_commit(arguments.commit), description=arguments.message)
-    if commit.error:
-        raise CommitStateError(f"commit {commit.repo}@{commit.id} is finished with an error: {commit.error}")
+    tell_of_error(session, commit)
 
 
 def list_commit(session: Session, arguments: argparse.Namespace) -> None:

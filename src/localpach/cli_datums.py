@@ -93,7 +93,7 @@ def inspect_datum(session: Session, arguments: argparse.Namespace) -> None:
     """Describe a datum."""
     records = Records(session.store)
     job = find_job(records, arguments.job)
-    each = find_datum(records.datums(job.pipeline, job.id), arguments.datum)
+    each = find_datum(job, records.datums(job.pipeline, job.id), arguments.datum)
     lines = [
         f"ID: {each.id}",
         f"Job ID: {job.id}",
@@ -116,7 +116,11 @@ def restart_datum(session: Session, arguments: argparse.Namespace) -> None:
     job = find_job(records, arguments.job)
     datums = records.datums(job.pipeline, job.id)
     names = [name.strip() for name in arguments.datum.split(",") if name.strip()]
-    found = [find_datum(datums, arguments.datum)] if len(names) < 2 else [find_datum(datums, name) for name in names]
+    found = (
+        [find_datum(job, datums, arguments.datum)]
+        if len(names) < 2
+        else [find_datum(job, datums, name) for name in names]
+    )
     with session.store.transaction():
         for datum in found:
             pipelines.restart_datum(session.store, job.pipeline, datum.id)

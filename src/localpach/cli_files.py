@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from localpach import columns, files, message
 from localpach.addresses import parse_commit, parse_file
-from localpach.cli_command import Commands, Session, show
+from localpach.cli_command import Commands, Session, show, tell_of_error
 from localpach.repos import find_commit
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def put_file(session: Session, arguments: argparse.Namespace) -> None:
         session.usage_error("name what to put with -f or -i, or a path for data from stdin")
     console = session.progress
     try:
-        files.put_files(
+        commit = files.put_files(
             session.store,
             address,
             sources,
@@ -98,6 +98,7 @@ def put_file(session: Session, arguments: argparse.Namespace) -> None:
         )
     finally:
         console.clear()
+    tell_of_error(session, commit)
 
 
 def delete_file(session: Session, arguments: argparse.Namespace) -> None:
@@ -108,7 +109,7 @@ def delete_file(session: Session, arguments: argparse.Namespace) -> None:
 def copy_file(session: Session, arguments: argparse.Namespace) -> None:
     """Copy files."""
     source, target = parse_file(arguments.source), parse_file(arguments.target)
-    files.copy_files(session.store, source, target, append=arguments.append)
+    tell_of_error(session, files.copy_files(session.store, source, target, append=arguments.append))
 
 
 def get_file(session: Session, arguments: argparse.Namespace) -> None:

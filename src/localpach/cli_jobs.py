@@ -2,12 +2,13 @@
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from localpach import columns, pipelines
-from localpach.addresses import is_commit_id, parse_commit, parse_job
+from localpach.addresses import is_commit_id, parse_commit
 from localpach.cli_command import Commands, Session, history_depth, show
-from localpach.errors import CommitStateError, NotFoundError
+from localpach.errors import CommitStateError
+from localpach.lookups import find_job, find_jobs
 from localpach.message_jobs import job_message, job_set_message
 from localpach.records import Job, Records
 from localpach.repos import find_commit
@@ -42,13 +43,13 @@ def register(commands: Commands) -> None:
         "--history", default="none", metavar="N", help="of earlier versions of the pipeline too: a number, all or none"
     )
     command = commands.add("inspect", "job", inspect_job, "describe one job", raw=True, times=True)
-    command.add_argument("job", help="pipeline@id, or the ID of a set")
+    command.add_argument("job", help="pipeline@id, a pipeline for its newest job, or the ID of a set")
     command = commands.add(
         "wait", "job", wait_job, "run jobs until this one, or this set, has ended", raw=True, times=True, runs=True
     )
-    command.add_argument("job", help="pipeline@id, or the ID of a set")
+    command.add_argument("job", help="pipeline@id, a pipeline for its newest job, or the ID of a set")
     command = commands.add("stop", "job", stop_job, "stop a job, or the jobs of a set")
-    command.add_argument("job", help="pipeline@id, or the ID of a set")
+    command.add_argument("job", help="pipeline@id, a pipeline for its newest job, or the ID of a set")
 
 
 def list_job(session: Session, arguments: argparse.Namespace) -> None:
@@ -58,18 +59,17 @@ def list_job(session: Session, arguments: argparse.Namespace) -> None:
         arguments.pipeline or arguments.expand or arguments.states or arguments.inputs or arguments.history != "none"
     )
     if arguments.id:
-        _show_jobs(records, arguments, _set(records, arguments.id))
+        _show_jobs(records, arguments, _set(session, records, arguments.id))
     elif asked:
         _show_jobs(records, arguments, _chosen(session, records, arguments))
     else:
         _show_sets(records, arguments)
 
 
-def _set(records: Records, id_: str) -> list[Job]:
-    found = records.jobs(None, id_)
-    if not found:
-        raise NotFoundError("job set", id_, "`localpach list job` shows those there are")
-    return found
+def _set(session: Session, records: Records, id_: str) -> list[Job]:
+    if not is_commit_id(id_):
+        session.usage_error(f"{id_} is no ID of a job set; -p names a pipeline")
+    return find_jobs(records, id_)
 
 
 def _chosen(session: Session, records: Records, arguments: argparse.Namespace) -> list[Job]:
@@ -138,9 +138,9 @@ def inspect_job(session: Session, arguments: argparse.Namespace) -> None:
     """Describe a job, or list those of a set."""
     records = Records(session.store)
     if is_commit_id(arguments.job):
-        _show_jobs(records, arguments, _set(records, arguments.job))
+        _show_jobs(records, arguments, find_jobs(records, arguments.job))
         return
-    job = records.job(*parse_job(arguments.job))
+    job = find_job(records, arguments.job)
     spec = records.spec(job.pipeline, job.version)
     fields = json.loads(spec.text)
     counts = job.counts
@@ -172,7 +172,7 @@ def inspect_job(session: Session, arguments: argparse.Namespace) -> None:
 def wait_job(session: Session, arguments: argparse.Namespace) -> None:
     """Run jobs until one, or a set, has ended."""
     records = Records(session.store)
-    found = _named(records, arguments.job)
+    found = find_jobs(records, arguments.job)
     session.run_jobs()
     found = [records.job(job.pipeline, job.id) for job in reversed(found)]
     waiting = [job.name for job in found if not job.ended]
@@ -183,12 +183,8 @@ def wait_job(session: Session, arguments: argparse.Namespace) -> None:
     _show_jobs(records, arguments, found)
 
 
-def _named(records: Records, text: str) -> Sequence[Job]:
-    return _set(records, text) if is_commit_id(text) else [records.job(*parse_job(text))]
-
-
 def stop_job(session: Session, arguments: argparse.Namespace) -> None:
     """Stop a job, or the jobs of a set."""
     with session.store.transaction():
-        for job in _named(Records(session.store), arguments.job):
+        for job in find_jobs(Records(session.store), arguments.job):
             pipelines.kill_job(session.store, job.pipeline, job.id, reason="stopped by hand")

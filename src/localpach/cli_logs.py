@@ -23,7 +23,7 @@ _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0}
 def register(commands: Commands) -> None:
     """Add the command."""
     command = commands.add("logs", "", logs, "print what the programs wrote", example="logs -p midi --datum /song.wav")
-    command.add_argument("-p", "--pipeline", help="the newest job of this pipeline")
+    command.add_argument("-p", "--pipeline", help="the newest job of this pipeline that has begun")
     command.add_argument("-j", "--job", help="pipeline@id")
     command.add_argument("--datum", help="ID of one datum, its beginning, or its path")
     command.add_argument("--inputs", metavar="PATHS", help="only datums with these files, separated by commas")
@@ -31,6 +31,7 @@ def register(commands: Commands) -> None:
     command.add_argument("-t", "--tail", type=int, default=0, metavar="N", help="only the last N lines")
     command.add_argument("--since", metavar="TIME", help="only datums that wrote since, such as 10m or 24h")
     command.add_argument("--raw", action="store_true", help="print JSON, a document each line, shaped like pachctl's")
+    command.add_argument("-o", "--output", choices=["json"], help=argparse.SUPPRESS)
     command.add_argument("--master", action="store_true", help=argparse.SUPPRESS)
     command.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
 
@@ -45,6 +46,8 @@ def logs(session: Session, arguments: argparse.Namespace) -> None:
     since = _since(session, arguments.since)
     records = Records(session.store)
     job = find_job(records, name)
+    if arguments.pipeline and job.started is None and not job.ended:  # it waits; a person asks for what there is
+        job = next((each for each in records.jobs(job.pipeline) if each.started or each.ended), job)
     lines = list(_written(session.store, records, job, arguments, since))
     print("".join(f"{line}\n" for line in lines[-arguments.tail :]), end="", flush=True)
     if arguments.follow:
@@ -67,9 +70,9 @@ def _since(session: Session, text: str | None) -> float:
 def _written(store: "Store", records: Records, job: Job, arguments: argparse.Namespace, since: float) -> Iterator[str]:
     """Walk the lines of the datums of a job in their order, each under a heading that names its datum."""
     datums = records.datums(job.pipeline, job.id)
-    chosen = [find_datum(datums, arguments.datum)] if arguments.datum else datums
+    chosen = [find_datum(job, datums, arguments.datum)] if arguments.datum else datums
     if arguments.inputs:
-        chosen = [find_datum(chosen, path) for path in arguments.inputs.split(",") if path]
+        chosen = [find_datum(job, chosen, path) for path in arguments.inputs.split(",") if path]
     for each in chosen:
         path = _log(store, job.pipeline, each.ran_in, each.id)
         if since and (not path.exists() or path.stat().st_mtime < since):

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,10 +96,25 @@ def _load_one(source: str) -> list[spec.PipelineSpec]:
     return spec.parse(sys.stdin.read()) if source == "-" else spec.load(Path(source))
 
 
+@contextmanager
+def _dry_run(session: Session, arguments: argparse.Namespace) -> "Iterator[Store | None]":
+    """Give the state to try a change on, which is taken back; None where there is no state, for none is made."""
+    arguments.runs = False
+    if not session.has_state:
+        yield None
+        return
+    with session.store.trial():
+        yield session.store
+
+
 def create_pipeline(session: Session, arguments: argparse.Namespace) -> None:
     """Create pipelines."""
     specs = _load(session, arguments.specs)
-    if not arguments.dry_run:
+    if arguments.dry_run:
+        with _dry_run(session, arguments) as store:
+            if store is not None:
+                pipelines.create_pipelines(store, specs)
+    else:
         pipelines.create_pipelines(session.store, specs)
 
 
@@ -106,6 +122,9 @@ def update_pipeline(session: Session, arguments: argparse.Namespace) -> None:
     """Update pipelines and say what an update does not do."""
     specs = _load(session, arguments.specs)
     if arguments.dry_run:
+        with _dry_run(session, arguments) as store:
+            if store is not None:
+                pipelines.update_pipelines(store, specs, reprocess=arguments.reprocess)
         return
     for done in pipelines.update_pipelines(session.store, specs, reprocess=arguments.reprocess):
         if done.kept and arguments.reprocess:

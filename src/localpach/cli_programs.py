@@ -3,12 +3,13 @@
 import argparse
 import sys
 
-from localpach.addresses import parse_job
 from localpach.batching import ask_for_next
 from localpach.cli_command import Commands, Session
-from localpach.errors import LocalpachError, NotFoundError
-from localpach.records import Job, Records
-from localpach.shell import find_datum, open_shell
+from localpach.errors import LocalpachError
+from localpach.job_datums import expand_job
+from localpach.lookups import find_datum, find_job
+from localpach.records import Records
+from localpach.shell import open_shell
 
 
 def register(commands: Commands) -> None:
@@ -23,11 +24,11 @@ def register(commands: Commands) -> None:
 
 def shell(session: Session, arguments: argparse.Namespace) -> None:
     """Open a shell."""
-    job = _job(Records(session.store), arguments.job)
+    job = find_job(Records(session.store), arguments.job)
     code = open_shell(
         session.store,
         job,
-        find_datum(session.store, job, arguments.datum),
+        find_datum(job, expand_job(session.store, job), arguments.datum),
         session.executor,
         arguments.command,
         terminal=sys.stdin.isatty(),
@@ -40,14 +41,3 @@ def shell(session: Session, arguments: argparse.Namespace) -> None:
 def next_datum(session: Session, arguments: argparse.Namespace) -> None:
     """Ask for the next datum."""
     ask_for_next(arguments.error)
-
-
-def _job(records: Records, text: str) -> Job:
-    """Find the job `pipeline@id`, or the newest of a pipeline."""
-    if "@" in text:
-        return records.job(*parse_job(text))
-    records.pipeline(text)
-    newest = records.jobs(text)[:1]
-    if not newest:
-        raise NotFoundError("job", text, "the pipeline has none yet")
-    return newest[0]

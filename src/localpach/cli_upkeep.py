@@ -25,7 +25,9 @@ def run_fsck(session: Session, arguments: argparse.Namespace) -> None:
     if report.problems:
         raise UnsoundStateError(len(report.problems), fixed=arguments.fix)
     loose = (
-        f"; {report.loose} loose ones ({size(report.loose_size)}), `localpach gc` frees them" if report.loose else ""
+        f"; {report.loose} more ({size(report.loose_size)}) that nothing needs, `localpach gc` frees them"
+        if report.loose
+        else ""
     )
     print(f"no problems: {report.objects} objects ({size(report.objects_size)}) checked{loose}")
 

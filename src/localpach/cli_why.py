@@ -21,7 +21,7 @@ def why_command(session: Session, arguments: argparse.Namespace) -> None:
     records = Records(session.store)
     job = find_job(records, arguments.job)
     datums = records.datums(job.pipeline, job.id)
-    chosen = [find_datum(datums, arguments.datum)] if arguments.datum else datums
+    chosen = [find_datum(job, datums, arguments.datum)] if arguments.datum else datums
     now = records.spec(job.pipeline, job.version).transform
     changed = {
         version

@@ -17,7 +17,7 @@ from localpach.datums import Datum
 from localpach.job_datums import expand_job
 from localpach.records import DatumRecord, Job, Records
 from localpach.store import Commit, Entry, Store
-from localpach.system_repos import pipeline_of
+from localpach.system_repos import pipeline_of, spec_commit
 
 _STATES = {"success": "PROCESSED", "skipped": "PROCESSED", "recovered": "RECOVERED", "failed": "FAILED"}
 
@@ -96,7 +96,7 @@ class _Records(Contents):
         spec = Records(self._store).spec(self._job.pipeline, self._job.version)
         for each in self._datums:
             if each.id in self._expanded:
-                lines = {**spec.transform.env, **_variables(self._job, each, self._expanded[each.id])}
+                lines = {**spec.transform.env, **_variables(self._store, self._job, each, self._expanded[each.id])}
                 texts[f"/pfs/{each.id}/.env"] = "".join(f"{name}={value}\n" for name, value in lines.items())
         return {path: text.encode() for path, text in texts.items()}
 
@@ -129,7 +129,7 @@ class _Records(Contents):
                 yield Entry(f"/pfs/{entry.owner}/out{entry.path}", entry.digest, entry.size)
 
 
-def _variables(job: Job, record: DatumRecord, datum: Datum) -> dict[str, str]:
+def _variables(store: Store, job: Job, record: DatumRecord, datum: Datum) -> dict[str, str]:
     """Give what a program was told by variables; paths are those of the spec."""
     found = {}
     commits = {name: commit for name, _, commit, _ in record.files}  # those of the job that it ran in
@@ -149,7 +149,7 @@ def _variables(job: Job, record: DatumRecord, datum: Datum) -> dict[str, str]:
         "PACH_IN_WORKER": "true",
         "PPS_PIPELINE_NAME": job.pipeline,
         "PPS_PROJECT_NAME": "default",
-        "PPS_SPEC_COMMIT": f"{record.ran_version:032x}",
+        "PPS_SPEC_COMMIT": spec_commit(store, job.pipeline, record.ran_in, record.ran_version),
     }
 
 

@@ -108,7 +108,12 @@ class Datum:
     @property
     def label(self) -> str:
         """The paths, for people."""
-        return " × ".join(each.path for each in self.inputs)
+        return " × ".join(self.paths)
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths of its files and directories."""
+        return [each.path for each in self.inputs]
 
 
 def datum_hash(datum_id: str, file_hashes: Iterable[bytes], salt: str) -> str:

@@ -16,7 +16,7 @@ from localpach.executors import Executor, ProcessExecutor
 from localpach.objects import Objects
 from localpach.plan import FAILED, PROCESSED, RECOVERED
 from localpach.processes import Processes, kill_leftovers
-from localpach.program import Program, describe_exit, shown_last
+from localpach.program import Call, Program, describe_exit, shown_last
 from localpach.scratch import Scratch, remove_tree
 from localpach.secrets import GivenSecrets
 from localpach.spec import PipelineSpec
@@ -56,7 +56,7 @@ class JobContext:
 
     spec: PipelineSpec
     job_id: str
-    version: int
+    spec_commit: str
     scratch: Path
     logs: Path
     objects: Objects
@@ -210,7 +210,7 @@ class Attempt:
         try:
             return Program(call, text, self._processes)
         except (OSError, ValueError) as error:
-            return f"{call.argv[0]}: cannot be started: {error}"
+            return f"{call.argv[0]}: cannot be started: {_why_not_started(error, call, self.scratch)}"
 
     def end(self, program: Program, *, killed: bool) -> int:
         """End a program and what is left of it; give its exit code."""
@@ -252,9 +252,17 @@ def datum_variables(context: JobContext, scratch: Scratch) -> dict[str, str]:
         "PACH_IN_WORKER": "true",
         "PPS_PIPELINE_NAME": spec.name,
         "PPS_PROJECT_NAME": "default",
-        "PPS_SPEC_COMMIT": f"{context.version:032x}",
+        "PPS_SPEC_COMMIT": context.spec_commit,
         "LOCALPACH_PFS": scratch.view.seen(PFS),
     }
+
+
+def _why_not_started(error: Exception, call: Call, scratch: Scratch) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    if call.folder and error.filename == call.folder:
+        return f"working_dir {scratch.view.told(call.folder)}: {error.strerror}"
+    return error.strerror or str(error)
 
 
 def write_stdin(scratch: Scratch, lines: Sequence[str]) -> Path | None:

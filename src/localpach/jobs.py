@@ -22,7 +22,7 @@ from localpach import egress, secrets
 from localpach.batching import runner
 from localpach.changes import Changes
 from localpach.datums import Datum
-from localpach.errors import EgressError, NotFoundError
+from localpach.errors import EgressError, LocalpachError, NotFoundError
 from localpach.execute import Interrupted, JobContext, Outcome, last_line, scratch_root
 from localpach.executors import Executor, choose
 from localpach.job_datums import expand_job
@@ -34,7 +34,7 @@ from localpach.propagate import newest_without_error
 from localpach.records import FAILURE, SUCCESS, UNRUNNABLE, DatumRecord, Job, Records
 from localpach.remake import Remaker
 from localpach.store import Commit, Entry, Store
-from localpach.system_repos import finish_output
+from localpach.system_repos import finish_output, spec_commit
 from localpach.triggers import fire
 
 _WATCH_S = 0.2  # how often a running job looks whether it was killed or has run out of time
@@ -91,23 +91,35 @@ def run_jobs(store: Store, progress: Progress | None = None, executor: Executor 
 
     Returns:
         The jobs that ended, in order.
+
+    Raises:
+        LocalpachError: an image, an engine or a secret that a job needs is not there; the others have run.
     """
     shown = progress or Silent()
     runs_programs = executor or choose()
     records = Records(store)
     ended: list[Job] = []
+    waiting: dict[str, LocalpachError] = {}
     with only_runner(store.folder, shown.note), scratch_root(store.folder) as scratch:
         store.objects.discard_unfinished()
         while True:
-            job = next((each for each in records.unfinished_jobs() if _can_run(store, each)), None)
+            unfinished = [job for job in records.unfinished_jobs() if job.name not in waiting]
+            job = next((each for each in unfinished if _can_run(store, each)), None)
             if job is None:
-                return ended
+                break
             try:
                 ended.append(_JobRun(store, job, scratch, shown, runs_programs).run())
             except NotFoundError:
                 if records.find_job(job.pipeline, job.id) is not None:
                     raise
                 shown.note(f"{job.name} was deleted while it ran")
+            except _MissingError as missing:
+                waiting[job.name] = missing.reason
+    for name, reason in list(waiting.items())[1:]:
+        shown.note(f"{name} waits: {reason}")
+    for reason in waiting.values():
+        raise reason
+    return ended
 
 
 def _can_run(store: Store, job: Job) -> bool:
@@ -127,6 +139,14 @@ def _output_commit(store: Store, job: Job) -> Commit:
     if commit is None:
         raise NotFoundError("commit of job", job.name)
     return commit
+
+
+class _MissingError(Exception):
+    """What a job needs before it starts is not there; the job waits until it is."""
+
+    def __init__(self, reason: LocalpachError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +173,7 @@ class _JobRun:
         self._context = JobContext(
             spec=self._spec,
             job_id=job.id,
-            version=job.version,
+            spec_commit=spec_commit(store, job.pipeline, job.id, job.version),
             scratch=scratch,
             logs=store.folder / "logs" / job.pipeline / job.id,
             objects=store.objects,
@@ -168,9 +188,12 @@ class _JobRun:
             self._end(UNRUNNABLE, f"unrunnable because the following upstream pipelines failed: {names}", None, [])
             return self._ended()
         made = self._plan()
-        if made.parallel or made.serial:  # before the start: what is missing can be made, and the job goes on
-            self._context.executor.check(self._spec)
-            self._context = replace(self._context, secrets=secrets.given(self._store.folder, self._spec))
+        if made.parallel or made.serial:
+            try:
+                self._context.executor.check(self._spec)
+                self._context = replace(self._context, secrets=secrets.given(self._store.folder, self._spec))
+            except LocalpachError as error:
+                raise _MissingError(error) from error
         self._records.start_job(self._job, made.total)
         self._job = self._records.job(self._job.pipeline, self._job.id)
         ignored = [each for each in self._spec.ignored if each not in self._context.executor.honours]

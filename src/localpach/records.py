@@ -90,6 +90,11 @@ class DatumRecord(NamedTuple):
     downloaded: int = 0
     uploaded: int = 0
 
+    @property
+    def paths(self) -> list[str]:
+        """The paths of its files."""
+        return [path for *_, path in self.files]
+
 
 _JOB = (
     "pipeline, id, version, state, reason, created, started, finished, "
@@ -181,6 +186,7 @@ class Records:
         """Find a job that must be there."""
         found = self.find_job(pipeline, id_)
         if found is None:
+            self.pipeline(pipeline)
             raise NotFoundError("job", f"{pipeline}@{id_}", f"`localpach list job -p {pipeline}` shows those there are")
         return found
 

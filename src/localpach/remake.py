@@ -18,6 +18,7 @@ from localpach.plan import FAILED
 from localpach.processes import Processes
 from localpach.records import Records
 from localpach.store import Store
+from localpach.system_repos import spec_commit
 
 
 class Remaker:
@@ -73,7 +74,7 @@ class Remaker:
         context = JobContext(
             spec=spec,
             job_id=record.ran_in,
-            version=record.ran_version,
+            spec_commit=spec_commit(self._store, use.repo, record.ran_in, record.ran_version),
             scratch=self._scratch,
             logs=self._store.folder / "logs" / use.repo / record.ran_in,
             objects=self._store.objects,

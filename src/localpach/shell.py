@@ -10,35 +10,14 @@ from pathlib import Path
 
 from localpach import secrets
 from localpach.datums import Datum
-from localpach.errors import NotFoundError
 from localpach.execute import Attempt, JobContext, scratch_of
 from localpach.executors import Executor
-from localpach.job_datums import expand_job
-from localpach.paths import clean_path
 from localpach.processes import Processes
 from localpach.records import Job, Records
 from localpach.scratch import remove_tree
 from localpach.store import Store
+from localpach.system_repos import spec_commit
 from localpach.view import PFS
-
-
-def find_datum(store: Store, job: Job, text: str) -> Datum:
-    """Find a datum of a job, whether it ran or not.
-
-    Args:
-        store: The state.
-        job: The job.
-        text: ID of the datum, its beginning, its label, or a path of it.
-
-    Raises:
-        NotFoundError: the job has no such datum.
-    """
-    path = clean_path(text)
-    for each in expand_job(store, job):
-        paths = [clean_path(one.path) for one in each.inputs]
-        if text == each.label or (text and each.id.startswith(text)) or path in paths:
-            return each
-    raise NotFoundError("datum", text, f"`localpach list datum {job.name}` shows those there are")
 
 
 def open_shell(
@@ -70,7 +49,16 @@ def open_shell(
     with tempfile.TemporaryDirectory(prefix="localpach-shell-") as temporary, open(os.devnull, "wb") as nothing:
         folder = Path(temporary) / "datum"
         given = secrets.given(store.folder, spec)
-        context = JobContext(spec, job.id, job.version, folder, folder, store.objects, executor, given)
+        context = JobContext(
+            spec,
+            job.id,
+            spec_commit(store, job.pipeline, job.id, job.version),
+            folder,
+            folder,
+            store.objects,
+            executor,
+            given,
+        )
         attempt = Attempt(context, scratch_of(context, folder, datum), datum.id, Processes(), nothing)
         attempt.lay_out()
         tell(f"datum {datum.label} of {job.name}: {PFS} is {attempt.scratch.root} and is deleted afterwards")

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,6 +83,10 @@ _USED = (
 _SMALL_TREE = 100  # files; smaller lists are copied in full
 
 
+class _TakenBack(Exception):  # noqa: N818  it is no error: a trial ends so
+    """Ends a trial."""
+
+
 class Store:
     """The state folder: a database and the objects beside it."""
 
@@ -91,7 +96,8 @@ class Store:
             self.folder = folder.resolve()
             self.objects = Objects(self.folder / "objects")
         except OSError as error:
-            raise StateError(f"state folder {folder}: {error.strerror}; use another --state folder") from error
+            problem = "is a file" if isinstance(error, FileExistsError) else error.strerror
+            raise StateError(f"state folder {folder}: {problem}; use another --state folder") from error
         self.sql = schema.connect(self.folder / "state.sqlite")
         self.lock = ObjectsLock(self.folder)
         self._inside = False
@@ -124,6 +130,13 @@ class Store:
             finally:
                 self._inside = False
 
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """Make changes inside the block, and take them all back at its end: what would have been refused was."""
+        with suppress(_TakenBack), self.transaction():
+            yield
+            raise _TakenBack
+
     # Repos
 
     def repos(self) -> list[Repo]:
@@ -135,8 +148,15 @@ class Store:
         """Find one repo."""
         row = self.sql.execute(f"SELECT {_REPO} FROM repos WHERE name = ?", (name,)).fetchone()
         if row is None:
-            raise NotFoundError("repo", name, f"make it with `localpach create repo {name}`")
+            raise NotFoundError("repo", name, self._meant(name))
         return Repo(*row)
+
+    def _meant(self, name: str) -> str:
+        """Say what to do where a repo is not there: a word may be misspelt, and pipelines make their system repos."""
+        if "." in name:
+            return "`localpach list repo --all` shows those there are"
+        close = get_close_matches(name, [repo.name for repo in self.repos() if repo.type == "user"], 1)
+        return f"did you mean {close[0]}?" if close else f"make it with `localpach create repo {name}`"
 
     def has_repo(self, name: str) -> bool:
         """Tell whether a repo is there."""

@@ -69,6 +69,12 @@ def spec_edge(store: Store, pipeline: str, output_branch: str) -> list[Edge]:
     return [Edge(pipeline, output_branch, spec_repo(pipeline), SPEC_BRANCH)]
 
 
+def spec_commit(store: Store, pipeline: str, job: str, version: int) -> str:
+    """Give the ID of the commit with the spec that a job runs; its version if it ran before there were spec repos."""
+    used = store.provenance(pipeline, job)
+    return used.get((spec_repo(pipeline), SPEC_BRANCH), f"{version:032x}")
+
+
 def add_meta_commit(store: Store, output: Commit) -> None:
     """Open the commit of the records that goes with an output commit."""
     repo = meta_repo(output.repo)

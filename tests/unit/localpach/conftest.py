@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +121,13 @@ class World:
     def line(self, branch: str) -> int:
         """The number of commits of a branch."""
         return len(repos.ancestry(self.store, repos.find_commit(self.store, parse_commit(branch))))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c_is_heard() -> None:
+    """Programs started by these tests hear Ctrl-C, also where a shell without job control runs them with `&`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

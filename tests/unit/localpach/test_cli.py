@@ -223,7 +223,14 @@ def test_spec_is_previewed_without_being_created(run, chain, tmp_path):
         ),
         (("get", "file", "songs@dev:/a"), "branch songs@dev not found; the repo has master"),
         (("inspect", "job", "loud@1234"), "job loud@1234 not found"),
-        (("inspect", "job", "loud"), "'loud' names no place; expected pipeline@job"),
+        (("inspect", "job", "nope"), "pipeline nope not found; `localpach list pipeline` shows those there are"),
+        (("list", "datum", "nope@1234"), "pipeline nope not found; `localpach list pipeline` shows those there are"),
+        (("inspect", "repo", "song"), "repo song not found; did you mean songs?"),
+        (("list", "file", "other.spec@master"), "repo other.spec not found; `localpach list repo --all` shows those"),
+        (("--state", "a", "list", "repo"), "no state in a; begin with"),
+        (("--state", "a", "create", "repo", "x"), "state folder a: is a file; use another --state folder"),
+        (("create", "pipeline", "-f", "orphan.json", "--dry-run"), "repo nowhere not found; pipeline orphan in orphan"),
+        (("create", "pipeline", "-f", "loud.json", "--dry-run"), "pipeline loud already exists; use `update pipeline`"),
         (("put", "file", "songs@master:/a?", "-f", "a"), "file name '/a?' is refused: it holds '?'"),
         (("create", "repo", "new", "-d", "caf\udce9"), r"'\udce9' is no character of UTF-8"),
         (("create", "pipeline", "-f", "missing.json"), "missing.json: $: cannot be read: No such file or directory"),
@@ -344,3 +351,86 @@ def test_command_whose_jobs_another_process_runs_tells_how_they_ended(run, tmp_p
 def test_datum_is_found_by_its_path_with_or_without_the_slash(run):
     assert run("why", "loud", "a") == run("why", "loud", "/a")
     assert run("why", "loud", "x")[0] == 1
+
+
+@pytest.mark.usefixtures("chain")
+def test_pipeline_alone_means_its_newest_job(run):
+    newest = run("list", "job", "-p", "loud")[1].split("\n")[1].split()[2]
+    assert f"ID: {newest}\n" in run("inspect", "job", "loud")[1]
+    assert newest in run("wait", "job", "loud")[1]
+    assert run("stop", "job", "loud")[0] == 0
+
+
+@pytest.mark.usefixtures("chain")
+def test_logs_of_a_pipeline_whose_newest_job_waits_are_those_of_the_job_before(run):
+    run("start", "commit", "songs@master")
+    assert "created" in run("list", "job", "-p", "loud")[1]
+    assert "== /a (success)" in run("logs", "-p", "loud")[1]
+
+
+@pytest.mark.usefixtures("chain")
+def test_change_that_makes_a_commit_with_an_error_says_why_after_its_jobs(run):
+    code, out, error = run("put", "file", "songs@master:/a/below", "-f", "b")
+    assert (code, out) == (1, "")
+    assert "loud: unrunnable" in error
+    assert error.splitlines()[-1].endswith("is finished with an error: /a is both a file and a directory")
+    assert "unrunnable" in run("list", "job", "-p", "sum")[1]  # nothing is left to be run
+    code, _, error = run("copy", "file", "songs@master:/b", "songs@master:/b/below")
+    assert (code, error.splitlines()[-1].endswith("/b is both a file and a directory")) == (1, True)
+
+
+def test_dry_run_makes_no_state_and_runs_nothing(run, tmp_path):
+    spec = write_spec(tmp_path, "loud", "songs", "true")
+    assert run("create", "pipeline", "-f", spec, "--dry-run") == (0, "", "")
+    assert not (tmp_path / ".localpach").exists()
+
+
+@pytest.mark.usefixtures("chain")
+def test_dry_run_of_an_update_leaves_the_versions_and_the_jobs(run, tmp_path):
+    before = run("list", "job", "--full-timestamps")[1], run("list", "pipeline", "--raw")[1]
+    write_spec(tmp_path, "loud", "songs", "true")
+    assert run("update", "pipeline", "-f", "loud.json", "--reprocess", "--dry-run") == (0, "", "")
+    assert (run("list", "job", "--full-timestamps")[1], run("list", "pipeline", "--raw")[1]) == before
+
+
+@pytest.mark.usefixtures("chain")
+def test_job_whose_secret_is_gone_waits_and_the_others_run(run, tmp_path):
+    (tmp_path / "s.json").write_text(json.dumps({"metadata": {"name": "S"}, "stringData": {"k": "v"}}))
+    run("create", "secret", "-f", "s.json")
+    secret = {"secrets": [{"name": "S", "key": "k", "env_var": "K"}]}
+    spec = write_spec(tmp_path, "needs", "songs", "cp $songs /pfs/out", transform=secret)
+    assert run("create", "pipeline", "-f", spec)[0] == 0
+    run("delete", "secret", "S")
+    (tmp_path / "c").write_text("c")
+    code, _, error = run("put", "file", "songs@master", "-f", "c")
+    assert code == 1
+    assert "loud: success" in error
+    assert error.splitlines()[-1].startswith("error: secret S not found")
+    run("create", "secret", "-f", "s.json")
+    assert "needs: success" in run("wait", "job", "needs")[2]
+
+
+@pytest.mark.usefixtures("chain")
+def test_program_that_cannot_be_started_is_told_without_the_words_of_python(run, tmp_path):
+    write_spec(tmp_path, "lost", "songs", "true", transform={"cmd": ["no-such-program"]}, glob="/")
+    error = run("create", "pipeline", "-f", "lost.json")[2]
+    assert "no-such-program: cannot be started: No such file or directory\n" in error
+    write_spec(tmp_path, "lost", "songs", "true", transform={"working_dir": "/pfs/nowhere"}, glob="/")
+    error = run("update", "pipeline", "-f", "lost.json")[2]
+    assert "sh: cannot be started: working_dir /pfs/nowhere: No such file or directory\n" in error
+
+
+def test_wrong_usage_shows_the_flags_of_the_command(run, capsys):
+    with pytest.raises(SystemExit):
+        run("get", "file", "-r", "songs@master:/")
+    assert "usage: localpach get file" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("chain")
+def test_program_sees_the_commit_of_its_spec(run, tmp_path):
+    spec = write_spec(tmp_path, "env", "songs", "echo $PPS_SPEC_COMMIT > /pfs/out/commit", glob="/")
+    run("create", "pipeline", "-f", spec)
+    seen = run("get", "file", "env@master:/commit")[1].strip()
+    assert seen in run("list", "commit", "env.spec@master")[1]
+    datum = run("list", "datum", "env")[1].split("\n")[1].split()[0]
+    assert f"PPS_SPEC_COMMIT={seen}\n" in run("get", "file", f"env.meta@master:/pfs/{datum}/.env")[1]

@@ -9,7 +9,8 @@ import pytest
 
 from localpach.cli import main
 from localpach.errors import NotFoundError
-from localpach.shell import find_datum
+from localpach.job_datums import expand_job
+from localpach.lookups import find_datum
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_datum_that_has_not_run_can_be_looked_at(world, run):
 
 def test_datum_that_is_not_there_is_one_clear_line(failed, run):
     with pytest.raises(NotFoundError, match="datum /gone not found; `localpach list datum P@"):
-        find_datum(failed.store, failed.last(), "/gone")
+        find_datum(failed.last(), expand_job(failed.store, failed.last()), "/gone")
     assert run("shell", "P", "/gone")[0] == 1
     assert run("shell", "Q", "/gone")[0] == 1
     assert not [name for name in os.listdir(Path(tempfile.gettempdir())) if name.startswith("localpach-shell")]

@@ -98,6 +98,7 @@ def test_no_word_is_both_there_and_refused():
     [
         ("create role-binding x", "pachctl's `create role-binding` has no meaning on one machine: there are no users"),
         ("auth whoami", "pachctl's `auth whoami` has no meaning on one machine"),
+        ("mount /pfs", "pachctl's `mount` has no meaning on one machine: `localpach get file -r R@b:/ -o DIR`"),
         ("list transactions", "`localpach start commit` collects changes"),
         ("edit pipeline copy", "edit the spec file, then `localpach update pipeline -f SPEC`"),
         ("delete job copy@1", "`localpach delete commit ID` drops the newest set"),
