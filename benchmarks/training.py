@@ -19,9 +19,10 @@ start_framework()
 import keras
 import numpy as np
 
-from ambient.music_transformer.config import SIZES, ModelConfig
+from ambient.music_transformer.arithmetic import step_operations
+from ambient.music_transformer.config import SIZES
 from ambient.music_transformer.model import build_model, token_loss, use_precision
-from ambient.music_transformer.tokens import PAD, VOCABULARY_SIZE
+from ambient.music_transformer.tokens import PAD
 
 
 def matmul_rate(size: int = 2048) -> float:
@@ -33,14 +34,6 @@ def matmul_rate(size: int = 2048) -> float:
         a @ a
         times.append(time.perf_counter() - started)
     return 2 * size**3 / min(times[1:])
-
-
-def step_operations(config: ModelConfig, batch_size: int, length: int) -> float:
-    """Return the floating-point operations of the matrix products of one step, forward and backward."""
-    width = config.width
-    matrices = config.layers * (4 * width * width + 2 * width * config.feed_forward) + width * VOCABULARY_SIZE
-    attention = config.layers * width * (2 * length + min(length, config.max_distance))
-    return 3 * 2 * (matrices + attention) * batch_size * length
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--load_path", type=Path, help="model folder to start from (the shipped model)")
     parser.add_argument("--held_out_path", type=Path, help="TFRecord files to judge by (a part of the input)")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="keep a checkpoint here, and go on from it")
+    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write the course of the training here")
     # Model
     parser.add_argument("--from_scratch", action="store_true", help="start from random weights")
     parser.add_argument("--size", choices=list(SIZES), help="size of a model from scratch (base)")
@@ -37,7 +38,8 @@ def build_parser() -> argparse.ArgumentParser:
     # Training
     for flag, kind, meaning in (
         ("epochs", number(int, least=1), "ceiling of passes over the corpus"),
-        ("batch_size", number(int, least=1), "crops a step"),
+        ("batch_size", number(int, least=1), "crops computed at once, on all devices together"),
+        ("accumulate", number(int, least=1), "batches a step, for more crops than memory has room for at once"),
         ("max_seq", number(int, least=1), "tokens a crop; the model composes at any length"),
         ("warmup_steps", number(int, least=0), "steps in which the learning rate rises"),
         ("patience", number(int, least=1), "evaluations without gain before the end"),
@@ -61,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train and write the model folder."""
+    from ambient.errors import InputError
     from ambient.framework import start_framework
 
     check_flags(arguments)
@@ -72,10 +75,15 @@ def run(arguments: argparse.Namespace) -> None:
     from ambient.model_folder import save_model_folder, weights_of
     from ambient.music_transformer.card import describe_training, model_card
     from ambient.music_transformer.data import evaluation_batches
-    from ambient.music_transformer.model import use_precision
+    from ambient.music_transformer.model import share_batches, use_precision
+    from ambient.music_transformer.tensorboard import EventLog
     from ambient.music_transformer.training import Trainer, evaluate
 
     use_precision(arguments.precision)
+    devices = share_batches()
+    if arguments.batch_size % devices:
+        found = f"{arguments.batch_size} crops a batch for {devices} devices"
+        raise InputError("--batch_size", found, "each device needs as many", f"Give a multiple of {devices}")
     model, origin = starting_model(arguments)
     config = training_config(arguments)
     longest = max(piece.size - 1 for piece in split.training)
@@ -85,9 +93,11 @@ def run(arguments: argparse.Namespace) -> None:
     music = f"{len(records)} songs, {sum(r.tokens.size for r in records)} tokens, {minutes_of(records):.1f} minutes"
     for line in split.duplicates:
         log(line)
-    log(f"{music}; {origin}; held out: {split.explanation}")
+    shared = f"; on {devices} devices" if devices > 1 else ""
+    log(f"{music}; {origin}; held out: {split.explanation}{shared}")
     checkpoint = arguments.resume / CHECKPOINT if arguments.resume else None
-    trainer = Trainer(model, config, split.training, split.held_out, report=log, checkpoint=checkpoint)
+    events = EventLog(arguments.tensorboard) if arguments.tensorboard else None
+    trainer = Trainer(model, config, split.training, split.held_out, report=log, checkpoint=checkpoint, events=events)
     trainer.resume()
     result = trainer.run()
     after = evaluate(model, evaluation_batches(split.held_out, config))

@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -103,6 +105,31 @@ def test_a_run_goes_on_from_its_checkpoint(run_train, pfs):
     code, said = run_train(*SCRATCH, "--epochs", 3, "--resume", pfs / "run")
     assert code == 0
     assert "resumed at step " in said
+
+
+def test_the_course_is_written_where_tensorboard_looks(run_train, pfs):
+    assert run_train(*SCRATCH, "--accumulate", 2, "--tensorboard", pfs / "logs")[0] == 0
+    (events,) = (pfs / "logs").iterdir()
+    assert events.name.startswith("events.out.tfevents.")
+    assert b"loss/held_out" in events.read_bytes()
+
+
+def test_songs_that_are_nearly_the_same_are_named(run_train, corpus, pfs):
+    from stages import preprocess
+
+    write_midi(pfs / "midi" / "again.mid", [Note(n.start_s, n.pitch + 2, n.end_s, n.velocity) for n in song(1)])
+    assert preprocess.main([str(pfs / "midi"), str(corpus)]) == 0
+    code, said = run_train(*SCRATCH)
+    assert code == 0
+    assert re.search(r"^(again|1)\.mid and (again|1)\.mid are nearly the same music \(100% ", said, re.MULTILINE)
+
+
+def test_what_training_reads_and_logs_needs_no_framework():
+    code = (
+        "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
+        "from ambient.music_transformer import data, duplicates, records, tensorboard\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_corrupt_token_file_is_named_and_no_model_is_written(run_train, corpus, pfs, contents):

@@ -85,7 +85,8 @@ class TrainingConfig:
 
     Attributes:
         epochs: Ceiling; early stopping usually ends before it. An epoch shows about as many tokens as the corpus has.
-        batch_size: Crops a step.
+        batch_size: Crops that are computed at once.
+        accumulate: Batches a step; their gradients are averaged, which takes the memory of one.
         max_seq: Tokens a crop.
         learning_rate: Peak, after the warm-up.
         warmup_steps: Steps of linear rise.
@@ -105,6 +106,7 @@ class TrainingConfig:
 
     epochs: int = 100
     batch_size: int = 4
+    accumulate: int = 1
     max_seq: int = 512
     learning_rate: float = 3e-4
     warmup_steps: int = 10

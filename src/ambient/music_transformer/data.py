@@ -5,8 +5,11 @@ piece is shorter; inputs are the first max_seq of them, labels the last. Everyth
 number of the step alone, so that a resumed run sees what an undisturbed one would have seen.
 """
 
-from collections.abc import Sequence
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -149,6 +152,51 @@ def training_batch(
         crop = augment(_random_crop(pieces[rng.choice(len(pieces), p=weights)], config, rng), config, rng)
         row[: crop.size] = crop[: row.size]
     return crops[:, :-1], crops[:, 1:]
+
+
+class BatchesAhead:
+    """The batches of a training, drawn ahead of their use by processes of their own, or on demand by this one.
+
+    Call: number of the step -> inputs and labels, as `training_batch`; steps are asked for in order.
+    """
+
+    def __init__(
+        self, pieces: Sequence[np.ndarray], weights: np.ndarray, config: TrainingConfig, *, processes: int
+    ) -> None:
+        self._draw = partial(training_batch, pieces, weights, config)
+        self._waiting: dict[int, Future[tuple[np.ndarray, np.ndarray]]] = {}
+        self._ahead = 2 * processes
+        self._pool = None
+        if processes:
+            spawn = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(processes, spawn, initializer=_keep, initargs=(self._draw,))
+
+    def __call__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the batch of a step."""
+        if self._pool is None:
+            return self._draw(step)
+        for later in range(step, step + self._ahead):
+            if later not in self._waiting:
+                self._waiting[later] = self._pool.submit(_drawn, later)
+        return self._waiting.pop(step).result()
+
+    def __enter__(self) -> "BatchesAhead":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+_kept: list[Callable[[int], tuple[np.ndarray, np.ndarray]]] = []  # in a process that draws
+
+
+def _keep(draw: Callable[[int], tuple[np.ndarray, np.ndarray]]) -> None:
+    _kept.append(draw)
+
+
+def _drawn(step: int) -> tuple[np.ndarray, np.ndarray]:
+    return _kept[0](step)
 
 
 def _random_crop(piece: np.ndarray, config: TrainingConfig, rng: np.random.Generator) -> np.ndarray:

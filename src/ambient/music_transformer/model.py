@@ -89,6 +89,20 @@ def use_precision(name: str) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16" if name == "bfloat16" else "float32")
 
 
+def share_batches() -> int:
+    """Split each batch of models made from now on among all devices of the machine; return how many there are.
+
+    The weights stand on each, and gradients are averaged over all (data parallel). Keras can do that with JAX; with
+    other backends one device works.
+    """
+    if keras.config.backend() != "jax":
+        return 1
+    devices = keras.distribution.list_devices()
+    if len(devices) > 1:
+        keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+    return len(devices)
+
+
 def token_loss(labels: Any, logits: Any) -> Any:
     """Return the mean cross-entropy in nats over the labels that are not padding."""
     nats = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)  # [B, T]

@@ -6,6 +6,7 @@ warm-up and falls as half a cosine to a tenth of its peak, over the planned step
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,15 +17,18 @@ import keras
 import numpy as np
 
 from ambient.errors import InputError
+from ambient.music_transformer.arithmetic import accelerators, device_rate, step_operations
 from ambient.music_transformer.config import TrainingConfig
-from ambient.music_transformer.data import evaluation_batches, piece_weights, training_batch
+from ambient.music_transformer.data import BatchesAhead, evaluation_batches, piece_weights
 from ambient.music_transformer.model import MusicTransformer, token_loss
+from ambient.music_transformer.tensorboard import EventLog
 from ambient.music_transformer.tokens import PAD
 
 MOST_EVALUATION_CROPS = 96  # of an evaluation between steps; the final figures use every token
 FINAL_RATE = 0.1
 CHECKPOINT_SECONDS = 300.0
-PROGRESS = ("steps", "tokens_seen", "seconds", "before", "best", "best_step", "history")
+PROGRESS_SECONDS = 15.0
+PROGRESS = ("steps", "tokens_seen", "seconds", "before", "best", "best_step", "history", "losses")
 
 
 @dataclass(slots=True)
@@ -40,6 +44,7 @@ class TrainingResult:
         best: Lowest held-out nats per token.
         best_step: Step it was reached at; 0 means that training did not improve the model.
         history: One entry an evaluation: step, training loss, held-out loss, seconds.
+        losses: Of each step since the last evaluation.
     """
 
     steps: int = 0
@@ -50,6 +55,7 @@ class TrainingResult:
     best: float = math.inf
     best_step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
 
 
 class Trainer:
@@ -62,6 +68,7 @@ class Trainer:
         held_out: [T] token arrays that decide which weights are best.
         report: Called with one line for people.
         checkpoint: File to save everything to every few minutes; None saves nothing.
+        events: Where TensorBoard finds the course of the training; None writes nothing.
     """
 
     def __init__(
@@ -73,17 +80,24 @@ class Trainer:
         *,
         report: Callable[[str], None],
         checkpoint: Path | None = None,
+        events: EventLog | None = None,
     ) -> None:
         self.model, self.config = model, config
         self.pieces, self.weights = training, piece_weights(training, config)
         self.held_out = evaluation_batches(held_out, config, most_crops=MOST_EVALUATION_CROPS)
-        self.report, self.checkpoint = report, checkpoint
+        self.report, self.checkpoint, self.events = report, checkpoint, events
         tokens = sum(piece.size for piece in training)
-        self.steps_per_epoch = max(1, math.ceil(tokens / (config.batch_size * config.max_seq)))
+        self.tokens_per_step = config.batch_size * config.accumulate * config.max_seq
+        self.steps_per_epoch = max(1, math.ceil(tokens / self.tokens_per_step))
         self.planned_steps = config.epochs * self.steps_per_epoch
         self.result = TrainingResult()
+        self.device_rate = len(accelerators()) * device_rate() if accelerators() else 0.0
         optimizer = keras.optimizers.AdamW(
-            config.learning_rate, weight_decay=config.weight_decay, beta_2=0.98, global_clipnorm=config.clip_norm
+            config.learning_rate,
+            weight_decay=config.weight_decay,
+            beta_2=0.98,
+            global_clipnorm=config.clip_norm,
+            gradient_accumulation_steps=config.accumulate if config.accumulate > 1 else None,
         )
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embedding", "distances"])
         model.compile(optimizer=optimizer, loss=token_loss, jit_compile=_worth_compiling())
@@ -99,41 +113,54 @@ class Trainer:
         if not result.history:
             result.before = result.best = evaluate(self.model, self.held_out)
             self.report(f"before training: held-out {result.before:.3f} nats per token")
-        losses: list[float] = []
-        stale = 0
-        while result.steps < self.planned_steps:
-            result.seconds = time.monotonic() - started
-            if config.minutes and result.seconds >= 60 * config.minutes:
-                result.stopped_by = "minutes"
-                break
-            losses.append(self._step())
-            if result.steps % every and result.steps < self.planned_steps:
-                continue
-            result.seconds = time.monotonic() - started
-            stale = 0 if self._evaluate(losses) else stale + 1
-            losses = []
-            if stale >= config.patience:
-                result.stopped_by = "patience"
-                break
-            if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                self.save()
-                saved = time.monotonic()
-        if losses:
-            self._evaluate(losses)
+        told = time.monotonic()
+        batches = BatchesAhead(self.pieces, self.weights, config, processes=self._helpers())
+        with batches:
+            while result.steps < self.planned_steps:
+                result.seconds = time.monotonic() - started
+                if config.minutes and result.seconds >= 60 * config.minutes:
+                    result.stopped_by = "minutes"
+                    break
+                if sum(entry["step"] > result.best_step for entry in result.history) >= config.patience:
+                    result.stopped_by = "patience"
+                    break
+                result.losses.append(self._step(batches))
+                result.seconds = time.monotonic() - started
+                if result.steps % every == 0 or result.steps == self.planned_steps:
+                    self._evaluate()
+                    told = time.monotonic()
+                elif time.monotonic() - told > PROGRESS_SECONDS:
+                    self.report(self._progress(result.losses[-1]))
+                    told = time.monotonic()
+                if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    self.save()
+                    saved = time.monotonic()
+        if result.losses:
+            self._evaluate()
         self.save()
         self._restore_best()
         return result
 
-    def _step(self) -> float:
-        inputs, labels = training_batch(self.pieces, self.weights, self.config, self.result.steps)
-        self.model.optimizer.learning_rate = self._learning_rate()
-        loss = float(self.model.train_on_batch(inputs, labels))
+    def _helpers(self) -> int:
+        """Return how many processes cut crops: an accelerator would wait for one, processor cores have enough to do."""
+        return min(8, (os.cpu_count() or 1) - 1) if self.device_rate else 0
+
+    def _step(self, batches: BatchesAhead) -> float:
+        rate = self._learning_rate()
+        self.model.optimizer.learning_rate = rate
+        losses = []
+        for part in range(self.config.accumulate):
+            inputs, labels = batches(self.result.steps * self.config.accumulate + part)
+            losses.append(float(self.model.train_on_batch(inputs, labels)))
+            self.result.tokens_seen += int((labels != PAD).sum())
+        loss = sum(losses) / len(losses)
         if not math.isfinite(loss):
             raise InputError(
                 "train", f"the loss became {loss} at step {self.result.steps}", "expected a number", "Lower --l_r"
             )
         self.result.steps += 1
-        self.result.tokens_seen += int((labels != PAD).sum())
+        if self.events:
+            self.events.write(self.result.steps, {"loss/step": loss, "learning_rate": rate})
         return loss
 
     def _learning_rate(self) -> float:
@@ -146,14 +173,15 @@ class Trainer:
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
         return config.learning_rate * warm * (FINAL_RATE + (1 - FINAL_RATE) * cosine)
 
-    def _evaluate(self, losses: Sequence[float]) -> bool:
+    def _evaluate(self) -> None:
         result = self.result
         held_out = evaluate(self.model, self.held_out)
         improved = held_out < result.best
         if improved:
             result.best, result.best_step = held_out, result.steps
             self.best_weights = [_array(variable) for variable in self.model.weights]
-        loss = float(np.mean(losses))
+        loss = float(np.mean(result.losses))
+        result.losses = []
         result.history.append(
             {
                 "step": result.steps,
@@ -162,12 +190,30 @@ class Trainer:
                 "seconds": round(result.seconds, 1),
             }
         )
-        speed = result.tokens_seen / max(result.seconds, 1e-9)
-        self.report(
-            f"step {result.steps} of at most {self.planned_steps}: training {loss:.3f}, held-out {held_out:.3f} "
-            f"nats per token{', best so far' if improved else ''}; {speed:.0f} tokens/s, {result.seconds:.0f} s"
+        if self.events:
+            scalars = {"loss/training": loss, "loss/held_out": held_out, "tokens_per_s": self._speed()}
+            self.events.write(result.steps, scalars)
+        self.report(self._progress(loss, f", held-out {held_out:.3f}{' (best so far)' if improved else ''}"))
+
+    def _speed(self) -> float:
+        """Return tokens a second."""
+        return self.result.tokens_seen / max(self.result.seconds, 1e-9)
+
+    def _progress(self, loss: float, held_out: str = "") -> str:
+        """Return one line: where the training is, the loss, the speed, the time left at most."""
+        result, config = self.result, self.config
+        left = (self.planned_steps - result.steps) * result.seconds / max(result.steps, 1)
+        if config.minutes:
+            left = min(left, max(60 * config.minutes - result.seconds, 0.0))
+        share = ""
+        if self.device_rate:
+            operations = step_operations(self.model.config, config.batch_size, config.max_seq) * config.accumulate
+            reached = operations * result.steps / max(result.seconds, 1e-9) / self.device_rate
+            share = f" ({reached:.0%} of the device's matrix rate)"
+        return (
+            f"step {result.steps} of at most {self.planned_steps}: training {loss:.3f}{held_out} nats per token; "
+            f"{self._speed():.0f} tokens/s{share}, {result.seconds:.0f} s, at most {left / 60:.1f} min left"
         )
-        return improved
 
     def _restore_best(self) -> None:
         for variable, value in zip(self.model.weights, self.best_weights, strict=True):
@@ -208,7 +254,7 @@ class Trainer:
             variable.assign(tensors[f"now_{index}"])
         self.best_weights = [tensors[f"best_{i}"] for i in range(len(self.best_weights))]
         for name in PROGRESS:
-            setattr(self.result, name, progress[name])
+            setattr(self.result, name, progress.get(name, []))  # 0.1.0 saved no losses
         self.report(f"resumed at step {self.result.steps}")
 
     def _state(self) -> list[Any]:
@@ -223,7 +269,7 @@ def _worth_compiling() -> bool:
     On TensorFlow without an accelerator XLA needs a fifth more processor time a step and seconds to compile (measured
     with bfloat16, 4 blocks of width 256, 8 x 512 tokens); the other backends have nothing between it and eager steps.
     """
-    return keras.config.backend() != "tensorflow" or bool(keras.distribution.list_devices("gpu"))
+    return keras.config.backend() != "tensorflow" or bool(accelerators())
 
 
 def _array(variable: Any) -> np.ndarray:

@@ -4,6 +4,7 @@ import pytest
 from ambient.errors import InputError
 from ambient.music_transformer.config import TrainingConfig
 from ambient.music_transformer.data import (
+    BatchesAhead,
     evaluation_batches,
     is_held_out,
     piece_weights,
@@ -69,6 +70,15 @@ def test_a_batch_depends_on_the_seed_and_the_step_alone(bars):
     assert batch(1, 5) == batch(1, 5)
     assert batch(1, 5) != batch(1, 6)
     assert batch(1, 5) != batch(2, 5)
+
+
+def test_batches_drawn_ahead_by_other_processes_are_those_drawn_on_demand(bars):
+    config = TrainingConfig(batch_size=2, max_seq=16)
+    pieces, weights = [whole(bars(40)), whole(bars(90))], np.array([0.3, 0.7])
+    with BatchesAhead(pieces, weights, config, processes=1) as ahead:
+        for step in range(4, 8):
+            for found, wanted in zip(ahead(step), training_batch(pieces, weights, config, step), strict=True):
+                assert found.tolist() == wanted.tolist()
 
 
 @pytest.mark.parametrize("surplus", [-1, 0, 1, 2])

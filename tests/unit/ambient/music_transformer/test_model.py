@@ -11,6 +11,7 @@ import pytest
 from ambient.errors import InputError
 from ambient.music_transformer.config import ModelConfig
 from ambient.music_transformer.model import build_model, load_model, token_loss
+from ambient.music_transformer.records import make_record, write_record
 from ambient.music_transformer.tokens import PAD, VOCABULARY_SIZE
 
 
@@ -117,3 +118,23 @@ def test_the_same_weights_give_the_same_logits_on_another_backend(backend, tiny_
     done = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": backend}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert np.array(json.loads(done.stdout)) == pytest.approx(logits_of(tiny_model, tokens), abs=1e-4)
+
+
+@pytest.mark.oracle  # in an environment that has JAX
+def test_two_devices_that_share_each_batch_train_as_one_does(tiny_model_folder, bars, tmp_path):
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("jax is not installed")
+    (tmp_path / "in").mkdir()
+    write_record(tmp_path / "in" / "song.tfrecord", make_record(bars(120), source="song.mid"))
+    curves = []
+    for devices in (1, 2):
+        environment = {"KERAS_BACKEND": "jax", "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+        flags = ["--load_path", tiny_model_folder, "--batch_size", 2, "--max_seq", 8, "--epochs", 1]
+        paths = ["--input_path", tmp_path / "in", "--save_path", tmp_path / str(devices)]
+        command = [sys.executable, "-m", "stages.train", *map(str, [*paths, *flags])]
+        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert ("on 2 devices" in done.stderr) == (devices == 2)
+        training = json.loads((tmp_path / str(devices) / "training.json").read_text())
+        curves.append([(entry["step"], entry["training"], entry["held_out"]) for entry in training["history"]])
+    assert np.array(curves[1]) == pytest.approx(np.array(curves[0]), abs=2e-2)

@@ -1,4 +1,5 @@
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,9 @@ from ambient.model_folder import weights_of
 from ambient.music_transformer import training as training_module
 from ambient.music_transformer.card import bits_per_second
 from ambient.music_transformer.config import ModelConfig, TrainingConfig
-from ambient.music_transformer.data import whole
+from ambient.music_transformer.data import training_batch, whole
 from ambient.music_transformer.model import build_model
+from ambient.music_transformer.tensorboard import EventLog
 from ambient.music_transformer.tokens import PAD
 from ambient.music_transformer.training import Trainer, evaluate
 
@@ -86,12 +88,84 @@ def test_a_killed_and_resumed_run_has_the_curve_of_an_undisturbed_one(song, tmp_
         killed.run()
     resumed = trainer(config, [song], [song], tmp_path / "checkpoint.npz")
     resumed.resume()
-    assert resumed.result.steps == 6
+    assert resumed.result.steps == 8  # in the middle between two evaluations
     result = resumed.run()
     curve = [(entry["step"], entry["training"], entry["held_out"]) for entry in result.history]
     assert curve == [(entry["step"], entry["training"], entry["held_out"]) for entry in wanted.history]
     for name, array in weights_of(resumed.model).items():
         assert (array == weights_of(undisturbed.model)[name]).all()
+
+
+def test_a_resumed_run_stops_where_the_undisturbed_one_has_lost_patience(song, tmp_path, monkeypatch):
+    monkeypatch.setattr(training_module, "CHECKPOINT_SECONDS", 0.0)
+    noise = np.random.default_rng(0).integers(0, PAD, 200).astype(np.int16)
+    config = replace(CONFIG, epochs=500, patience=3, learning_rate=0.1)
+    wanted = trainer(config, [song], [noise]).run()
+    assert wanted.stopped_by == "patience"
+    last = wanted.history[-1]["step"] - 1  # after some of the evaluations that gained nothing
+
+    killed = trainer(config, [song], [noise], tmp_path / "checkpoint.npz")
+    step = killed._step
+
+    def kill(batches):
+        if killed.result.steps == last:
+            raise KeyboardInterrupt
+        return step(batches)
+
+    killed._step = kill
+    with pytest.raises(KeyboardInterrupt):
+        killed.run()
+    resumed = trainer(config, [song], [noise], tmp_path / "checkpoint.npz")
+    resumed.resume()
+    result = resumed.run()
+    assert (result.stopped_by, result.steps, result.best_step) == ("patience", wanted.steps, wanted.best_step)
+
+
+def test_accumulated_batches_move_the_weights_as_one_large_batch(song):
+    plain = replace(SHAPE, dropout=0.0)
+    drawn = (training_batch([song], np.ones(1), CONFIG, step) for step in range(100))
+    halves = [batch for batch in drawn if (batch[1] != PAD).all()][:2]  # else they would not weigh the same
+    whole_batch = tuple(np.concatenate(sides) for sides in zip(*halves, strict=True))
+    moved = []
+    ways = ((2, lambda step: halves[step]), (1, lambda step: whole_batch), (1, lambda step: halves[0]))
+    for accumulate, batches in ways:
+        model = build_model(plain, seed=1)
+        config = replace(CONFIG, accumulate=accumulate)
+        training = Trainer(model, config, [song], [song], report=print)
+        training._step(batches)
+        assert training.result.steps == 1
+        moved.append(np.concatenate([array.ravel() for array in weights_of(model).values()]))
+    only_half = moved.pop()
+    start = np.concatenate([array.ravel() for array in weights_of(build_model(plain, seed=1)).values()])
+    assert np.abs(moved[0] - start).max() > 1e-3
+    # Adam's first step has one size whatever the gradient's, so rounding may turn those that are next to nothing.
+    assert np.corrcoef(moved[0] - start, moved[1] - start)[0, 1] > 0.999
+    assert np.corrcoef(moved[0] - start, only_half - start)[0, 1] < 0.99
+
+
+def test_the_course_is_written_for_tensorboard(song, tmp_path):
+    import tensorflow as tf
+
+    lines = []
+    training = trainer(replace(CONFIG, epochs=2), [song], [song], lines=lines)
+    training.events = EventLog(tmp_path / "logs")
+    result = training.run()
+    events = list(tf.compat.v1.train.summary_iterator(str(training.events.path)))
+    assert events[0].file_version == "brain.Event:2"
+    found = {(e.step, v.tag): v.simple_value for e in events for v in e.summary.value}
+    for entry in result.history:
+        assert found[entry["step"], "loss/held_out"] == pytest.approx(entry["held_out"], abs=1e-4)
+        assert found[entry["step"], "loss/training"] == pytest.approx(entry["training"], abs=1e-4)
+    assert {step for step, name in found if name == "loss/step"} == set(range(1, result.steps + 1))
+
+
+def test_progress_tells_speed_loss_and_time_left(song, monkeypatch):
+    monkeypatch.setattr(training_module, "PROGRESS_SECONDS", 0.0)
+    lines = []
+    trainer(replace(CONFIG, epochs=1, evaluate_every=2), [song], [song], lines=lines).run()
+    pattern = r"step 1 of at most \d+: training \d\.\d+ nats per token; \d+ tokens/s, \d+ s, at most \d+\.\d min left"
+    assert any(re.fullmatch(pattern, line) for line in lines)
+    assert any(", held-out " in line and "(best so far)" in line for line in lines)
 
 
 def test_a_checkpoint_of_another_model_is_refused(song, tmp_path):
