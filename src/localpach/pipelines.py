@@ -302,8 +302,8 @@ def kill_job(store: Store, pipeline: str, id_: str, reason: str) -> None:
             finish_output(store, pipeline, id_, tree=base.tree if base else None, error=f"job killed: {reason}")
 
 
-def restart_datum(store: Store, pipeline: str, datum: str) -> None:
-    """Process one datum again, in a new job over the same inputs; the others are skipped.
+def restart_datums(store: Store, pipeline: str, datums: Iterable[str]) -> None:
+    """Process some datums again, in one new job over the same inputs; the others are skipped.
 
     Raises:
         StoppedError, LostInputError: the pipeline reads nothing; a job without inputs would empty its output.
@@ -318,5 +318,6 @@ def restart_datum(store: Store, pipeline: str, datum: str) -> None:
             raise LostInputError(pipeline)
         newest = next((job for job in records.jobs(pipeline) if job.state == "success"), None)
         if newest is not None:
-            records.forget_datum(pipeline, newest.id, datum)
+            for datum in datums:
+                records.forget_datum(pipeline, newest.id, datum)
         propagate(store, new_id(), [], also=[(pipeline, spec.output_branch)])

@@ -112,6 +112,12 @@ def test_module_imports_only_what_its_row_allows(module):
     assert not wrong
 
 
+@pytest.mark.parametrize("module", sorted(m for m in FILES if fnmatch(m, "localpach.*")))
+def test_what_localpach_does_knows_nothing_of_its_command_line(module):
+    if module != "localpach.__main__" and not fnmatch(module, "localpach.cli*"):
+        assert not [name for name in imports_of(FILES[module]) if fnmatch(name, "localpach.cli*")]
+
+
 @pytest.mark.parametrize("module", sorted(m for m in FILES if m.startswith("ambient.")))
 def test_the_two_models_do_not_import_each_other(module):
     other = {"onsets_and_frames": "music_transformer", "music_transformer": "onsets_and_frames"}

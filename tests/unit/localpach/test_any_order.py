@@ -80,7 +80,7 @@ class Person:
     def restart(self):
         datums = self.world.datums("P")
         if datums:
-            pipelines.restart_datum(self.world.store, "P", self.rng.choice(datums).id)
+            pipelines.restart_datums(self.world.store, "P", [self.rng.choice(datums).id])
 
     def gc(self):
         gc.collect_garbage(self.world.store, print)

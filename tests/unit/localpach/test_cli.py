@@ -12,7 +12,7 @@ import pytest
 
 import localpach
 from localpach.cli import main
-from localpach.progress import Console
+from localpach.cli.progress import Console
 
 
 @pytest.fixture

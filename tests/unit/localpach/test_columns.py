@@ -2,7 +2,7 @@
 
 import pytest
 
-from localpach import columns
+from localpach.cli import columns
 from localpach.records import Counts, Job
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400

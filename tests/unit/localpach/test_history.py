@@ -76,7 +76,7 @@ def test_job_that_nothing_skips_to_is_forgotten_when_squashed(chain):
 def test_restarted_datum_of_a_squashed_job_runs_again(chain):
     world, (_, middle, _) = chain
     history.squash_commit_set(world.store, middle)
-    pipelines.restart_datum(world.store, "P", world.datums("P")[1].id)
+    pipelines.restart_datums(world.store, "P", [world.datums("P")[1].id])
     world.run()
     assert [(each.label, each.state) for each in world.datums("P")] == [("/a", "skipped"), ("/b", "success")]
 

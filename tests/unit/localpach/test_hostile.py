@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import localpach
-from localpach import columns, fsck, gc, jobs, pipelines, repos
-from localpach.cli import main
+from localpach import fsck, gc, jobs, pipelines, repos
+from localpach.cli import columns, main
 from localpach.store import Store
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(localpach.__file__).parent.parent)}

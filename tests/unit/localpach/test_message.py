@@ -9,8 +9,8 @@ import pytest
 from localpach import files, repos
 from localpach.addresses import parse_commit, parse_file
 from localpach.cli import main
+from localpach.cli.message import filled, int64, seconds, timestamp
 from localpach.inputs import Trigger
-from localpach.message import filled, int64, seconds, timestamp
 
 from .conftest import World, sh, toy
 

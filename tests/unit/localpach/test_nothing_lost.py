@@ -292,6 +292,6 @@ def test_datum_of_a_stopped_pipeline_is_not_restarted_into_an_empty_output(toy_p
     (datum,) = toy_pipeline.datums()
     pipelines.stop_pipeline(toy_pipeline.store, "P")
     with pytest.raises(LocalpachError, match="P is stopped; start it with `localpach start pipeline P`"):
-        pipelines.restart_datum(toy_pipeline.store, "P", datum.id)
+        pipelines.restart_datums(toy_pipeline.store, "P", [datum.id])
     toy_pipeline.run()
     assert toy_pipeline.tree("P@master") == {"/file": "foo"}

@@ -166,7 +166,7 @@ def test_datum_of_a_pipeline_without_its_input_is_not_restarted(two_inputs):
     (datum,) = world.datums()
     repos.delete_repo(world.store, "other", force=True)
     with pytest.raises(LostInputError, match=r"input of pipeline P .*localpach start pipeline P"):
-        pipelines.restart_datum(world.store, "P", datum.id)
+        pipelines.restart_datums(world.store, "P", [datum.id])
 
 
 def test_reader_of_a_deleted_branch_is_detached_too(two_inputs):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from localpach.cli import main
+from localpach.cli.lookups import find_datum
 from localpach.errors import NotFoundError
 from localpach.job_datums import expand_job
-from localpach.lookups import find_datum
 
 
 @pytest.fixture

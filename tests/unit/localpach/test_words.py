@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from localpach.cli import COMMANDS, main, make_parser
-from localpach.cli_absent import ABSENT
+from localpach.cli.absent import ABSENT
 
 from .test_docs import choices
 

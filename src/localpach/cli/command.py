@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from localpach.errors import CommitStateError, StateError
 
 if TYPE_CHECKING:  # a listing starts in half the time without what runs jobs
+    from localpach.cli.progress import Console
     from localpach.executors import Executor
-    from localpach.progress import Console
     from localpach.records import Job
     from localpach.store import Commit, Store
 
@@ -194,7 +194,7 @@ def show(
 
     Both may be generators, so that only the one that is wanted is made.
     """
-    from localpach import columns
+    from localpach.cli import columns
 
     if arguments.raw:
         for text in columns.documents(messages, arguments.output or "json"):

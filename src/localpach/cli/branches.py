@@ -4,9 +4,10 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from localpach import columns, message, repos
+from localpach import repos
 from localpach.addresses import parse_commit
-from localpach.cli_command import Commands, Session, show
+from localpach.cli import columns, message
+from localpach.cli.command import Commands, Session, show
 from localpach.errors import NotFoundError
 from localpach.inputs import Trigger, read_trigger
 from localpach.spec_fields import normalise

@@ -3,10 +3,11 @@
 import argparse
 from pathlib import Path
 
-from localpach import columns, pipelines, spec
-from localpach.cli_command import Commands, Session, show
-from localpach.lookups import find_datum, find_job
-from localpach.message_jobs import datum_message, preview_message
+from localpach import pipelines, spec
+from localpach.cli import columns
+from localpach.cli.command import Commands, Session, show
+from localpach.cli.lookups import find_datum, find_job
+from localpach.cli.message_jobs import datum_message, preview_message
 from localpach.records import DatumRecord, Records
 
 HEADER = ("ID", "FILES", "STATUS", "TIME")
@@ -121,6 +122,4 @@ def restart_datum(session: Session, arguments: argparse.Namespace) -> None:
         if len(names) < 2
         else [find_datum(job, datums, name) for name in names]
     )
-    with session.store.transaction():
-        for datum in found:
-            pipelines.restart_datum(session.store, job.pipeline, datum.id)
+    pipelines.restart_datums(session.store, job.pipeline, [datum.id for datum in found])

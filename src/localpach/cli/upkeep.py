@@ -3,8 +3,8 @@
 import argparse
 
 from localpach import executors, fsck, gc
-from localpach.cli_command import Commands, Session
-from localpach.columns import size
+from localpach.cli.columns import size
+from localpach.cli.command import Commands, Session
 from localpach.errors import UnsoundStateError
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from localpach import pipelines, timers
 from localpach.addresses import parse_commit
-from localpach.cli_command import Commands, Session
+from localpach.cli.command import Commands, Session
 from localpach.errors import LocalpachError
 from localpach.records import Records
 from localpach.watch import Watcher

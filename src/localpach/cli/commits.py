@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from localpach import columns, message, repos
+from localpach import repos
 from localpach.addresses import is_commit_id, parse_commit, parse_file
-from localpach.cli_command import Commands, Session, show, tell_of_error
+from localpach.cli import columns, message
+from localpach.cli.command import Commands, Session, show, tell_of_error
 from localpach.errors import CommitStateError, NotFoundError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import argparse
 
 from localpach import history
 from localpach.addresses import is_commit_id
-from localpach.cli_command import Commands, Session
+from localpach.cli.command import Commands, Session
 from localpach.errors import AddressError
 
 

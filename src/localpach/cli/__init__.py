@@ -13,8 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from localpach.cli_absent import absent
-from localpach.cli_command import Commands, Session, add_ignored
+from localpach.cli.absent import why_absent
+from localpach.cli.command import Commands, Session, add_ignored
 from localpach.errors import LocalpachError
 
 if TYPE_CHECKING:
@@ -36,27 +36,27 @@ EXIT_DONE, EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 # What a command is about (empty: a command of one word), its verbs, and the module that has it. Only the modules of
 # the words at hand are imported, which is most of the time that a listing takes.
 COMMANDS = (
-    ("repo", "create update list inspect delete", "cli_repos"),
-    ("branch", "create list inspect delete", "cli_branches"),
-    ("commit", "start finish list inspect wait subscribe find", "cli_commits"),
-    ("commit", "squash delete", "cli_history"),
-    ("file", "put get list inspect glob diff copy delete", "cli_files"),
-    ("pipeline", "create update validate list inspect delete stop start draw", "cli_pipelines"),
-    ("pipeline", "rerun", "cli_watch"),
-    ("cron", "run", "cli_watch"),
-    ("job", "list inspect wait stop", "cli_jobs"),
-    ("datum", "list inspect restart", "cli_datums"),
-    ("datum", "next", "cli_programs"),
-    ("secret", "create list inspect delete", "cli_secrets"),
-    ("project", "create list inspect", "cli_whole"),
-    ("cluster", "inspect", "cli_whole"),
-    ("all", "delete", "cli_whole"),
-    ("", "version", "cli_whole"),
-    ("", "logs", "cli_logs"),
-    ("", "why", "cli_why"),
-    ("", "shell", "cli_programs"),
-    ("", "watch", "cli_watch"),
-    ("", "fsck gc", "cli_upkeep"),
+    ("repo", "create update list inspect delete", "repos"),
+    ("branch", "create list inspect delete", "branches"),
+    ("commit", "start finish list inspect wait subscribe find", "commits"),
+    ("commit", "squash delete", "history"),
+    ("file", "put get list inspect glob diff copy delete", "files"),
+    ("pipeline", "create update validate list inspect delete stop start draw", "pipelines"),
+    ("pipeline", "rerun", "watch"),
+    ("cron", "run", "watch"),
+    ("job", "list inspect wait stop", "jobs"),
+    ("datum", "list inspect restart", "datums"),
+    ("datum", "next", "programs"),
+    ("secret", "create list inspect delete", "secrets"),
+    ("project", "create list inspect", "whole"),
+    ("cluster", "inspect", "whole"),
+    ("all", "delete", "whole"),
+    ("", "version", "whole"),
+    ("", "logs", "logs"),
+    ("", "why", "why"),
+    ("", "shell", "programs"),
+    ("", "watch", "watch"),
+    ("", "fsck gc", "upkeep"),
 )
 
 
@@ -84,7 +84,7 @@ def make_parser(verb: str = "", noun: str = "") -> argparse.ArgumentParser:
     commands = Commands(parser)
     wanted = [module for about, verbs, module in COMMANDS if verb in ("", *verbs.split()) and noun in ("", about)]
     for module in dict.fromkeys(wanted):
-        import_module(f"localpach.{module}").register(commands)
+        import_module(f"localpach.cli.{module}").register(commands)
     return parser
 
 
@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = _parse(words)
     folder = arguments.state or Path(os.environ.get(STATE_VARIABLE) or DEFAULT_STATE)
-    from localpach.progress import Console
+    from localpach.cli.progress import Console
 
     progress = Console()
     session = Session(
@@ -200,7 +200,7 @@ def _unknown(verb: str, noun: str) -> str:
     nouns = _nouns(verb)
     if not verb or (nouns and noun in ("", *nouns)):
         return ""
-    refused = absent(verb, noun)
+    refused = why_absent(verb, noun)
     if refused:
         return refused
     if nouns:

@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from localpach.cli_command import Commands, Session, show
+from localpach.cli.command import Commands, Session, show
+from localpach.cli.message import PROJECT, project_message
 from localpach.errors import AlreadyExistsError, LocalpachError, NotFoundError
-from localpach.message import PROJECT, project_message
 
 _DISTRIBUTION = "ambient-music-generation"
 

@@ -5,7 +5,7 @@ import sys
 import time
 from typing import TextIO
 
-from localpach.columns import duration, job_seconds
+from localpach.cli.columns import duration, job_seconds
 from localpach.plan import FAILED, PROCESSED, RECOVERED
 from localpach.records import SUCCESS, UNRUNNABLE, DatumRecord, Job
 

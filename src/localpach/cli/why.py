@@ -2,9 +2,9 @@
 
 import argparse
 
-from localpach.cli_command import Commands, Session, show
-from localpach.explain import outdated, why
-from localpach.lookups import find_datum, find_job
+from localpach.cli.command import Commands, Session, show
+from localpach.cli.explain import outdated, why
+from localpach.cli.lookups import find_datum, find_job
 from localpach.records import Records
 
 

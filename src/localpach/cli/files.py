@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localpach import columns, files, message
+from localpach import files
 from localpach.addresses import parse_commit, parse_file
-from localpach.cli_command import Commands, Session, show, tell_of_error
+from localpach.cli import columns, message
+from localpach.cli.command import Commands, Session, show, tell_of_error
 from localpach.repos import find_commit
 
 if TYPE_CHECKING:

@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localpach import columns, pipelines, spec
-from localpach.cli_command import Commands, Session, history_depth, show
-from localpach.explain import draw
-from localpach.lookups import newest_job
-from localpach.message_jobs import pipeline_message
+from localpach import pipelines, spec
+from localpach.cli import columns
+from localpach.cli.command import Commands, Session, history_depth, show
+from localpach.cli.explain import draw
+from localpach.cli.lookups import newest_job
+from localpach.cli.message_jobs import pipeline_message
 from localpach.records import Pipeline, Records
 
 if TYPE_CHECKING:
-    from localpach.message import Message
+    from localpach.cli.message import Message
     from localpach.store import Store
 
 HEADER = ("PROJECT", "NAME", "VERSION", "INPUT", "CREATED", "STATE / LAST JOB", "ALERTS", "DESCRIPTION")

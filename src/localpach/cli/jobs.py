@@ -4,12 +4,13 @@ import argparse
 import json
 from collections.abc import Iterable
 
-from localpach import columns, pipelines
+from localpach import pipelines
 from localpach.addresses import is_commit_id, parse_commit
-from localpach.cli_command import Commands, Session, history_depth, show
+from localpach.cli import columns
+from localpach.cli.command import Commands, Session, history_depth, show
+from localpach.cli.lookups import find_job, find_jobs
+from localpach.cli.message_jobs import job_message, job_set_message
 from localpach.errors import CommitStateError
-from localpach.lookups import find_job, find_jobs
-from localpach.message_jobs import job_message, job_set_message
 from localpach.records import Job, Records
 from localpach.repos import find_commit
 

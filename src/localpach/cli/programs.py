@@ -4,10 +4,10 @@ import argparse
 import sys
 
 from localpach.batching import ask_for_next
-from localpach.cli_command import Commands, Session
+from localpach.cli.command import Commands, Session
+from localpach.cli.lookups import find_datum, find_job
 from localpach.errors import LocalpachError
 from localpach.job_datums import expand_job
-from localpach.lookups import find_datum, find_job
 from localpach.records import Records
 from localpach.shell import open_shell
 

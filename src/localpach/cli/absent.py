@@ -42,7 +42,7 @@ ABSENT = {
 }
 
 
-def absent(verb: str, noun: str) -> str | None:
+def why_absent(verb: str, noun: str) -> str | None:
     """Say why a command of pachctl is not here; None if it is no word of pachctl."""
     both = f"{verb} {noun}".strip()
     for words in (both, both.removesuffix("s"), verb, noun, noun.removesuffix("s")):

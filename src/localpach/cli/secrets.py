@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from localpach import columns, message, secrets
-from localpach.cli_command import Commands, Session, show
+from localpach import secrets
+from localpach.cli import columns, message
+from localpach.cli.command import Commands, Session, show
 
 
 def register(commands: Commands) -> None:

@@ -3,8 +3,9 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from localpach import columns, message, repos
-from localpach.cli_command import Commands, Session, show
+from localpach import repos
+from localpach.cli import columns, message
+from localpach.cli.command import Commands, Session, show
 
 if TYPE_CHECKING:
     from localpach.store import Repo, Store
