@@ -1,6 +1,6 @@
 """Make the shipped composer: free MIDI by its manifest's split, training in phases, the figures of the test split.
 
-    python3 scripts/train_music_transformer.py MIDI_FOLDER --work SCRATCH_FOLDER
+    python3 scripts/train_music_transformer.py MIDI_FOLDER --work SCRATCH_FOLDER [--accelerator --minutes 8]
 
 The MIDI folder holds `manifest.csv` with the columns `path` and `split` (train, valid, test). A run that was stopped
 goes on where it was when the same command is given again.
@@ -13,11 +13,12 @@ import os
 import sys
 from pathlib import Path
 
+from ambient.music_transformer.config import SIZES
 from stages import preprocess, train
 from stages.common import SHIPPED_MODELS, log
 
 SPLITS = ("train", "valid", "test")
-ALL_MINUTES = 80
+ALL_MINUTES = 80  # on two processor cores
 # Short crops first: attention costs less and most of what there is to learn lies within a few
 # seconds. Calm pieces last: they are what the model is for.
 PHASES = (
@@ -26,12 +27,14 @@ PHASES = (
     ("--batch_size", "8", "--max_seq", "512", "--calm_weight", "5", "--minutes", str(ALL_MINUTES)),
 )
 RECIPE = (
-    *("--from_scratch", "--size", "base", "--precision", "bfloat16", "--l_r", "1.2e-3", "--warmup_steps", "100"),
+    *("--from_scratch", "--precision", "bfloat16", "--l_r", "1.2e-3", "--warmup_steps", "100"),
     *("--performed_weight", "2", "--evaluate_every", "150", "--patience", "1000"),
-    *("--schedule_minutes", str(ALL_MINUTES)),
 )
+# An accelerator sees the corpus many times: one phase of long crops.
+ACCELERATOR_PHASE = ("--batch_size", "32", "--max_seq", "1024", "--calm_weight", "2")
 CONTEXTS = (512, 1024)  # tokens that the model sees at once in the figures of the test split
 COMMAND = "python3 scripts/train_music_transformer.py MIDI_FOLDER --work SCRATCH_FOLDER"
+PROCESSOR = "two shared processor cores"
 
 DATA_CARD = """
 ## Data
@@ -56,7 +59,7 @@ of the lowest loss on `valid`, and nothing was chosen by `test`. Made with
 ## Limits
 
 Western keyboard music of 1700 to 1920; no tempo, metre, pedal or key; form over more than a minute is not learned. The
-weights were trained on two shared processor cores in {minutes} minutes, a small fraction of what published models had.
+weights were trained on {where} in {minutes:g} minutes, a small fraction of what published models had.
 """
 
 
@@ -66,19 +69,32 @@ def main() -> int:
     parser.add_argument("midi", type=Path, help="folder with manifest.csv")
     parser.add_argument("--work", type=Path, required=True, help="scratch folder: token files, checkpoint")
     parser.add_argument("--save_path", type=Path, default=SHIPPED_MODELS / "music-transformer", help="(%(default)s)")
+    parser.add_argument("--size", choices=list(SIZES), default="base", help="(%(default)s)")
+    parser.add_argument("--accelerator", action="store_true", help="one phase of long crops, for a GPU or TPU")
+    parser.add_argument("--minutes", type=float, default=ALL_MINUTES, help="of training on it (%(default)s)")
+    parser.add_argument("--train_flags", default="", help="more flags of stages.train for that phase, in one word")
     arguments = parser.parse_args()
+    if arguments.minutes != ALL_MINUTES and not arguments.accelerator:
+        parser.error("--minutes is for --accelerator; the phases on a processor have their own")
     records = {split: arguments.work / "records" / split for split in SPLITS}
     for split, folder in records.items():
         if not folder.exists():
             prepare(arguments.midi, split, arguments.work / "midi" / split, folder)
-    for phase in PHASES:
+    phases = PHASES
+    if arguments.accelerator:
+        phases = ((*ACCELERATOR_PHASE, "--minutes", str(arguments.minutes), *arguments.train_flags.split()),)
+    schedule = ("--size", arguments.size, "--schedule_minutes", str(arguments.minutes))
+    for phase in phases:
         log(" ".join(phase))
         files = ["--input_path", records["train"], "--held_out_path", records["valid"]]
         places = ["--resume", arguments.work / "run", "--save_path", arguments.save_path]
-        code = train.main([*map(str, [*files, *places]), *RECIPE, *phase])
+        code = train.main([*map(str, [*files, *places]), *RECIPE, *schedule, *phase])
         if code:
             return code
-    judge(arguments.save_path, records)
+    where = "an accelerator" if arguments.accelerator else PROCESSOR
+    asked = f" --accelerator --minutes {arguments.minutes:g}" if arguments.accelerator else ""
+    asked += f" --size {arguments.size}" if arguments.size != "base" else ""
+    judge(arguments.save_path, records, command=COMMAND + asked, where=where, minutes=arguments.minutes)
     return 0
 
 
@@ -93,7 +109,7 @@ def prepare(midi: Path, split: str, links: Path, records: Path) -> None:
     preprocess.main([str(links), str(records)])
 
 
-def judge(folder: Path, records: dict[str, Path]) -> None:
+def judge(folder: Path, records: dict[str, Path], *, command: str, where: str, minutes: float) -> None:
     """Measure the model on the test split at several lengths of context, and complete its record and card."""
     from ambient.music_transformer.card import bits_per_second
     from ambient.music_transformer.config import TrainingConfig
@@ -115,11 +131,11 @@ def judge(folder: Path, records: dict[str, Path]) -> None:
         figures.append({"context": context, "nats_per_token": round(nats, 4), "bits_per_second": round(bits, 2)})
         log(f"test split, context {context}: {nats:.4f} nats per token, {bits:.2f} bits per second")
     record = json.loads((folder / "training.json").read_text())
-    record |= {"test": figures, "command": COMMAND}
+    record |= {"test": figures, "command": command}
     (folder / "training.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     counts = ", ".join(f"{split} {len(songs[split])} pieces" for split in SPLITS)
     rows = "\n".join(f"| {f['context']} | {f['nats_per_token']} | {f['bits_per_second']} |" for f in figures)
-    data = DATA_CARD.format(counts=f"Split: {counts}", command=COMMAND, rows=rows, minutes=ALL_MINUTES)
+    data = DATA_CARD.format(counts=f"Split: {counts}", command=command, rows=rows, where=where, minutes=minutes)
     card = folder / "README.md"
     card.write_text(card.read_text().split("- Limits:")[0].rstrip() + "\n" + data)
 

@@ -76,6 +76,7 @@ SIZES = {
     "tiny": ModelConfig(layers=2, width=64, heads=2, feed_forward=128, max_distance=64, window=256),
     "small": ModelConfig(layers=4, width=128, heads=4, feed_forward=512),
     "base": ModelConfig(),
+    "large": ModelConfig(layers=6, width=384, heads=6, feed_forward=1536),
 }
 
 
