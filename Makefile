@@ -5,9 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ORACLE := .venv-oracle
-# CONTAINER_LAB (scripts/build_images.sh) keeps its podman's images and settings in LAB_ROOT.
 LAB_ROOT ?= /var/tmp/container-lab
-LAB_SETTINGS = $(if $(CONTAINER_LAB),LOCALPACH_ENGINE=podman $(foreach s,storage containers,CONTAINERS_$(if $(filter storage,$s),STORAGE_)CONF=$(LAB_ROOT)/conf/$s.conf))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test format lint types unit contract e2e test-slow images test-containers oracle lock clean clean-demo
@@ -43,8 +41,14 @@ test-slow: $(INSTALLED) ## the tests at real size, minutes
 images: ## build the four images with docker or podman (scripts/build_images.sh names the settings)
 	scripts/build_images.sh
 
-test-containers: $(INSTALLED) images ## the stages' tests in their images, and the chain in containers, without network
-	$(LAB_SETTINGS) LOCALPACH_TEST_IMAGE=ambient-music-generation/generate:0.1.0 $(BIN)/python -m pytest -m container
+test-containers: $(INSTALLED) images ## stages and chain in the images, without network
+	$(BIN)/python -m pytest -m container tests/container tests/unit/localpach/test_container.py
+test-containers: export LOCALPACH_TEST_IMAGE = ambient-music-generation/generate:0.1.0
+ifdef CONTAINER_LAB # its images and settings are podman's, in a folder of their own
+test-containers: export LOCALPACH_ENGINE = podman
+test-containers: export CONTAINERS_STORAGE_CONF = $(LAB_ROOT)/conf/storage.conf
+test-containers: export CONTAINERS_CONF = $(LAB_ROOT)/conf/containers.conf
+endif
 
 oracle: $(INSTALLED) $(ORACLE)/.installed ## compare transcriber and tokens with Magenta's own code (2 GB, Python 3.11)
 	$(ORACLE)/bin/python tests/oracle/magenta_reference.py $(ORACLE)/reference 2>$(ORACLE)/log || { tail -5 $(ORACLE)/log >&2; exit 1; }

@@ -1,5 +1,5 @@
 # transcribe: TensorFlow and the shipped transcriber.
-# --build-arg GROUP=gpu takes TensorFlow's CUDA build; tag that image 0.1.0-gpu.
+# --build-arg GROUP=gpu takes TensorFlow's CUDA build; `make images GPU=1` tags music-transformer's as 0.1.0-gpu.
 FROM scratch AS lock
 ARG GROUP=onsets-and-frames
 COPY requirements/${GROUP}.lock requirements.lock
@@ -8,11 +8,12 @@ COPY requirements/${GROUP}.lock requirements.lock
 FROM python:3.11-slim AS packages
 RUN apt-get update && apt-get install --yes --no-install-recommends binutils
 COPY --from=lock requirements.lock requirements.lock
+# Headers, libclang and symbols serve those who build with TensorFlow: 550 MB. Compiled Python stays: it halves the start.
 RUN python3 -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r requirements.lock \
  && cd /opt/venv/lib/python3*/site-packages \
  && rm -r tensorflow/include clang \
- && find . -depth \( -type d -name tests -o -name '*.a' -o -name '*.h' -o -name '*.pyi' \) -exec rm -r {} + \
+ && find . -depth \( -type d -name tests -o -name '*.pyi' \) -exec rm -r {} + \
  && strip --strip-unneeded tensorflow/libtensorflow_*.so.2
 
 FROM python:3.11-slim

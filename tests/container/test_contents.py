@@ -1,0 +1,41 @@
+"""What lies in the images: models and programs of the chain, and nothing else."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.container
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_ffmpeg_is_on_the_path_of_the_audio_image(images):
+    done = images.run(images.of["render"], "ffmpeg", "-hide_banner", "-version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("ffmpeg version")
+
+
+@pytest.mark.parametrize("stage", ["render", "transcribe", "train", "generate"])
+def test_image_holds_nothing_that_builds_or_tests(stage, images):
+    script = (
+        "import importlib.util, shutil\n"
+        "tools = [each for each in ('gcc', 'cc', 'make', 'git', 'strip', 'curl') if shutil.which(each)]\n"
+        "names = ('pip', 'pytest', 'localpach', 'ruff', 'mypy')\n"
+        "print(*tools, *(each for each in names if importlib.util.find_spec(each)))\n"
+    )
+    done = images.run(images.of[stage], "python3", "-c", script)
+    assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
+
+
+@pytest.mark.parametrize("stage", ["render", "transcribe", "train", "generate"])
+def test_models_in_an_image_are_those_of_the_checkout(stage, images):
+    script = (
+        "import hashlib, pathlib\n"
+        "for path in sorted(pathlib.Path('trained-models').rglob('*')):\n"
+        "    if path.is_file(): print(path, hashlib.sha256(path.read_bytes()).hexdigest())\n"
+    )
+    names = {"render": [], "transcribe": ["onsets-and-frames"]}.get(stage, ["music-transformer"])
+    here = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    expected = [line for line in here.stdout.splitlines() if line.split("/")[1] in names]
+    assert images.run(images.of[stage], "python3", "-c", script).stdout.splitlines() == expected
