@@ -1,10 +1,10 @@
 """The whole chain of the shipped specs, twice: in its images without network, and as processes of this machine.
 
 Both leave the same files with the same bytes in every repo: images and checkout have the same locked packages, and no
-stage writes down when or how fast it worked. Two things are seen to. Processes take the ffmpeg of the locked package, as
-the images do, for another build of it may write other bytes. And of an `.npz`, which is a ZIP archive, the members are
-compared: Python's patch releases differ in what they note down about them. Weights are equal to the last bit on the
-same processor with the same number of cores, which is why both run here.
+stage writes down when or how fast it worked. Two things are seen to. Processes take the ffmpeg of the locked package,
+as the images do, for another build of it may write other bytes. And of an `.npz`, which is a ZIP archive, the members
+are compared: Python's patch releases differ in what they note down about them. Weights are equal to the last bit on
+the same processor with the same number of cores, which is why both run here.
 """
 
 import io
