@@ -34,7 +34,8 @@ from localpach import datums, files, jobs, objects, pipelines, spec
 from localpach.addresses import parse_file
 from localpach.datums import Datum
 from localpach.execute import Outcome
-from localpach.store import Entry, Store
+from localpach.store import Store
+from localpach.trees import Entry
 
 RESULTS = Path(__file__).parent / "results"
 PIPELINES = {"one": "songs", "two": "one", "three": "two"}  # each with the repo that it reads

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from localpach.datums import Datum
 from localpach.records import DatumRecord, Records
-from localpach.store import Entry, Store
+from localpach.store import Store
+from localpach.trees import Entry
 
 _MAX_NAMES = 3
 
@@ -62,8 +63,8 @@ class Changes:
         if tree is None:
             return None
         if path.endswith("/"):
-            return [entry for entry in self._store.entries(tree) if entry.path.startswith(path)]
-        entry = self._store.entry(tree, path)
+            return [entry for entry in self._store.trees.entries(tree) if entry.path.startswith(path)]
+        entry = self._store.trees.entry(tree, path)
         return [entry] if entry else []
 
 

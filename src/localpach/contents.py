@@ -16,8 +16,9 @@ from functools import cached_property
 from localpach.datums import Datum
 from localpach.job_datums import expand_job
 from localpach.records import DatumRecord, Job, Records
-from localpach.store import Commit, Entry, Store
+from localpach.store import Commit, Store
 from localpach.system_repos import pipeline_of, spec_commit
+from localpach.trees import Entry
 
 _STATES = {"success": "PROCESSED", "skipped": "PROCESSED", "recovered": "RECOVERED", "failed": "FAILED"}
 
@@ -36,11 +37,11 @@ class Contents:
 
     def entries(self) -> list[Entry]:
         """List the files in path order."""
-        return self._store.entries(self._commit.tree)
+        return self._store.trees.entries(self._commit.tree)
 
     def entry(self, path: str) -> Entry | None:
         """Find one file, or None."""
-        return self._store.entry(self._commit.tree, path)
+        return self._store.trees.entry(self._commit.tree, path)
 
     def read(self, entry: Entry) -> Iterator[bytes]:
         """Yield the bytes of a file.
@@ -124,7 +125,7 @@ class _Records(Contents):
         if output is None or output.error is not None:
             return
         known = {each.id for each in self._datums}
-        for entry in self._store.entries(output.tree):
+        for entry in self._store.trees.entries(output.tree):
             if entry.owner in known:
                 yield Entry(f"/pfs/{entry.owner}/out{entry.path}", entry.digest, entry.size)
 

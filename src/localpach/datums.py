@@ -18,7 +18,7 @@ from itertools import product
 from localpach.globs import compile_glob
 from localpach.inputs import Combination, Input, PfsInput
 from localpach.paths import parents
-from localpach.store import Entry
+from localpach.trees import Entry
 
 
 class Listing:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from localpach.errors import DamagedObjectError, EgressError
 from localpach.objects import Objects
-from localpach.store import Entry
+from localpach.trees import Entry
 
 _TRIES = 3
 _PAUSE_S = 0.2

@@ -20,7 +20,7 @@ from localpach.program import Call, Program, describe_exit, shown_last
 from localpach.scratch import Scratch, remove_tree
 from localpach.secrets import GivenSecrets
 from localpach.spec import PipelineSpec
-from localpach.store import Entry
+from localpach.trees import Entry
 from localpach.view import PFS
 
 _TAIL_BYTES = 4096

@@ -20,8 +20,9 @@ from localpach.errors import (
 )
 from localpach.paths import check_path, clean_path, parents
 from localpach.repos import find_commit, finish_commit, start_commit
-from localpach.store import Commit, Entry, Store
+from localpach.store import Commit, Store
 from localpach.system_repos import check_is_of_people
+from localpach.trees import Entry
 
 if TYPE_CHECKING:
     from localpach.sources import Source
@@ -88,7 +89,7 @@ def put_files(
         with changed(store, address.commit) as commit:
             if append:
                 entries = [_appended(store, commit, entry) for entry in entries]
-            store.write_entries(commit.tree, entries)
+            store.trees.write(commit.tree, entries)
     return commit
 
 
@@ -108,7 +109,7 @@ def _stored(store: Store, sources: "Iterable[Source]", report: Report | None) ->
         else:
             entries.append(Entry(source.path, *store.objects.add(source.chunks())))
     size = sum(entry.size for entry in entries)
-    store_file = partial(_store_file, store, store.large_sizes())
+    store_file = partial(_store_file, store, store.trees.large_sizes())
     with ThreadPoolExecutor(min(_READERS, os.cpu_count() or 1)) as pool:
         for start in range(0, len(plain), _BATCH):
             batch = plain[start : start + _BATCH]
@@ -137,12 +138,12 @@ def put_bytes(store: Store, address: FileAddress, content: bytes, *, append: boo
     with store.lock.storing():
         entry = Entry(path, *store.objects.add([content]))
         with changed(store, address.commit) as commit:
-            store.write_entries(commit.tree, [_appended(store, commit, entry) if append else entry])
+            store.trees.write(commit.tree, [_appended(store, commit, entry) if append else entry])
     return commit
 
 
 def _appended(store: Store, commit: Commit, entry: Entry) -> Entry:
-    before = store.entry(commit.tree, entry.path)
+    before = store.trees.entry(commit.tree, entry.path)
     if before is None:
         return entry
 
@@ -160,12 +161,12 @@ def delete_files(store: Store, address: FileAddress, *, recursive: bool = False)
         NotFoundError: nothing is there.
     """
     with changed(store, address.commit) as commit:
-        if not store.entries(commit.tree) and address.path in (None, "/"):
+        if not store.trees.entries(commit.tree) and address.path in (None, "/"):
             return commit
         found = _select(contents(store, commit), commit, address)
         if any(each.path != _path(address) for each in found) and not recursive:
             raise SourceError(address, "is a directory; use -r")
-        store.remove_entries(commit.tree, [each.path for each in found])
+        store.trees.remove(commit.tree, [each.path for each in found])
     return commit
 
 
@@ -183,7 +184,7 @@ def copy_files(store: Store, source: FileAddress, target: FileAddress, *, append
             entries = [Entry(path, each.digest, each.size) for path, each in zip(paths, kept, strict=True)]
             if append:
                 entries = [_appended(store, commit, entry) for entry in entries]
-            store.write_entries(commit.tree, entries)
+            store.trees.write(commit.tree, entries)
         return commit
 
 

@@ -31,7 +31,7 @@ def collect_garbage(store: Store, waiting: Callable[[str], None]) -> Freed:
     """
     with only_runner(store.folder, waiting, "tidying up"), store.lock.removing(waiting):
         with store.transaction():
-            store.remove_unused_trees()
+            store.trees.remove_unused()
             Audit(store).forget_unreached_datums()
         objects, objects_size = _remove_objects(store)
         logs, logs_size = _remove_logs(store)

@@ -19,7 +19,7 @@ def expand_job(store: Store, job: Job) -> list[Datum]:
         place = source.repo, source.branch
         if place not in listings:
             commit = store.commit(source.repo, used[place]) if place in used else None
-            listings[place] = Listing(store.entries(commit.tree), commit.id) if commit else Listing(())
+            listings[place] = Listing(store.trees.entries(commit.tree), commit.id) if commit else Listing(())
         return listings[place]
 
     return expand(Records(store).spec(job.pipeline, job.version).input, listing)

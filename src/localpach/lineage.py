@@ -66,4 +66,4 @@ class Lineage:
         self._sql.execute("DELETE FROM skips WHERE job IN (SELECT number FROM jobs WHERE id = ?)", (id_,))
         self._sql.execute("UPDATE jobs SET state = ? WHERE id = ?", (SQUASHED, id_))
         self._sql.execute("DELETE FROM jobs WHERE state = ? AND number NOT IN (SELECT ran FROM skips)", (SQUASHED,))
-        self._store.remove_unused_trees()
+        self._store.trees.remove_unused()

@@ -191,7 +191,7 @@ def _present_datums(store: Store, spec: PipelineSpec) -> list[Datum]:
         store.repo(source.repo)
         with suppress(NotFoundError):
             commit = find_commit(store, CommitAddress(source.repo, source.branch))
-            return Listing(store.entries(commit.tree), commit.id)
+            return Listing(store.trees.entries(commit.tree), commit.id)
         return Listing(())
 
     return expand(spec.input, head)

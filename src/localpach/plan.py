@@ -11,10 +11,13 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from localpach.datums import Datum
 from localpach.paths import file_and_directory_collision
-from localpach.store import Entry
+from localpach.trees import Entry
+
+if TYPE_CHECKING:  # a listing needs the records alone
+    from localpach.datums import Datum
 
 UNCHANGED = "unchanged since it was processed"
 CHANGED = "its files changed, or the pipeline was updated with --reprocess"  # which of them, `changes` finds out
@@ -38,7 +41,7 @@ class BaseDatum:
 class Todo:
     """A datum of a job with its hash, its place in the listing, and the reason why it runs or is skipped."""
 
-    datum: Datum
+    datum: "Datum"
     id: str
     hash: str
     position: int
@@ -60,7 +63,7 @@ class Plan:
         return len(self.parallel) + len(self.serial) + len(self.skipped)
 
 
-def plan(datums: Iterable[Datum], base: Mapping[str, BaseDatum], *, salt: str, every_job: bool) -> Plan:
+def plan(datums: "Iterable[Datum]", base: Mapping[str, BaseDatum], *, salt: str, every_job: bool) -> Plan:
     """Compare the datums of an input with the records of the base job.
 
     Args:

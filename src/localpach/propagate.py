@@ -43,7 +43,7 @@ def _add_output_commit(store: Store, id_: str, repo: str, branch: str) -> None:
     pipeline = records.find_pipeline(repo)
     is_output = pipeline is not None and records.spec(repo, pipeline.version).output_branch == branch
     # The job writes the tree when it ends; until then the commit shares that of its base.
-    tree = base.tree if base else store.add_tree()
+    tree = base.tree if base else store.trees.add()
     commit = store.add_commit(repo, id_, branch, head.id if head else None, "AUTO", tree)
     for edge in store.edges():
         if (edge.repo, edge.branch) == (repo, branch):

@@ -5,12 +5,15 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from localpach.errors import NotFoundError
 from localpach.plan import UNCHANGED, BaseDatum
-from localpach.spec import PipelineSpec, from_stored, with_salt
-from localpach.store import Entry, Store
+from localpach.store import Store
+from localpach.trees import Entry
+
+if TYPE_CHECKING:
+    from localpach.spec import PipelineSpec
 
 CREATED, RUNNING, EGRESSING, SUCCESS, FAILURE, KILLED, UNRUNNABLE = (
     "created", "running", "egressing", "success", "failure", "killed", "unrunnable",
@@ -138,7 +141,7 @@ class Records:
             raise NotFoundError("pipeline", name, "`localpach list pipeline` shows those there are")
         return found
 
-    def save_pipeline(self, spec: PipelineSpec, version: int, salt: str) -> None:
+    def save_pipeline(self, spec: "PipelineSpec", version: int, salt: str) -> None:
         """Add a version of a pipeline and make it the newest."""
         now = time.time()
         self._sql.execute(
@@ -157,11 +160,13 @@ class Records:
         """Remove a pipeline with its jobs and their records."""
         self._sql.execute("DELETE FROM pipelines WHERE name = ?", (name,))
 
-    def spec(self, pipeline: str, version: int) -> PipelineSpec:
+    def spec(self, pipeline: str, version: int) -> "PipelineSpec":
         """Give the spec of a version, with its salt filled in."""
         row = self._sql.execute(
             "SELECT spec, salt FROM pipeline_versions WHERE pipeline = ? AND version = ?", (pipeline, version)
         ).fetchone()
+        from localpach.spec import from_stored, with_salt  # here, because most listings need no spec
+
         if row is None:
             raise NotFoundError("version", f"{version} of pipeline {pipeline}")
         return with_salt(from_stored(row[0]), row[1])

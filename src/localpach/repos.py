@@ -130,7 +130,7 @@ def start_commit(store: Store, repo: str, branch: str, description: str = "") ->
         if head is not None and head.finished is None:
             raise CommitStateError(f"{repo}@{branch} is open already (commit {head.id}); finish it first")
         base = newest_without_error(store, head)
-        tree = store.add_tree(copy_of=base.tree if base else None)
+        tree = store.trees.add(copy_of=base.tree if base else None)
         id_ = new_id()
         commit = store.add_commit(repo, id_, branch, head.id if head else None, "USER", tree)
         store.describe_commit(repo, id_, description)
@@ -151,7 +151,7 @@ def finish_commit(store: Store, address: CommitAddress, *, description: str = ""
         check_is_of_people(store, commit.repo)
         if store.provenance(commit.repo, commit.id):
             raise OutputBranchError(commit.repo, commit.branch)
-        collision = file_and_directory_collision({entry.path for entry in store.entries(commit.tree)})
+        collision = file_and_directory_collision({entry.path for entry in store.trees.entries(commit.tree)})
         if collision and error is None:
             error = f"{collision} is both a file and a directory"
         if description:
@@ -246,7 +246,7 @@ def ensure_branch(store: Store, repo: str, name: str) -> None:
     branch = store.branch(repo, name)
     if branch is None or branch.head is None:
         id_ = new_id()
-        store.add_commit(repo, id_, name, None, "AUTO", store.add_tree())
+        store.add_commit(repo, id_, name, None, "AUTO", store.trees.add())
         store.finish_commit(repo, id_)
 
 

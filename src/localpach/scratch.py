@@ -22,7 +22,7 @@ from localpach.errors import FileNameError, OutputError
 from localpach.objects import Objects
 from localpach.paths import check_path
 from localpach.secrets import MountedSecret
-from localpach.store import Entry
+from localpach.trees import Entry
 from localpach.view import PFS, TMP, View
 
 

@@ -1,4 +1,4 @@
-"""What is in the repos? Repos, branches, commits, files: every question about them as a named query over SQLite."""
+"""What is in the repos? Repos, branches, commits: every question about them as a named query over SQLite."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -6,12 +6,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple
 
 from localpach import schema
 from localpach.errors import NotFoundError, StateError
 from localpach.lock import ObjectsLock
-from localpach.objects import CHUNK_BYTES, Objects
+from localpach.objects import Objects
+from localpach.trees import Trees
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +51,6 @@ class Commit:
     tree: int
 
 
-class Entry(NamedTuple):
-    """One file of a commit. A tuple, as a file list makes 10,000s."""
-
-    path: str
-    digest: str
-    size: int
-    owner: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Edge:
     """Branch `repo@branch` follows branch `up_repo@up_branch`; `never`: without new commits of its own accord."""
@@ -74,13 +65,11 @@ class Edge:
 _REPO = "name, created, description, type"
 _BRANCH = "repo, name, head, created, trigger"
 _COMMIT = "repo, id, branch, parent, origin, started, finished, error, description, tree"
-_ENTRY = "path, digest, size, owner"
 # The commits of the set ?1 with all that they were made from.
 _USED = (
     "WITH RECURSIVE used(repo, id) AS (SELECT repo, id FROM commits WHERE id = ?1 UNION "
     "SELECT up_repo, up_id FROM commit_provenance p JOIN used u ON p.repo = u.repo AND p.id = u.id)"
 )
-_SMALL_TREE = 100  # files; smaller lists are copied in full
 
 
 class _TakenBack(Exception):  # noqa: N818  it is no error: a trial ends so
@@ -100,6 +89,7 @@ class Store:
             raise StateError(f"state folder {folder}: {problem}; use another --state folder") from error
         self.sql = schema.connect(self.folder / "state.sqlite")
         self.lock = ObjectsLock(self.folder)
+        self.trees = Trees(self.sql)
         self._inside = False
 
     def close(self) -> None:
@@ -174,7 +164,7 @@ class Store:
         """Remove a repo with its branches, commits and file lists."""
         self.sql.execute("DELETE FROM branch_provenance WHERE up_repo = ?", (name,))
         self.sql.execute("DELETE FROM repos WHERE name = ?", (name,))
-        self.remove_unused_trees()
+        self.trees.remove_unused()
 
     # Branches and what follows what
 
@@ -255,7 +245,7 @@ class Store:
         )
         commit = self.commit(repo, id_)
         if commit is not None:
-            size = self.tree_size(commit.tree)
+            size = self.trees.size(commit.tree)
             self.sql.execute("UPDATE trees SET files = ?, bytes = ? WHERE id = ?", (*size, commit.tree))
 
     def add_provenance(self, repo: str, id_: str, up_repo: str, up_branch: str, up_id: str) -> None:
@@ -280,116 +270,6 @@ class Store:
         """Find the commit of a repo that a commit set was made from, when the set has none there itself."""
         row = self.sql.execute(f"{_USED} SELECT id FROM used WHERE repo = ?2 LIMIT 1", (id_, repo)).fetchone()
         return str(row[0]) if row else None
-
-    # Trees and their files
-
-    def add_tree(self, copy_of: int | None = None) -> int:
-        """Make a tree, empty or with the files of another, which must not change any more.
-
-        A copy holds only what it changes. One of a tree that itself has few changes takes those over and comes on top
-        of the same snapshot; when they have become many, it is a snapshot itself. With at most sqrt(2 n) changes on
-        top of n files, a line of small commits costs the least: about that many rows for each.
-        """
-        base = None
-        if copy_of is not None:
-            below = self._base_of(copy_of)
-            changes = self._rows(copy_of) if below is not None else 0
-            files = self._rows(copy_of if below is None else below)
-            if files >= _SMALL_TREE and changes**2 <= 2 * files:
-                base = copy_of if below is None else below
-        tree = self.sql.execute("INSERT INTO trees (base) VALUES (?)", (base,)).lastrowid
-        assert tree is not None
-        if copy_of is None or copy_of == base:
-            return tree
-        if base is None:
-            self.write_entries(tree, self.entries(copy_of))
-        else:
-            self.sql.execute(
-                f"INSERT INTO entries (tree, {_ENTRY}, gone) SELECT ?, {_ENTRY}, gone FROM entries WHERE tree = ?",
-                (tree, copy_of),
-            )
-        return tree
-
-    def _forget_size(self, tree: int) -> None:
-        self.sql.execute("UPDATE trees SET files = NULL, bytes = NULL WHERE id = ? AND files IS NOT NULL", (tree,))
-
-    def _base_of(self, tree: int) -> int | None:
-        row = self.sql.execute("SELECT base FROM trees WHERE id = ? AND base IS NOT NULL", (tree,)).fetchone()
-        return int(row[0]) if row else None
-
-    def _rows(self, tree: int) -> int:
-        (count,) = self.sql.execute("SELECT count(*) FROM entries WHERE tree = ?", (tree,)).fetchone()
-        return int(count)
-
-    def write_entries(self, tree: int, entries: Iterable[Entry]) -> None:
-        """Put files into a tree, replacing those of the same path."""
-        self._forget_size(tree)
-        rows = [(tree, entry.path, entry.digest, entry.size, entry.owner) for entry in entries]
-        self.sql.executemany(f"INSERT OR REPLACE INTO entries (tree, {_ENTRY}) VALUES (?, ?, ?, ?, ?)", rows)
-
-    def remove_entries(self, tree: int, paths: Iterable[str]) -> None:
-        """Take files out of a tree."""
-        self._forget_size(tree)
-        if self._base_of(tree) is None:
-            self.sql.executemany("DELETE FROM entries WHERE tree = ? AND path = ?", [(tree, path) for path in paths])
-        else:
-            self.sql.executemany(
-                f"INSERT OR REPLACE INTO entries (tree, {_ENTRY}, gone) VALUES (?, ?, '', 0, '', 1)",
-                [(tree, path) for path in paths],
-            )
-
-    def entries(self, tree: int) -> list[Entry]:
-        """List the files of a tree in path order."""
-        rows = self.sql.execute(
-            f"SELECT {_ENTRY} FROM entries WHERE tree = ?1 AND NOT gone UNION ALL "
-            f"SELECT {_ENTRY} FROM entries WHERE tree = ?2 "
-            "AND path NOT IN (SELECT path FROM entries WHERE tree = ?1) ORDER BY path",
-            (tree, self._base_of(tree)),
-        )
-        return list(map(Entry._make, rows))
-
-    def entry(self, tree: int, path: str) -> Entry | None:
-        """Find one file of a tree, or None."""
-        for each in (tree, self._base_of(tree)):
-            row = self.sql.execute(
-                f"SELECT {_ENTRY}, gone FROM entries WHERE tree = ? AND path = ?", (each, path)
-            ).fetchone()
-            if row is not None:
-                return None if row[-1] else Entry(*row[:-1])
-        return None
-
-    def tree_size(self, tree: int) -> tuple[int, int]:
-        """Give the number of files of a tree and their bytes; of a finished commit they are on record."""
-        row = self.sql.execute("SELECT files, bytes FROM trees WHERE id = ? AND files IS NOT NULL", (tree,)).fetchone()
-        return (row[0], row[1]) if row else self._measured(tree)
-
-    def _measured(self, tree: int) -> tuple[int, int]:
-        base = self._base_of(tree)
-        if base is None:
-            query = "SELECT count(*), coalesce(sum(size), 0) FROM entries WHERE tree = ?"
-            files, size = self.sql.execute(query, (tree,)).fetchone()
-            return files, size
-        files, size = self.tree_size(base)
-        more_files, more_size = self.sql.execute(
-            "SELECT coalesce(sum((e.gone = 0) - (o.path IS NOT NULL)), 0), "
-            "coalesce(sum(e.size - coalesce(o.size, 0)), 0) "
-            "FROM entries e LEFT JOIN entries o ON o.tree = ? AND o.path = e.path WHERE e.tree = ?",
-            (base, tree),
-        ).fetchone()
-        return files + more_files, size + more_size
-
-    def large_sizes(self) -> set[int]:
-        """Give the sizes of the stored files that are larger than one read of the objects."""
-        return {
-            size for (size,) in self.sql.execute("SELECT DISTINCT size FROM entries WHERE size >= ?", (CHUNK_BYTES,))
-        }
-
-    def remove_unused_trees(self) -> None:
-        """Remove the file lists that no commit has, and that no commit's file list builds on."""
-        self.sql.execute(
-            "DELETE FROM trees WHERE id NOT IN (SELECT tree FROM commits UNION "
-            "SELECT base FROM trees JOIN commits ON commits.tree = trees.id WHERE base IS NOT NULL)"
-        )
 
     def referenced(self) -> list[tuple[str, int]]:
         """List the digests and sizes of all objects that a file of a commit, or of an unfinished job, stands for."""

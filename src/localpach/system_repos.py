@@ -11,7 +11,8 @@ in the database, shown as files when they are read, so that a datum costs no mor
 """
 
 from localpach.errors import SystemRepoError
-from localpach.store import Commit, Edge, Entry, Store
+from localpach.store import Commit, Edge, Store
+from localpach.trees import Entry
 
 SPEC_BRANCH = "master"
 SPEC_FILE = "/spec"
@@ -56,8 +57,8 @@ def save_spec(store: Store, id_: str, pipeline: str, text: str) -> None:
             store.add_repo(repo, f"{type_.capitalize()} repo for pipeline {pipeline}.", type_)
     repo = spec_repo(pipeline)
     branch = store.branch(repo, SPEC_BRANCH)
-    tree = store.add_tree()
-    store.write_entries(tree, [Entry(SPEC_FILE, *store.objects.add([text.encode()]))])
+    tree = store.trees.add()
+    store.trees.write(tree, [Entry(SPEC_FILE, *store.objects.add([text.encode()]))])
     store.add_commit(repo, id_, SPEC_BRANCH, branch.head if branch else None, "USER", tree)
     store.finish_commit(repo, id_)
 
@@ -81,7 +82,7 @@ def add_meta_commit(store: Store, output: Commit) -> None:
     if store.has_repo(repo):
         branch = store.branch(repo, output.branch)
         before = store.commit(repo, branch.head) if branch and branch.head else None
-        tree = before.tree if before else store.add_tree()
+        tree = before.tree if before else store.trees.add()
         store.add_commit(repo, output.id, output.branch, before.id if before else None, "AUTO", tree)
 
 

@@ -17,7 +17,8 @@ from localpach.files import changed
 from localpach.inputs import Cron, PfsInput
 from localpach.records import Pipeline, Records
 from localpach.spec_fields import time_s
-from localpach.store import Commit, Entry, Store
+from localpach.store import Commit, Store
+from localpach.trees import Entry
 
 
 def fire_due(store: Store, now: float) -> bool:
@@ -82,7 +83,7 @@ def _newest_tick(store: Store, repo: str) -> float | None:
     branch = store.branch(repo, CommitAddress(repo).name)
     head = store.commit(repo, branch.head) if branch and branch.head else None
     moments = []
-    for entry in store.entries(head.tree) if head else ():
+    for entry in store.trees.entries(head.tree) if head else ():
         with suppress(ValueError):
             moments.append(time_s(entry.path.removeprefix("/")))
     return max(moments, default=None)
@@ -96,8 +97,8 @@ def _tick(store: Store, source: PfsInput, cron: Cron, moment: float) -> None:
     tick = Entry(name, *store.objects.add([]))
     with changed(store, CommitAddress(source.repo, source.branch)) as commit:
         if cron.overwrite:
-            store.remove_entries(commit.tree, [entry.path for entry in store.entries(commit.tree)])
-        store.write_entries(commit.tree, [tick])
+            store.trees.remove(commit.tree, [entry.path for entry in store.trees.entries(commit.tree)])
+        store.trees.write(commit.tree, [tick])
 
 
 def _due_moves(store: Store, now: float) -> Iterator[tuple[Commit, str]]:

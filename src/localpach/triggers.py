@@ -101,7 +101,7 @@ def _fires(store: Store, commit: Commit, name: str, trigger: Trigger) -> bool:
         return False
     return holds(
         trigger,
-        grown_bytes=store.tree_size(commit.tree)[1] - (store.tree_size(old.tree)[1] if old else 0),
+        grown_bytes=store.trees.size(commit.tree)[1] - (store.trees.size(old.tree)[1] if old else 0),
         commits=sum(1 for _ in commits_since(store, commit, old.id if old else None)),
         before_s=old.finished or 0.0 if old else 0.0,
         now_s=commit.finished or 0.0,

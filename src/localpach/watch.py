@@ -21,8 +21,9 @@ from localpach.addresses import CommitAddress
 from localpach.errors import FileNameError, NotFoundError, OutputBranchError
 from localpach.files import changed
 from localpach.paths import check_path, parents
-from localpach.store import Commit, Entry, Store
+from localpach.store import Commit, Store
 from localpach.system_repos import check_is_of_people
+from localpach.trees import Entry
 
 RENAMER = "scripts/name-standardizer.sh"
 
@@ -175,12 +176,12 @@ class Watcher:
     def _head(self) -> list[Entry]:
         branch = self._store.branch(self._address.repo, self._address.name)
         head = self._store.commit(self._address.repo, branch.head) if branch and branch.head else None
-        return self._store.entries(head.tree) if head else []
+        return self._store.trees.entries(head.tree) if head else []
 
     def _save(self, put: list[Entry], drop: set[str]) -> Commit:
         with changed(self._store, self._address) as commit:
-            self._store.remove_entries(commit.tree, drop)
-            self._store.write_entries(commit.tree, put)
+            self._store.trees.remove(commit.tree, drop)
+            self._store.trees.write(commit.tree, put)
         deleted = f", {len(drop)} deleted" if drop else ""
         self._note(f"{self._folder}: {len(put)} put{deleted} in {self._address} (commit {commit.id})")
         return commit

@@ -157,7 +157,7 @@ def _sizes(store: "Store") -> Callable[[int], int]:
 
     def size(tree: int) -> int:
         if tree not in known:
-            known[tree] = store.tree_size(tree)[1]
+            known[tree] = store.trees.size(tree)[1]
         return known[tree]
 
     return size
@@ -186,7 +186,7 @@ def inspect_commit(session: Session, arguments: argparse.Namespace) -> None:
         _show_commits(store, arguments, _set(store, arguments.commit))
         return
     commit = repos.find_commit(store, parse_commit(arguments.commit))
-    count, size = store.tree_size(commit.tree)
+    count, size = store.trees.size(commit.tree)
     used = store.provenance(commit.repo, commit.id)
     full = arguments.full_timestamps
     lines = [
@@ -236,7 +236,7 @@ def subscribe_commit(session: Session, arguments: argparse.Namespace) -> None:
     for commit in _as_they_finish(store, branch.repo, _known(store, branch.repo, arguments)):
         if arguments.origin not in (None, commit.origin) or ("@" in arguments.commit and commit.branch != branch.name):
             continue
-        size = store.tree_size(commit.tree)[1]
+        size = store.trees.size(commit.tree)[1]
         if arguments.raw:
             show(arguments, [message.commit_message(commit, size)])
         else:
@@ -275,7 +275,7 @@ def find_commit(session: Session, arguments: argparse.Namespace) -> None:
     if not address.path:
         session.usage_error(f"{arguments.file} names no path")
     line = repos.ancestry(store, repos.find_commit(store, address.commit))
-    digests = [store.entry(commit.tree, address.path) for commit in line]
+    digests = [store.trees.entry(commit.tree, address.path) for commit in line]
     found = [
         commit
         for commit, here, before in zip(line, digests, [*digests[1:], None], strict=True)

@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from localpach import pipelines, spec
 from localpach.cli import columns
 from localpach.cli.command import Commands, Session, show
 from localpach.cli.lookups import find_datum, find_job
@@ -75,6 +74,7 @@ def _time(each: DatumRecord) -> str:
 
 def _preview(session: Session, arguments: argparse.Namespace) -> None:
     """List the datums that specs would have, and for a pipeline that is there, whether each would be skipped."""
+    from localpach import spec
     from localpach.preview import preview, without_commit
 
     found = []
@@ -113,6 +113,8 @@ def inspect_datum(session: Session, arguments: argparse.Namespace) -> None:
 
 def restart_datum(session: Session, arguments: argparse.Namespace) -> None:
     """Process datums again."""
+    from localpach import pipelines
+
     records = Records(session.store)
     job = find_job(records, arguments.job)
     datums = records.datums(job.pipeline, job.id)

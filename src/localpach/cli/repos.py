@@ -3,7 +3,6 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from localpach import repos
 from localpach.cli import columns, message
 from localpach.cli.command import Commands, Session, show
 
@@ -32,11 +31,15 @@ def register(commands: Commands) -> None:
 
 def create_repo(session: Session, arguments: argparse.Namespace) -> None:
     """Make a repo."""
+    from localpach import repos
+
     repos.create_repo(session.store, arguments.repo, arguments.description)
 
 
 def update_repo(session: Session, arguments: argparse.Namespace) -> None:
     """Describe a repo anew."""
+    from localpach import repos
+
     repos.update_repo(session.store, arguments.repo, arguments.description)
 
 
@@ -66,7 +69,7 @@ def _message(store: "Store", repo: "Repo") -> message.Message:
 def _master_size(store: "Store", repo: str) -> int:
     branch = store.branch(repo, "master")
     commit = store.commit(repo, branch.head) if branch and branch.head else None
-    return store.tree_size(commit.tree)[1] if commit else 0
+    return store.trees.size(commit.tree)[1] if commit else 0
 
 
 def inspect_repo(session: Session, arguments: argparse.Namespace) -> None:
@@ -84,14 +87,15 @@ def inspect_repo(session: Session, arguments: argparse.Namespace) -> None:
 
 def delete_repo(session: Session, arguments: argparse.Namespace) -> None:
     """Remove a repo, or all that no pipeline writes."""
+    from localpach import repos
+    from localpach.records import Records
+
     if bool(arguments.repo) == arguments.all:
         session.usage_error("name a repo, or say --all")
     store = session.store
     if not arguments.all:
         repos.delete_repo(store, arguments.repo, force=arguments.force)
         return
-    from localpach.records import Records
-
     written = {pipeline.name for pipeline in Records(store).pipelines()}
     with store.transaction():
         for repo in store.repos():

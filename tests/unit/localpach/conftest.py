@@ -115,7 +115,7 @@ class World:
 
     def tree(self, commit: str) -> dict[str, str]:
         """All files of a commit with their text."""
-        entries = self.store.entries(repos.find_commit(self.store, parse_commit(commit)).tree)
+        entries = self.store.trees.entries(repos.find_commit(self.store, parse_commit(commit)).tree)
         return {each.path: b"".join(self.store.objects.read(each.digest)).decode() for each in entries}
 
     def line(self, branch: str) -> int:

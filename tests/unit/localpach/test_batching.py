@@ -9,6 +9,7 @@ import pytest
 from localpach import jobs, pipelines
 from localpach.batching import ask_for_next
 from localpach.errors import LocalpachError
+from localpach.reporting import Silent
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_object_that_was_damaged_is_made_again_by_a_program_beside_those_that_ru
         "A", counted(LOOP.format("tr a-z A-Z < $in > /pfs/out/$(basename $in)"), tmp_path), datum_batching=True
     )
     songs.create(copy)
-    digest = songs.store.entry(songs.store.commit("A", songs.last("A").id).tree, "/b").digest
+    digest = songs.store.trees.entry(songs.store.commit("A", songs.last("A").id).tree, "/b").digest
     stored = songs.folder / "objects" / digest[:2] / digest[2:]
     stored.chmod(0o644)
     stored.write_text("?")
@@ -152,7 +153,7 @@ def test_object_that_was_damaged_is_made_again_by_a_program_beside_those_that_ru
 
 
 def test_stopped_job_kills_the_program_that_waits(songs, tmp_path):
-    class StopAtFirstTick(jobs.Silent):
+    class StopAtFirstTick(Silent):
         def tick(self, job, latest):
             if latest == "there":
                 pipelines.kill_job(songs.store, job.pipeline, job.id, "stopped by hand")

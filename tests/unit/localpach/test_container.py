@@ -19,6 +19,7 @@ from localpach import jobs, pipelines, secrets
 from localpach.container import find_engine
 from localpach.errors import ExecutorError
 from localpach.executors import choose
+from localpach.reporting import Silent
 from localpach.view import View
 
 REAL_IMAGE = os.environ.get("LOCALPACH_TEST_IMAGE", "debian:bookworm-slim")
@@ -282,7 +283,7 @@ def test_time_that_runs_out_kills_the_container(engine, world):
 
 
 def test_stopped_job_kills_its_container(engine, world):
-    class StopAtFirstTick(jobs.Silent):
+    class StopAtFirstTick(Silent):
         def tick(self, job, latest):
             if running(engine, world):
                 pipelines.kill_job(world.store, job.pipeline, job.id, "stopped by hand")

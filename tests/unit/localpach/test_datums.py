@@ -7,7 +7,7 @@ import pytest
 
 from localpach.datums import Datum, DatumInput, Listing, datum_hash, expand
 from localpach.inputs import Combination, PfsInput
-from localpach.store import Entry
+from localpach.trees import Entry
 
 NAMES = [f"/n{n}" for n in range(50)]
 

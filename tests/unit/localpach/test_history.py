@@ -6,6 +6,7 @@ from localpach import fsck, history, jobs, pipelines, repos
 from localpach.addresses import parse_commit
 from localpach.cli import main
 from localpach.errors import HistoryError, LocalpachError, NotFoundError
+from localpach.reporting import Silent
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_job_whose_set_is_deleted_while_it_runs_stops_and_the_others_go_on(world
     world.run()
     id_ = world.put("in@master", {"/a": ""}, run=False)
 
-    class Deletes(jobs.Silent):
+    class Deletes(Silent):
         def tick(self, job, latest):
             if trace.exists():
                 history.delete_commit_set(world.store, id_)

@@ -176,7 +176,7 @@ def lines(store):
     for repo in store.repos():
         finished = [each for each in reversed(store.commits(repo.name)) if each.finished is not None]
         found[repo.name] = [
-            {each.path: b"".join(store.objects.read(each.digest)) for each in store.entries(commit.tree)}
+            {each.path: b"".join(store.objects.read(each.digest)) for each in store.trees.entries(commit.tree)}
             for commit in finished
         ]
     return found

@@ -16,20 +16,22 @@ from localpach import batching, downloads, files, jobs, pipelines, repos
 from localpach.addresses import parse_file
 from localpach.errors import DamagedObjectError, DependedOnError, LocalpachError, StateError
 from localpach.objects import Objects
-from localpach.store import Entry, Store
+from localpach.reporting import Silent
+from localpach.store import Store
+from localpach.trees import Entry, Trees
 
 
 class Killed(BaseException):
     """Stands for the death of the process at one step."""
 
 
-@pytest.mark.parametrize("step", ["add_commit", "write_entries", "finish_commit", "add_provenance"])
+@pytest.mark.parametrize("step", ["add_commit", "trees", "finish_commit", "add_provenance"])
 def test_put_that_dies_at_any_step_leaves_the_state_as_it_was(toy_pipeline, monkeypatch, step):
     def die(*_args, **_kwargs):
         raise Killed
 
     before = (toy_pipeline.store.commits(), toy_pipeline.jobs("P"), toy_pipeline.tree("in@master"))
-    monkeypatch.setattr(Store, step, die)
+    monkeypatch.setattr(Trees, "write", die) if step == "trees" else monkeypatch.setattr(Store, step, die)
     with pytest.raises(Killed):
         toy_pipeline.put("in@master", {"/new": "n"}, run=False)
     monkeypatch.undo()
@@ -180,12 +182,12 @@ def test_commit_that_a_job_fills_is_not_changed_by_hand(toy_pipeline, place):
 def test_transaction_that_fails_leaves_nothing(world):
     def half_done():
         with world.store.transaction():
-            world.store.write_entries(world.store.add_tree(), [Entry("/a", "0" * 64, 1)])
+            world.store.trees.write(world.store.trees.add(), [Entry("/a", "0" * 64, 1)])
             raise Killed
 
     with pytest.raises(Killed):
         half_done()
-    assert world.store.tree_size(1) == (0, 0)
+    assert world.store.trees.size(1) == (0, 0)
 
 
 def spec_of(name, repo):
@@ -247,7 +249,7 @@ def test_second_process_waits_for_the_one_that_runs_jobs(world, tmp_path):
         time.sleep(0.01)
     notes = []
 
-    class Notes(jobs.Silent):
+    class Notes(Silent):
         def note(self, message):
             notes.append(message)
             blocked.unlink()

@@ -8,7 +8,8 @@ import pytest
 from localpach import schema
 from localpach.errors import StateError
 from localpach.records import Records
-from localpach.store import Entry, Store
+from localpach.store import Store
+from localpach.trees import Entry
 
 TABLES_1 = """
 CREATE TABLE repos (
@@ -119,9 +120,9 @@ def test_state_of_version_1_is_upgraded_when_opened(version_1: Path) -> None:
     store = Store(version_1)
     commit = store.commit("in", "one")
     assert commit is not None
-    assert [entry.path for entry in store.entries(commit.tree)] == ["/a", "/b", "/c"]
-    assert store.entry(commit.tree, "/b") == Entry("/b", "bb", 2)
-    assert store.tree_size(commit.tree) == (3, 6)
+    assert [entry.path for entry in store.trees.entries(commit.tree)] == ["/a", "/b", "/c"]
+    assert store.trees.entry(commit.tree, "/b") == Entry("/b", "bb", 2)
+    assert store.trees.size(commit.tree) == (3, 6)
     assert store.repo("in").type == "user"
     branch = store.branch("P", "master")
     assert branch is not None

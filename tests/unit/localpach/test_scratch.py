@@ -12,7 +12,7 @@ from localpach.errors import OutputError
 from localpach.inputs import PfsInput
 from localpach.objects import Objects
 from localpach.scratch import Scratch
-from localpach.store import Entry
+from localpach.trees import Entry
 from localpach.view import View
 
 ROOT = Path("/scratch/pfs")

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from localpach.records import Records
-from localpach.store import Entry, Store
+from localpach.store import Store
+from localpach.trees import Entry
 
 
 @pytest.fixture
@@ -29,24 +30,24 @@ def committed(store, repo, number, tree):
 
 
 def test_one_file_more_costs_few_rows(store):
-    tree = store.add_tree()
-    store.write_entries(tree, [entry(f"/{index:05d}") for index in range(10_000)])
+    tree = store.trees.add()
+    store.trees.write(tree, [entry(f"/{index:05d}") for index in range(10_000)])
     before = rows(store)
     for index in range(100):
-        tree = store.add_tree(copy_of=tree)
-        store.write_entries(tree, [entry(f"/new-{index}")])
-    assert store.tree_size(tree)[0] == 10_100
+        tree = store.trees.add(copy_of=tree)
+        store.trees.write(tree, [entry(f"/new-{index}")])
+    assert store.trees.size(tree)[0] == 10_100
     assert rows(store) - before == sum(range(1, 101))
-    assert len(store.entries(tree)) == 10_100
+    assert len(store.trees.entries(tree)) == 10_100
 
 
 def test_many_small_commits_cost_no_more_than_some_hundred_rows_each(store):
-    tree = store.add_tree()
-    store.write_entries(tree, [entry(f"/{index:04d}") for index in range(2_000)])
+    tree = store.trees.add()
+    store.trees.write(tree, [entry(f"/{index:04d}") for index in range(2_000)])
     for index in range(200):
-        tree = store.add_tree(copy_of=tree)
-        store.write_entries(tree, [entry(f"/{index:04d}", "y")])
-    assert store.tree_size(tree)[0] == 2_000
+        tree = store.trees.add(copy_of=tree)
+        store.trees.write(tree, [entry(f"/{index:04d}", "y")])
+    assert store.trees.size(tree)[0] == 2_000
     assert rows(store) / 200 < 100
 
 
@@ -54,38 +55,38 @@ def test_many_small_commits_cost_no_more_than_some_hundred_rows_each(store):
 def test_line_of_trees_holds_what_a_line_of_dictionaries_would(store, seed):
     dice = random.Random(seed)
     store.add_repo("in", "")
-    tree, expected = store.add_tree(), {}
+    tree, expected = store.trees.add(), {}
     history = []
     for _ in range(60):
-        tree, expected = store.add_tree(copy_of=tree), dict(expected)
+        tree, expected = store.trees.add(copy_of=tree), dict(expected)
         for _ in range(dice.choice([1, 1, 1, 5, 150])):
             path = f"/{dice.randrange(300):03d}"
             if dice.random() < 0.4:
-                store.remove_entries(tree, [path])
+                store.trees.remove(tree, [path])
                 expected.pop(path, None)
             else:
                 expected[path] = entry(path, dice.choice("abc"))
-                store.write_entries(tree, [expected[path]])
+                store.trees.write(tree, [expected[path]])
         history.append((committed(store, "in", len(history), tree), expected))
         if dice.random() < 0.2:
             tree, expected = dice.choice(history)  # a branch that starts at an older commit
     looked_up = [f"/{index:03d}" for index in range(0, 300, 7)]
     for tree, expected in history:
-        assert store.entries(tree) == [expected[path] for path in sorted(expected)]
-        assert store.tree_size(tree) == (len(expected), sum(each.size for each in expected.values()))
-        assert all(store.entry(tree, path) == expected.get(path) for path in looked_up)
+        assert store.trees.entries(tree) == [expected[path] for path in sorted(expected)]
+        assert store.trees.size(tree) == (len(expected), sum(each.size for each in expected.values()))
+        assert all(store.trees.entry(tree, path) == expected.get(path) for path in looked_up)
 
 
 def test_snapshot_stays_as_long_as_a_commit_builds_on_it(store):
     store.add_repo("in", "")
-    whole = committed(store, "in", 1, store.add_tree())
-    store.write_entries(whole, [entry(f"/{index:03d}") for index in range(200)])
-    one_more = committed(store, "in", 2, store.add_tree(copy_of=whole))
-    store.write_entries(one_more, [entry("/more")])
+    whole = committed(store, "in", 1, store.trees.add())
+    store.trees.write(whole, [entry(f"/{index:03d}") for index in range(200)])
+    one_more = committed(store, "in", 2, store.trees.add(copy_of=whole))
+    store.trees.write(one_more, [entry("/more")])
     assert rows(store) == 201
     store.sql.execute("DELETE FROM commits WHERE number = 1")
-    store.remove_unused_trees()
-    assert store.tree_size(one_more)[0] == 201
+    store.trees.remove_unused()
+    assert store.trees.size(one_more)[0] == 201
     store.remove_repo("in")
     assert rows(store) == 0
     assert store.sql.execute("SELECT count(*) FROM trees").fetchone() == (0,)
@@ -93,12 +94,12 @@ def test_snapshot_stays_as_long_as_a_commit_builds_on_it(store):
 
 def test_files_taken_away_are_referenced_only_where_they_still_are(store):
     store.add_repo("in", "")
-    whole = committed(store, "in", 1, store.add_tree())
-    store.write_entries(whole, [entry(f"/{index:03d}", "x") for index in range(200)])
-    less = committed(store, "in", 2, store.add_tree(copy_of=whole))
-    store.remove_entries(less, ["/007"])
-    assert store.entry(less, "/007") is None
-    assert store.entry(whole, "/007") is not None
+    whole = committed(store, "in", 1, store.trees.add())
+    store.trees.write(whole, [entry(f"/{index:03d}", "x") for index in range(200)])
+    less = committed(store, "in", 2, store.trees.add(copy_of=whole))
+    store.trees.remove(less, ["/007"])
+    assert store.trees.entry(less, "/007") is None
+    assert store.trees.entry(whole, "/007") is not None
     assert store.referenced() == [("x" * 64, 1)]
 
 
@@ -148,7 +149,7 @@ def test_transaction_brings_bytes_under_their_name_before_it_commits(store):
     seen = []
     store.sql.set_trace_callback(lambda statement: seen.append((statement, final.exists())))
     with store.transaction():
-        store.write_entries(store.add_tree(), [Entry("/a", digest, 5)])
+        store.trees.write(store.trees.add(), [Entry("/a", digest, 5)])
     store.sql.set_trace_callback(None)
     assert seen[-1] == ("COMMIT", True)
 
@@ -161,11 +162,11 @@ def test_bytes_that_cannot_be_brought_under_their_name_commit_no_row(store, monk
 
     monkeypatch.setattr("localpach.objects.os.fsync", fail)
     with pytest.raises(Exception, match="No space left"), store.transaction():
-        store.write_entries(store.add_tree(), [Entry("/a", digest, 5)])
+        store.trees.write(store.trees.add(), [Entry("/a", digest, 5)])
     monkeypatch.undo()
     assert rows(store) == 0
     with store.transaction():
-        store.write_entries(store.add_tree(), [Entry("/a", digest, 5)])
+        store.trees.write(store.trees.add(), [Entry("/a", digest, 5)])
     assert b"".join(store.objects.read(digest)) == b"bytes"
 
 

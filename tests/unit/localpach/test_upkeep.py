@@ -9,6 +9,7 @@ from localpach import executors, files, fsck, gc, history, jobs, pipelines, repo
 from localpach.addresses import parse_file
 from localpach.cli import main
 from localpach.lock import only_runner
+from localpach.reporting import Silent
 from localpach.store import Store
 
 
@@ -125,7 +126,7 @@ def test_file_made_from_a_lost_one_of_a_person_cannot_be_made_again(chain):
 def test_damaged_input_found_by_a_job_is_made_again_and_the_job_succeeds(chain):
     notes = []
 
-    class Notes(jobs.Silent):
+    class Notes(Silent):
         def note(self, message):
             notes.append(message)
 
@@ -280,7 +281,7 @@ def test_gc_waits_for_a_put_whose_row_is_still_to_come(chain):
         assert waiting.wait(10)
         assert not freed
         with files.changed(other, parse_file("in@master").commit) as commit:
-            other.write_entries(commit.tree, [files.Entry("/fresh", *entry)])
+            other.trees.write(commit.tree, [files.Entry("/fresh", *entry)])
     thread.join(10)
     assert freed[0].objects == 0
     assert chain.read("in@master:/fresh") == "fresh"
