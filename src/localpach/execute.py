@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from localpach.container import remove_leftovers
 from localpach.datums import Datum
@@ -16,7 +15,7 @@ from localpach.executors import Executor, ProcessExecutor
 from localpach.objects import Objects
 from localpach.plan import FAILED, PROCESSED, RECOVERED
 from localpach.processes import Processes, kill_leftovers
-from localpach.program import Call, Program, describe_exit, shown_last
+from localpach.program import Call, Log, Program, describe_exit, shown_last
 from localpach.scratch import Scratch, remove_tree
 from localpach.secrets import GivenSecrets
 from localpach.spec import PipelineSpec
@@ -129,12 +128,10 @@ def try_datum(
     Raises:
         Interrupted: the job was stopped meanwhile.
     """
-    log_path = context.logs / f"{datum_id}.log"
-    log_path.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     recovered, reason, tries, damaged = False, "", 0, ""
-    try:
-        with log_path.open("wb", buffering=0) as log:
+    with Log(context.logs / f"{datum_id}.log") as log:
+        try:
             while tries < context.spec.datum_tries:
                 tries += 1
                 attempt = Attempt(context, scratch, datum_id, processes, log)
@@ -149,10 +146,9 @@ def try_datum(
                 recovered = attempt.recover() or recovered
                 if processes.stopped:
                     raise Interrupted
-    except (OutputError, DamagedObjectError, OSError) as error:  # more tries would not help
-        reason, recovered = _told(error, scratch), False
-        damaged = error.digest if isinstance(error, DamagedObjectError) else ""
-        with contextlib.suppress(OSError), log_path.open("ab") as log:  # a full disk must not hide the reason
+        except (OutputError, DamagedObjectError, OSError) as error:  # more tries would not help
+            reason, recovered = _told(error, scratch), False
+            damaged = error.digest if isinstance(error, DamagedObjectError) else ""
             log.write(f"localpach: {reason}\n".encode())
     state = RECOVERED if recovered else FAILED
     return Outcome(state, False, reason, tries, time.monotonic() - started, damaged=damaged)
@@ -161,9 +157,7 @@ def try_datum(
 class Attempt:
     """One try: the command, and the recovery command that shares its time limit."""
 
-    def __init__(
-        self, context: JobContext, scratch: Scratch, datum_id: str, processes: Processes, log: IO[bytes]
-    ) -> None:
+    def __init__(self, context: JobContext, scratch: Scratch, datum_id: str, processes: Processes, log: Log) -> None:
         self.scratch = scratch
         self.log = log
         self.limit_s = context.spec.datum_timeout_s
@@ -190,8 +184,7 @@ class Attempt:
 
     def note(self, message: str) -> None:
         """Write a line of our own to the log of the datum."""
-        with contextlib.suppress(OSError):  # a full disk costs the log, not the datum
-            self.log.write(f"localpach: {message}\n".encode())
+        self.log.write(f"localpach: {message}\n".encode())
 
     def run(self) -> str:
         """Run the command; give the reason why it failed, or nothing."""

@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Protocol
 
 from localpach.container import ContainerExecutor
@@ -62,6 +64,11 @@ class ProcessExecutor:
     inside = False
     honours: frozenset[str] = frozenset()
 
+    @cached_property
+    def _own(self) -> dict[str, str]:
+        """The environment of this process, read once for all datums."""
+        return dict(os.environ)
+
     def check(self, spec: PipelineSpec) -> None:
         """Find nothing wrong: whether a program is there is known when it is started."""
 
@@ -76,7 +83,7 @@ class ProcessExecutor:
     ) -> Call:
         """Give the command with the paths of this machine, and this process's environment below the datum's."""
         words = scratch.view.words
-        everything = {**os.environ, **environment, SCRATCH_VARIABLE: str(scratch.folder.parent.resolve())}
+        everything = {**self._own, **environment, SCRATCH_VARIABLE: _real(scratch.folder.parent)}
         # `python3` is the interpreter that runs localpach. Not resolved: a virtual environment's is a link.
         first = [os.path.dirname(sys.executable)]
         if PACHCTL in scratch.view.places:  # before one that is installed, which would ask a cluster
@@ -89,6 +96,12 @@ class ProcessExecutor:
 
     def end(self, call: Call) -> None:
         """Do nothing more: the process group was all."""
+
+
+@lru_cache(maxsize=1)
+def _real(folder: Path) -> str:
+    """Give the path of a folder without links; all datums of a run lie in the same."""
+    return str(folder.resolve())
 
 
 def choose(name: str = "") -> Executor:

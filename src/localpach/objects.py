@@ -5,7 +5,6 @@ import hashlib
 import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -39,7 +38,7 @@ class Objects:
 
     def add(self, chunks: Iterable[bytes]) -> tuple[str, int]:
         """Store bytes; give their digest and size."""
-        temporary = self._unfinished / uuid.uuid4().hex
+        temporary = self._unfinished / os.urandom(16).hex()
         digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         size = 0
         try:

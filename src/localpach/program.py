@@ -27,6 +27,39 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]+")  # a program may write anything; the r
 _LOOK_S = 0.02  # how often to look for the end of a process where the system cannot tell
 
 
+class Log:
+    """What a program writes, in a file that is made when there is something to write.
+
+    Args:
+        path: The file; one that an earlier run left goes. None to keep nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+        if path is not None:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._path = None
+        if self._file is not None:
+            self._file.close()
+
+    def write(self, text: bytes) -> None:
+        """Add text; a full disk costs the log, not the datum, and what comes after the end is nobody's."""
+        if not text or self._path is None:
+            return
+        with contextlib.suppress(OSError):
+            if self._file is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self._path.open("wb", buffering=0)
+            self._file.write(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What this machine is asked to start.
@@ -85,7 +118,7 @@ class Program:
         """Begin anew: what it wrote until now was about another datum."""
         self._outputs[1].tail = b""
 
-    def wait(self, log: IO[bytes], deadline: float | None, asks: int | None = None) -> Event:
+    def wait(self, log: Log, deadline: float | None, asks: int | None = None) -> Event:
         """Copy output to a log until the program ends, its time runs out, or it asks for a datum.
 
         Args:
@@ -112,7 +145,7 @@ class Program:
             if deadline is not None and time.monotonic() >= deadline:
                 return "late"
 
-    def end(self, log: IO[bytes]) -> int:
+    def end(self, log: Log) -> int:
         """Kill what is left of the program, take what it wrote, and give its exit code."""
         self._processes.ended(self._process.pid)
         self._process.wait()
@@ -127,7 +160,7 @@ class Program:
     def _has_ended(self, ready: set[int]) -> bool:
         return self._pidfd in ready if self._pidfd is not None else self._process.poll() is not None
 
-    def _drain(self, log: IO[bytes]) -> None:
+    def _drain(self, log: Log) -> None:
         """Take what is in the pipes now; a child outside the group may keep them open, and is not waited for."""
         for output in self._outputs:
             poll = select.poll()
@@ -151,7 +184,7 @@ class _Output:
     def is_open(self) -> bool:
         return not self._pipe.closed
 
-    def copy(self, log: IO[bytes]) -> bool:
+    def copy(self, log: Log) -> bool:
         """Copy what is there; tell whether more may come."""
         chunk = os.read(self.descriptor, _CHUNK_BYTES)
         if not chunk:
@@ -160,16 +193,16 @@ class _Output:
         self.tail = _tail(self.tail, chunk)
         whole = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1  # a progress bar ends its lines with the latter
         if whole:
-            _write(log, self._begun + chunk[:whole])
+            log.write(self._begun + chunk[:whole])
             self._begun = b""
         self._begun += chunk[whole:]
         if len(self._begun) > _CHUNK_BYTES:
-            _write(log, self._begun)
+            log.write(self._begun)
             self._begun = b""
         return True
 
-    def close(self, log: IO[bytes]) -> None:
-        _write(log, self._begun)
+    def close(self, log: Log) -> None:
+        log.write(self._begun)
         self._begun = b""
         self._pipe.close()
 
@@ -196,12 +229,6 @@ def describe_exit(code: int) -> str:
     with contextlib.suppress(ValueError):
         return f"killed by {signal.Signals(-code).name}"
     return f"killed by signal {-code}"
-
-
-def _write(log: IO[bytes], text: bytes) -> None:
-    with contextlib.suppress(ValueError, OSError):  # a full disk costs the log, not the datum
-        if text:
-            log.write(text)
 
 
 def _milliseconds(deadline: float | None, must_look: bool) -> int | None:

@@ -13,6 +13,7 @@ from localpach.datums import Datum
 from localpach.execute import Attempt, JobContext, scratch_of
 from localpach.executors import Executor
 from localpach.processes import Processes
+from localpach.program import Log
 from localpach.records import Job, Records
 from localpach.scratch import remove_tree
 from localpach.store import Store
@@ -46,7 +47,7 @@ def open_shell(
     """
     spec = Records(store).spec(job.pipeline, job.version)
     executor.check(spec)
-    with tempfile.TemporaryDirectory(prefix="localpach-shell-") as temporary, open(os.devnull, "wb") as nothing:
+    with tempfile.TemporaryDirectory(prefix="localpach-shell-") as temporary:
         folder = Path(temporary) / "datum"
         given = secrets.given(store.folder, spec)
         context = JobContext(
@@ -59,7 +60,7 @@ def open_shell(
             executor,
             given,
         )
-        attempt = Attempt(context, scratch_of(context, folder, datum), datum.id, Processes(), nothing)
+        attempt = Attempt(context, scratch_of(context, folder, datum), datum.id, Processes(), Log(None))
         attempt.lay_out()
         tell(f"datum {datum.label} of {job.name}: {PFS} is {attempt.scratch.root} and is deleted afterwards")
         if not command:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from localpach import schema
@@ -145,6 +144,8 @@ class Store:
         """Say what to do where a repo is not there: a word may be misspelt, and pipelines make their system repos."""
         if "." in name:
             return "`localpach list repo --all` shows those there are"
+        from difflib import get_close_matches  # here, because only a mistake needs it
+
         close = get_close_matches(name, [repo.name for repo in self.repos() if repo.type == "user"], 1)
         return f"did you mean {close[0]}?" if close else f"make it with `localpach create repo {name}`"
 

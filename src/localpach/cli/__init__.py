@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -205,6 +204,8 @@ def _unknown(verb: str, noun: str) -> str:
         return refused
     if nouns:
         return f"`{verb} {noun}` is no command; there is {', '.join(f'`{verb} {each}`' for each in nouns)}"
+    from difflib import get_close_matches  # here, because only a mistake needs it
+
     close = get_close_matches(verb, {each for _, verbs, _ in COMMANDS for each in verbs.split()}, 1)
     return f"there is no command `{verb}`; " + (
         f"did you mean `{close[0]}`?" if close else "`localpach --help` lists the commands"

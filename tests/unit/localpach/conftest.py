@@ -16,7 +16,7 @@ from localpach.records import DatumRecord, Job, Records
 from localpach.store import Store
 
 MEMORY = Path("/dev/shm")
-COPY = ["sh", "-c", "cp -r /pfs/in/* /pfs/out/"]
+COPY = ["sh", "-c", "cp -rv /pfs/in/* /pfs/out/"]  # its log has a line a file
 
 
 def parsed(fields: dict[str, Any]) -> spec.PipelineSpec:

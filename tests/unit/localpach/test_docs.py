@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import localpach
 from localpach.cli import main, make_parser
 from localpach.spec_fields import IGNORED, MESSAGES, REFUSED
 
@@ -65,3 +66,11 @@ def test_every_example_in_the_manual_is_what_the_program_prints(tmp_path, monkey
         main(shlex.split(line))
         out, error = capfdbinary.readouterr()
         assert normal((error + out).decode()) == normal(shown), line
+
+
+def test_every_module_is_on_the_map():
+    told = set(re.findall(r"`([a-z_]+)`", MANUAL.partition("## The code")[2]))
+    package = Path(localpach.__file__).parent
+    modules = {path.stem for path in package.rglob("*.py") if not path.stem.startswith("__")}
+    assert len(modules) > 40
+    assert not modules - told

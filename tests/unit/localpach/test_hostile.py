@@ -396,7 +396,7 @@ def test_logs_removed_while_a_job_runs_cost_the_logs_only(world, tmp_path):
     trace = tmp_path / "trace"
     world.repo("in")
     world.put("in@master", {"/a": "a", "/b": "b", "/c": "c"})
-    world.create(world.toy(cmd=world.sh(f"touch {trace}; sleep 0.3; echo x; cp /pfs/in/* /pfs/out")), run=False)
+    world.create(world.toy(cmd=world.sh(f"echo w; touch {trace}; sleep 0.3; echo x; cp /pfs/in/* /pfs/out")), run=False)
     jobs.run_jobs(world.store, Acts(trace, lambda: shutil.rmtree(world.folder / "logs")))
     assert world.tree("P@master") == {"/a": "a", "/b": "b", "/c": "c"}
 

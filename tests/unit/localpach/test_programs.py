@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from localpach import scratch
+from localpach.job_datums import expand_job
 from localpach.processes import Processes
 from localpach.program import Call, Program, shown_last
 
@@ -206,3 +207,19 @@ def test_no_descriptor_is_left_open(tmp_path):
 )
 def test_last_line_is_what_a_terminal_would_show(text, last):
     assert shown_last(text) == last
+
+
+def test_log_is_made_when_something_is_written_and_replaces_that_of_a_killed_run(world):
+    world.repo("in")
+    world.put("in@master", {"/quiet": "", "/loud": ""})
+    world.create(world.toy(cmd=world.sh("case $in in *loud) echo heard;; esac"), datum_tries=1), run=False)
+    quiet, loud = (
+        datum.id for datum in sorted(expand_job(world.store, world.last()), key=lambda each: each.label)[::-1]
+    )
+    folder = world.folder / "logs" / "P" / world.last().id
+    folder.mkdir(parents=True)
+    for left in (quiet, loud):
+        (folder / f"{left}.log").write_text("of a run that was killed")
+    world.run()
+    assert [path.name for path in folder.iterdir()] == [f"{loud}.log"]
+    assert (folder / f"{loud}.log").read_text() == "heard\n"

@@ -44,8 +44,8 @@ def chain(world):
     """`in` with two files, P that writes each in capitals, Q that doubles them."""
     world.repo("in")
     world.put("in@master", {"/a": "one", "/b": "two"})
-    up = world.sh("for f in /pfs/in/*; do tr a-z A-Z < $f > /pfs/out/$(basename $f); done")
-    twice = world.sh("for f in /pfs/in/*; do cat $f $f > /pfs/out/$(basename $f); done")
+    up = world.sh("for f in /pfs/in/*; do echo $f; tr a-z A-Z < $f > /pfs/out/$(basename $f); done")
+    twice = world.sh("for f in /pfs/in/*; do echo $f; cat $f $f > /pfs/out/$(basename $f); done")
     world.create(world.toy("P", up), world.toy("Q", twice, repo="P"))
     return world
 
