@@ -45,6 +45,13 @@ class SourceError(LocalpachError):
         super().__init__(f"{source}: {problem}; nothing was put")
 
 
+class DirectoryError(LocalpachError):
+    """A directory where one file was meant."""
+
+    def __init__(self, place: object, remedy: str) -> None:
+        super().__init__(f"{place} is a directory; {remedy}")
+
+
 class AddressError(LocalpachError):
     """Text that does not name a place as `repo@branch:/path` does."""
 

@@ -13,6 +13,7 @@ from localpach.datums import Listing
 from localpach.errors import (
     AddressError,
     CommitStateError,
+    DirectoryError,
     FileNameError,
     NotFoundError,
     OutputBranchError,
@@ -159,13 +160,14 @@ def delete_files(store: Store, address: FileAddress, *, recursive: bool = False)
 
     Raises:
         NotFoundError: nothing is there.
+        DirectoryError: it is a directory, and `recursive` is not given.
     """
     with changed(store, address.commit) as commit:
         if not store.trees.entries(commit.tree) and address.path in (None, "/"):
             return commit
         found = _select(contents(store, commit), commit, address)
         if any(each.path != _path(address) for each in found) and not recursive:
-            raise SourceError(address, "is a directory; use -r")
+            raise DirectoryError(address, "use -r")
         store.trees.remove(commit.tree, [each.path for each in found])
     return commit
 
@@ -282,6 +284,8 @@ def read_file(store: Store, address: FileAddress) -> Iterator[bytes]:
     files = contents(store, commit)
     entry = files.entry(_path(address))
     if entry is None:
+        if entries_below(store, commit, address):
+            raise DirectoryError(address, "use -r and -o")
         raise NotFoundError("file", str(address), _hint(files, commit, _path(address)))
     for _ in files.read(entry):
         pass
@@ -320,8 +324,6 @@ def _hint(files: Contents, commit: Commit, path: str) -> str:
     entries = files.entries()
     if not entries:
         return "the commit has no files"
-    if any(each.path.startswith(path.rstrip("/") + "/") for each in entries):
-        return "it is a directory; use -r and -o"
     above = [parent for parent in parents(path) if any(each.path.startswith(parent + "/") for each in entries)]
     return f"`localpach list file {commit.repo}@{commit.branch}:{above[-1] if above else '/'}` shows what is there"
 

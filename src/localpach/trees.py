@@ -1,4 +1,4 @@
-"""Which files does a commit have? File lists, called trees, of which each stores only what it changes.
+"""How are the file lists of commits kept? As trees, each of which stores only what it changes.
 
 ::
 

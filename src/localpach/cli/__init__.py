@@ -1,4 +1,4 @@
-"""The command line: pachctl's words over the functions of this package. `localpach --help` lists them."""
+"""The command line: pachctl's words over the functions of localpach. `localpach --help` lists them."""
 
 import argparse
 import gc

@@ -12,7 +12,14 @@ import pytest
 
 from localpach import differences, downloads, files, repos
 from localpach.addresses import parse_commit, parse_file
-from localpach.errors import AddressError, CommitStateError, LocalpachError, NotFoundError, OutputBranchError
+from localpach.errors import (
+    AddressError,
+    CommitStateError,
+    DirectoryError,
+    LocalpachError,
+    NotFoundError,
+    OutputBranchError,
+)
 
 
 @pytest.fixture
@@ -138,8 +145,11 @@ def test_missing_file_is_named_with_a_hint(world):
     world.put("in@master", {"/d/a": "a"})
     with pytest.raises(NotFoundError, match="list file in@master:/d` shows"):
         world.read("in@master:/d/b")
-    with pytest.raises(NotFoundError, match="is a directory; use -r"):
+    with pytest.raises(DirectoryError, match="is a directory; use -r"):
         world.read("in@master:/d")
+    with pytest.raises(DirectoryError, match=r"in@master:/d is a directory; use -r$"):
+        files.delete_files(world.store, parse_file("in@master:/d"))
+    assert world.line("in@master") == 1
 
 
 def test_list_shows_one_level_and_diff_what_changed(world):
