@@ -58,7 +58,6 @@ def watch(session: Session, arguments: argparse.Namespace) -> None:
         note=session.progress.note,
     )
     session.progress.note(f"watching {arguments.folder} for {address}; Ctrl-C ends it")
-    _run_jobs(session)
     try:
         _go_on(session, watcher, min(_LOOK_S, max(arguments.quiet_s / 2, _LEAST_S)))
     except KeyboardInterrupt:
@@ -68,11 +67,12 @@ def watch(session: Session, arguments: argparse.Namespace) -> None:
 
 
 def _go_on(session: Session, watcher: Watcher, pause_s: float) -> None:
-    told = ""
+    told, is_first = "", True  # what is unfinished when the watch begins runs at once
     while True:
         begun = time.monotonic()
         try:
-            if watcher.step(begun) is not None or timers.fire_due(session.store, time.time()):
+            if is_first or watcher.step(begun) is not None or timers.fire_due(session.store, time.time()):
+                is_first = False
                 _run_jobs(session)
         except (LocalpachError, OSError) as error:
             if str(error) != told:

@@ -323,6 +323,26 @@ def run(folder, capsys):
     return call
 
 
+def test_job_that_waits_for_a_secret_when_the_watch_begins_does_not_end_it(folder, run, monkeypatch, tmp_path):
+    world = folder.world
+    (tmp_path / "s.json").write_text('{"metadata": {"name": "S"}, "stringData": {"k": "v"}}')
+    world.put("in@master", {"/a": "a"})
+    run("create", "secret", "-f", str(tmp_path / "s.json"))
+    world.create(world.toy(secrets=[{"name": "S", "key": "k", "env_var": "K"}]), run=False)
+    run("delete", "secret", "S")
+    looks = iter([None, None])
+
+    def look(_watcher, _now):
+        if next(looks, "over") == "over":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch.Watcher, "step", look)
+    code, _, error = run("watch", str(folder.path), "in@master", "--quiet-s", "0")
+    assert code == 0
+    assert "error: secret S not found" in error
+    assert error.splitlines()[-1] == "stopped watching"
+
+
 def test_rerun_and_run_cron_make_a_job_each(folder, run):
     world = folder.world
     world.put("in@master", {"/a": "a"})
