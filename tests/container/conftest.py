@@ -35,7 +35,7 @@ class Images:
             flags: More words for the engine.
         """
         words = ["run", "--rm", "--pull", "never", "--network", "none", "--security-opt", "label=disable"]
-        words += ["--read-only", "--tmpfs", "/tmp", *flags]
+        words += ["--read-only", "--tmpfs", "/tmp:exec", *flags]
         for place, here in (mounts or {}).items():
             words += ["--mount", f"type=bind,source={here},target={place}{'' if place == '/data' else ',readonly'}"]
         words += ["--entrypoint", command[0], image, *command[1:]]
