@@ -124,6 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
+        if arguments.runs:
+            session.choose_executor()  # before anything is changed
         arguments.run(session, arguments)
         if arguments.runs:
             session.run_jobs()

@@ -60,9 +60,12 @@ class Session:
             self._store = Store(self.folder)
         return self._store
 
-    @property
-    def executor(self) -> "Executor":
-        """Where programs run."""
+    def choose_executor(self) -> "Executor":
+        """Choose where programs run.
+
+        Raises:
+            ExecutorError: the name that was given is not known.
+        """
         from localpach.executors import choose
 
         return choose(self._executor or "")
@@ -89,7 +92,7 @@ class Session:
         fire_due(self.store, time.time())
         records = Records(self.store)
         waiting = records.unfinished_jobs()
-        ran = run_jobs(self.store, self.progress, self.executor)
+        ran = run_jobs(self.store, self.progress, self.choose_executor())
         names = {job.name for job in ran}
         found = [records.find_job(job.pipeline, job.id) for job in waiting if job.name not in names]
         elsewhere = [job for job in found if job is not None and job.ended]

@@ -29,7 +29,7 @@ def shell(session: Session, arguments: argparse.Namespace) -> None:
         session.store,
         job,
         find_datum(job, expand_job(session.store, job), arguments.datum),
-        session.executor,
+        session.choose_executor(),
         arguments.command,
         terminal=sys.stdin.isatty(),
         tell=lambda line: print(line, file=sys.stderr, flush=True),

@@ -2,7 +2,7 @@
 
 import argparse
 
-from localpach import executors, fsck, gc
+from localpach import fsck, gc
 from localpach.cli.columns import size
 from localpach.cli.command import Commands, Session
 from localpach.errors import UnsoundStateError
@@ -18,7 +18,7 @@ def register(commands: Commands) -> None:
 def run_fsck(session: Session, arguments: argparse.Namespace) -> None:
     """Check the state, a line a problem."""
     if arguments.fix:
-        fsck.fix(session.store, executors.choose(), session.progress.note)
+        fsck.fix(session.store, session.choose_executor(), session.progress.note)
     report = fsck.check(session.store)
     for problem in report.problems:
         print(problem)

@@ -434,3 +434,12 @@ def test_program_sees_the_commit_of_its_spec(run, tmp_path):
     assert seen in run("list", "commit", "env.spec@master")[1]
     datum = run("list", "datum", "env")[1].split("\n")[1].split()[0]
     assert f"PPS_SPEC_COMMIT={seen}\n" in run("get", "file", f"env.meta@master:/pfs/{datum}/.env")[1]
+
+
+@pytest.mark.usefixtures("chain")
+def test_executor_that_is_not_known_is_told_before_anything_is_changed(run, monkeypatch):
+    before = run("list", "commit", "--full-timestamps")[1]
+    monkeypatch.setenv("LOCALPACH_EXECUTOR", "boat")
+    code, _, error = run("put", "file", "songs@master", "-f", "a")
+    assert (code, error) == (1, "error: executor 'boat' is not known; expected process or container\n")
+    assert run("list", "commit", "--full-timestamps")[1] == before
