@@ -92,14 +92,11 @@ class DecodingConfig:
         onset_threshold: 0-1. 0.5 in magenta/magenta.
         frame_threshold: 0-1. 0.5 in magenta/magenta.
         offset_threshold: 0-1; 0 means that offsets are not used, as in magenta/magenta.
-        start_shift_s: Added to each start. 0 in magenta/magenta, whose starts are those of frames, so half a frame
-            (16 ms) early on average.
     """
 
     onset_threshold: float = 0.5
     frame_threshold: float = 0.5
     offset_threshold: float = 0.0
-    start_shift_s: float = 0.0
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], *, source: object) -> "DecodingConfig":

@@ -2,8 +2,7 @@
 
 Conventions: F frames, K keys. Frame k starts at k * 32 ms. Follows note-seq's `pianoroll_to_note_sequence` as magenta
 calls it: a note starts only where its onset fires, and lasts while frame or onset stays above its threshold. Starts
-are therefore at or up to 32 ms before the true onset when the labels are predicted perfectly; a model folder may shift
-them by half a frame.
+are therefore at or up to 32 ms before the true onset when the labels are predicted perfectly.
 """
 
 from dataclasses import dataclass
@@ -143,8 +142,7 @@ class NoteReader:
                 self._sounding[key] = begin
 
     def _close(self, key: int, begin: _Begin, end_frame: int) -> None:
-        start_s = begin.frame * FRAME_S + self._config.start_shift_s
-        self._notes.append(Note(start_s, key + LOWEST_PITCH, end_frame * FRAME_S, begin.velocity))
+        self._notes.append(Note(begin.frame * FRAME_S, key + LOWEST_PITCH, end_frame * FRAME_S, begin.velocity))
         self._certainties.append(begin.certainty)
 
 

@@ -36,7 +36,6 @@ VALIDATION_FRAMES = 1280  # 41 s: validation takes are cut to this, so that the 
 # How often each label is 1, roughly. The last biases start there (0 in magenta/magenta), which saves the steps in which
 # a network only learns that most keys are silent.
 EXPECTED_SHARES = {"onset": 0.01, "offset": 0.01, "frame": 0.05}
-START_SHIFT_S = FRAME_S / 2  # of what is exported: a note starts anywhere in its first frame
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 
 
@@ -326,7 +325,7 @@ def listen(network: OnsetsAndFrames, take: Take) -> Probabilities:
 
 def best_threshold(heard: list[tuple[Probabilities, Take]]) -> tuple[float, Scores]:
     """Return the onset threshold with the best mean onset F1 over the takes, and the scores there."""
-    configs = [DecodingConfig(onset_threshold=value, start_shift_s=START_SHIFT_S) for value in THRESHOLDS]
+    configs = [DecodingConfig(onset_threshold=value) for value in THRESHOLDS]
     results = [(config.onset_threshold, scores_at(config, heard)) for config in configs]
     return max(results, key=lambda result: result[1].onset)
 
@@ -334,10 +333,7 @@ def best_threshold(heard: list[tuple[Probabilities, Take]]) -> tuple[float, Scor
 def best_decoding(heard: list[tuple[Probabilities, Take]]) -> tuple[DecodingConfig, Scores]:
     """Return the onset threshold with the best mean onset F1, then the frame threshold with the best frame F1."""
     onset_threshold, _ = best_threshold(heard)
-    configs = [
-        DecodingConfig(onset_threshold=onset_threshold, frame_threshold=value, start_shift_s=START_SHIFT_S)
-        for value in THRESHOLDS
-    ]
+    configs = [DecodingConfig(onset_threshold=onset_threshold, frame_threshold=value) for value in THRESHOLDS]
     return max(((config, scores_at(config, heard)) for config in configs), key=lambda result: result[1].frame)
 
 

@@ -1,6 +1,5 @@
 """Decoding equals note-seq's frame-by-frame machine, and gives labels their notes back."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -93,17 +92,6 @@ def test_labels_give_their_notes_back_at_frame_resolution(melody):
 
 def by_pitch(notes):
     return sorted(notes, key=lambda note: (note.pitch, note.start_s))
-
-
-def test_starts_are_shifted_as_the_model_says_and_nothing_else_changes(melody):
-    rolls = notes_to_rolls(melody, 110)
-    heard = Probabilities(rolls.onset, rolls.offset, rolls.frame, rolls.velocity)
-    plain = probabilities_to_notes(heard, DecodingConfig()).notes
-    shifted = probabilities_to_notes(heard, DecodingConfig(start_shift_s=0.016)).notes
-    assert shifted == [replace(note, start_s=note.start_s + 0.016) for note in plain]
-    early = [note.start_s - true.start_s for note, true in zip(plain, sorted(melody), strict=True)]
-    late = [note.start_s - true.start_s for note, true in zip(shifted, sorted(melody), strict=True)]
-    assert max(np.abs(late)) <= 0.016 + 1e-9 < max(np.abs(early))
 
 
 def test_a_frame_without_an_onset_starts_nothing():
