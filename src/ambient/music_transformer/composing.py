@@ -185,6 +185,9 @@ class _Beam:
 
 
 def _nats(logits: np.ndarray, token: int) -> float:
-    wide = np.nan_to_num(logits.astype(np.float64))
+    wide = logits.astype(np.float64)
     top = wide.max()
+    if not (np.isfinite(top) and np.isfinite(wide[token])):  # broken weights
+        wide = np.nan_to_num(wide)
+        top = wide.max()
     return float(top + np.log(np.exp(wide - top).sum()) - wide[token])

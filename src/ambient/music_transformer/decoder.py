@@ -4,6 +4,7 @@ Conventions: S songs that share one clock, n new tokens a call, m keys in reach,
 R rows of the distance table, V vocabulary; float32 throughout. Keys and values of the last `window - 1` tokens are
 kept, so memory and time per token are constant at any length, and equal to the Keras model's, whose attention has the
 same window. The gain and shift of each norm are folded into the product after it, the scale of the queries too.
+Whatever is added to the stream has mean zero (embedding and products are centred beforehand), so no norm centres it.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,35 @@ from ambient.music_transformer.tokens import VOCABULARY_SIZE
 
 CHUNK = 256  # tokens a call of the primer; bounds the memory that reading it takes
 EPSILON = 1e-5
+FEW_ROWS = 16
+COLUMNS = 64
+
+
+class _Product:
+    """Multiplies rows with a matrix and adds a bias.
+
+    Call: x [N, K] -> [N, M]. Up to 10^6 multiplications OpenBLAS takes a matrix as it stands; of a larger product it
+    first copies the matrix into an order of its own, which for few rows takes twice as long as multiplying. So few rows
+    are multiplied with blocks of columns.
+    """
+
+    def __init__(self, matrix: np.ndarray, bias: np.ndarray | None = None) -> None:
+        self.matrix, self.bias = np.ascontiguousarray(matrix, dtype=np.float32), bias
+        height, width = matrix.shape
+        self._blocks = None
+        if width % COLUMNS == 0:
+            self._blocks = self.matrix.reshape(height, -1, COLUMNS).transpose(1, 0, 2)  # [M / 64, K, 64], a view
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Multiply."""
+        rows = x.shape[0]
+        if 1 < rows <= FEW_ROWS and self._blocks is not None:
+            product = (x @ self._blocks).transpose(1, 0, 2).reshape(rows, -1)
+        else:
+            product = x @ self.matrix
+        if self.bias is not None:
+            product += self.bias
+        return product
 
 
 class _Block:
@@ -26,12 +56,12 @@ class _Block:
     def __init__(self, config: ModelConfig, weights: Mapping[str, np.ndarray], prefix: str, songs: int) -> None:
         qkv = weights[f"{prefix}/attention/qkv/kernel"].copy()
         qkv[:, : config.width] /= np.float32(config.head_width**0.5)
-        self.qkv, self.qkv_bias = _behind_norm(weights, f"{prefix}/attention_norm", qkv, None)
-        self.out = np.ascontiguousarray(weights[f"{prefix}/attention/out/kernel"])
+        self.qkv = _behind_norm(weights, f"{prefix}/attention_norm", qkv, None)
+        self.out = _Product(_centred(weights[f"{prefix}/attention/out/kernel"]))
         expand, bias = weights[f"{prefix}/expand/kernel"], weights[f"{prefix}/expand/bias"]
-        self.expand, self.expand_bias = _behind_norm(weights, f"{prefix}/feed_norm", expand, bias)
-        self.contract = np.ascontiguousarray(weights[f"{prefix}/contract/kernel"])
-        self.contract_bias = weights[f"{prefix}/contract/bias"]
+        self.expand = _behind_norm(weights, f"{prefix}/feed_norm", expand, bias)
+        kernel, bias = weights[f"{prefix}/contract/kernel"], weights[f"{prefix}/contract/bias"]
+        self.contract = _Product(_centred(kernel), _centred(bias))
         distances = weights[f"{prefix}/attention/distances"]  # [H, R, D], far to near
         self.distances = np.ascontiguousarray(distances.transpose(0, 2, 1))  # [H, D, R]
         room = (songs, config.heads, config.window - 1 + CHUNK, config.head_width)
@@ -57,10 +87,10 @@ class Decoder:
     ) -> None:
         _check(config, weights, source)
         self.config, self.songs = config, songs
-        self.embedding = weights["music_transformer/embedding/embeddings"]
+        self.embedding = _centred(weights["music_transformer/embedding/embeddings"])
         self.blocks = [_Block(config, weights, f"music_transformer/block_{i}", songs) for i in range(config.layers)]
         kernel, bias = weights["music_transformer/to_logits/kernel"], weights["music_transformer/to_logits/bias"]
-        self.to_logits, self.logits_bias = _behind_norm(weights, "music_transformer/norm", kernel, bias)
+        self.to_logits = _behind_norm(weights, "music_transformer/norm", kernel, bias)
         self.held = 0  # cache entries in use
 
     def reset(self) -> None:
@@ -86,9 +116,11 @@ class Decoder:
         """
         felt = np.asarray(tokens)[-(self.config.layers * (self.config.window - 1) + 1) :]
         for start in range(0, felt.size, CHUNK):
-            chunk = np.broadcast_to(felt[start : start + CHUNK], (self.songs, min(CHUNK, felt.size - start)))
-            x = self._hidden(chunk)
-        return self._logits(x[:, -1])
+            x = self._hidden(felt[None, start : start + CHUNK])
+        for block in self.blocks:  # the first song has heard it for all
+            block.keys[1:, :, : self.held] = block.keys[:1, :, : self.held]
+            block.values[1:, :, : self.held] = block.values[:1, :, : self.held]
+        return np.repeat(self._logits(x[:, -1]), self.songs, axis=0)
 
     def step(self, tokens: np.ndarray) -> np.ndarray:
         """Hear one token a song; [S] -> logits [S, V]."""
@@ -106,25 +138,23 @@ class Decoder:
                 block.keys[:, :, :kept] = block.keys[:, :, self.held - kept : self.held].copy()
                 block.values[:, :, :kept] = block.values[:, :, self.held - kept : self.held].copy()
             self.held = kept
-        x = self.embedding[tokens]  # [S, n, E]
+        x = self.embedding[tokens.ravel()]  # [S * n, E]
         for block in self.blocks:
-            x = x + self._attend(block, _normal(x))
-            hidden = _normal(x) @ block.expand + block.expand_bias  # [S, n, F]
+            x += self._attend(block, block.qkv(_normal(x)), *tokens.shape)
+            hidden = block.expand(_normal(x))  # [S * n, F]
             np.maximum(hidden, 0.0, out=hidden)
-            x = x + (hidden @ block.contract + block.contract_bias)
+            x += block.contract(hidden)
         self.held += count
-        return x
+        return x.reshape(*tokens.shape, -1)
 
-    def _attend(self, block: _Block, x: np.ndarray) -> np.ndarray:
+    def _attend(self, block: _Block, qkv: np.ndarray, songs: int, count: int) -> np.ndarray:
         config = self.config
-        songs, count, _ = x.shape
-        split = (songs, count, 3, config.heads, config.head_width)
-        qkv = (x @ block.qkv + block.qkv_bias).reshape(split).transpose(2, 0, 3, 1, 4)  # [3, S, H, n, D]
-        query = np.ascontiguousarray(qkv[0])
+        split = qkv.reshape(songs, count, 3, config.heads, config.head_width).transpose(2, 0, 3, 1, 4)
+        query, key, value = split  # [S, H, n, D]
         end = self.held + count
-        block.keys[:, :, self.held : end], block.values[:, :, self.held : end] = qkv[1], qkv[2]
+        block.keys[:songs, :, self.held : end], block.values[:songs, :, self.held : end] = key, value
         start = max(0, self.held - config.window + 1)
-        keys, values = block.keys[:, :, start:end], block.values[:, :, start:end]  # [S, H, m, D]
+        keys, values = block.keys[:songs, :, start:end], block.values[:songs, :, start:end]  # [S, H, m, D]
         logits = query @ keys.swapaxes(2, 3)  # [S, H, n, m]
         by_distance = query @ block.distances  # [S, H, n, R], far to near
         rows = config.max_distance
@@ -137,14 +167,15 @@ class Decoder:
             columns = np.clip(rows - 1 - distance, 0, rows - 1)[None, None]
             logits += np.take_along_axis(by_distance, np.broadcast_to(columns, logits.shape), axis=3)
             logits += np.where((distance >= 0) & (distance < config.window), np.float32(0), np.float32(-1e9))
-        logits -= logits.max(axis=3, keepdims=True)
+        logits -= np.maximum.reduce(logits, axis=3, keepdims=True)
         np.exp(logits, out=logits)
-        logits /= logits.sum(axis=3, keepdims=True)
-        mixed = (logits @ values).swapaxes(1, 2).reshape(songs, count, config.width)  # [S, n, E]
-        return mixed @ block.out
+        logits /= np.add.reduce(logits, axis=3, keepdims=True)
+        mixed = (logits @ values).swapaxes(1, 2).reshape(songs * count, config.width)  # [S * n, E]
+        return block.out(mixed)
 
     def _logits(self, x: np.ndarray) -> np.ndarray:
-        return _normal(x) @ self.to_logits + self.logits_bias
+        rows = self.to_logits(_normal(x.reshape(-1, x.shape[-1])))
+        return rows.reshape(*x.shape[:-1], -1)
 
 
 def load_decoder(folder: Path | str, *, songs: int = 1) -> Decoder:
@@ -158,19 +189,25 @@ def load_decoder(folder: Path | str, *, songs: int = 1) -> Decoder:
 
 
 def _normal(x: np.ndarray) -> np.ndarray:
-    """Bring the last axis to mean 0 and variance 1; gain and shift are folded into the next product."""
-    centred = x - x.mean(axis=-1, keepdims=True)
-    variance = np.einsum("...e,...e->...", centred, centred)[..., None] / np.float32(x.shape[-1])
-    return centred / np.sqrt(variance + np.float32(EPSILON))
+    """Bring rows of mean 0 to variance 1; gain and shift are folded into the next product."""
+    variance = np.einsum("ne,ne->n", x, x)[:, None]
+    variance /= np.float32(x.shape[1])
+    variance += np.float32(EPSILON)
+    result: np.ndarray = x / np.sqrt(variance, out=variance)
+    return result
 
 
-def _behind_norm(
-    weights: Mapping[str, np.ndarray], norm: str, kernel: np.ndarray, bias: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _centred(rows: np.ndarray) -> np.ndarray:
+    """Take the mean from each row."""
+    wide = rows.astype(np.float64)
+    return (wide - wide.mean(axis=-1, keepdims=True)).astype(np.float32)
+
+
+def _behind_norm(weights: Mapping[str, np.ndarray], norm: str, kernel: np.ndarray, bias: np.ndarray | None) -> _Product:
     """Fold gain and shift of a norm into the product behind it."""
-    folded = np.ascontiguousarray(weights[f"{norm}/gamma"][:, None] * kernel, dtype=np.float32)
     shift = weights[f"{norm}/beta"] @ kernel
-    return folded, (shift if bias is None else shift + bias).astype(np.float32)
+    bias = (shift if bias is None else shift + bias).astype(np.float32)
+    return _Product(weights[f"{norm}/gamma"][:, None] * kernel, bias)
 
 
 def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:

@@ -31,7 +31,8 @@ LONGEST_SILENCE_STEPS = 5 * STEPS_PER_SECOND
 
 _COLDEST = 1e-6  # a temperature that leaves nothing but the likeliest
 _IDS = np.arange(VOCABULARY_SIZE)
-_TIMING = (_IDS >= TIME_SHIFT) & (_IDS < VELOCITY)
+_TIMING = slice(TIME_SHIFT, VELOCITY)
+_IS_TIMING = (_IDS >= TIME_SHIFT) & (_IDS < VELOCITY)
 _STARTS = _IDS < NOTE_OFF
 
 
@@ -140,32 +141,36 @@ def token_probabilities(logits: np.ndarray, allowed: np.ndarray, config: Samplin
         allowed: [V] bool, at least one true.
         config: Temperature 0 puts everything on the likeliest event, the lowest id among equals.
     """
-    scores = np.where(allowed & np.isfinite(logits), logits.astype(np.float64), -np.inf)
-    if np.isneginf(scores).all():  # broken weights: any legal event is as good as another
+    scores = np.where(allowed & np.isfinite(logits), logits, -np.inf).astype(np.float64)
+    if scores.max() == -np.inf:  # broken weights: any legal event is as good as another
         scores = np.where(allowed, 0.0, -np.inf)
-    scores[_TIMING] -= config.creativity
+    if config.creativity:
+        scores[_TIMING] -= config.creativity
     if config.temperature <= 0:
         best = np.zeros(scores.size)
         best[int(np.argmax(scores))] = 1.0
         return best
     scores -= scores.max()
     timing = config.temperature if config.timing_temperature is None else config.timing_temperature
-    scores[_TIMING] /= max(timing, _COLDEST)
-    scores[~_TIMING] /= config.temperature
+    scores /= np.where(_IS_TIMING, max(timing, _COLDEST), config.temperature)
     weights = _likeliest(np.exp(scores), config)
-    order = np.argsort(-weights, kind="stable")
-    keep = order[: np.count_nonzero(weights >= config.min_p * weights.max())] if config.min_p > 0 else order
-    ranked = weights[keep] / weights[keep].sum()
+    possible = np.flatnonzero(weights)
+    order = possible[np.argsort(-weights[possible], kind="stable")]
+    ranked = weights[order]
+    if config.min_p > 0:
+        ranked = ranked[ranked >= config.min_p * ranked[0]]
     if config.top_p < 1:
         # The event that crosses the line is kept, so at least one stays.
-        keep = keep[: int(np.searchsorted(np.cumsum(ranked), config.top_p)) + 1]
+        ranked = ranked[: int(np.searchsorted(np.cumsum(ranked / ranked.sum()), config.top_p)) + 1]
     probabilities = np.zeros(weights.size)
-    probabilities[keep] = weights[keep] / weights[keep].sum()
+    probabilities[order[: ranked.size]] = ranked / ranked.sum()
     return probabilities
 
 
 def _likeliest(weights: np.ndarray, config: SamplingConfig) -> np.ndarray:
     """Apply the offset to the notes that start, then top-k to notes and timing together or apart, [V] -> [V]."""
+    if not (config.top_k_offset or config.top_k or config.timing_top_k):
+        return weights
     kept = weights.copy()
     if config.top_k_offset:
         obvious = _ranked(kept, _STARTS)
@@ -173,7 +178,7 @@ def _likeliest(weights: np.ndarray, config: SamplingConfig) -> np.ndarray:
     if config.timing_top_k is None:
         families = [(_IDS >= 0, config.top_k)]
     else:
-        families = [(~_TIMING, config.top_k), (_TIMING, config.timing_top_k)]
+        families = [(~_IS_TIMING, config.top_k), (_IS_TIMING, config.timing_top_k)]
     for family, k in families:
         if k:
             kept[_ranked(kept, family)[k:]] = 0.0
