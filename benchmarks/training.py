@@ -1,6 +1,7 @@
 """How fast the composer trains, against the machine's own matrix products.
 
     python3 benchmarks/training.py [--size base] [--batch_size 2] [--max_seq 1024] [--layers 6]
+    python3 benchmarks/training.py --size reference
 
 The baseline is the rate of a large float32 matrix product of numpy, measured in the same run on the same threads; the
 ratio is the share of it that a training step reaches.
@@ -20,7 +21,7 @@ import keras
 import numpy as np
 
 from ambient.music_transformer.arithmetic import step_operations
-from ambient.music_transformer.config import SIZES
+from ambient.music_transformer.config import SIZES, ModelConfig
 from ambient.music_transformer.model import build_model, token_loss, use_precision
 from ambient.music_transformer.tokens import PAD
 
@@ -36,10 +37,16 @@ def matmul_rate(size: int = 2048) -> float:
     return 2 * size**3 / min(times[1:])
 
 
+# The reference's size, and what was measured of it on two idle cores (TensorFlow 2.15): crops of a batch of two ->
+# tokens a second, peak memory in GB.
+REFERENCE = ModelConfig(layers=6, width=256, heads=4, feed_forward=128, max_distance=512, window=2048)
+PUBLISHED = {1024: (1451, 3.1), 2048: (722, 9.3)}
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=list(SIZES), default="base", help="(%(default)s)")
+    parser.add_argument("--size", choices=[*SIZES, "reference"], default="base", help="(%(default)s)")
     parser.add_argument("--layers", type=int, help="blocks (the size's own)")
     parser.add_argument("--feed_forward", type=int, help="hidden width (the size's own)")
     parser.add_argument("--batch_size", type=int, default=2, help="(%(default)s)")
@@ -48,7 +55,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5, help="steps to measure (%(default)s)")
     arguments = parser.parse_args()
 
-    config = SIZES[arguments.size]
+    config = {**SIZES, "reference": REFERENCE}[arguments.size]
     config = replace(config, layers=arguments.layers or config.layers)
     config = replace(config, feed_forward=arguments.feed_forward or config.feed_forward)
     rate = matmul_rate()
@@ -71,6 +78,13 @@ def main() -> None:
     )
     print(f"baseline, numpy matrix product: {rate / 1e9:.0f} GFLOP/s; training: {reached / 1e9:.0f} GFLOP/s")
     print(f"ratio to the baseline: {reached / rate:.2f}")
+    if arguments.size == "reference" and arguments.batch_size == 2 and arguments.max_seq in PUBLISHED:
+        published, published_gb = PUBLISHED[arguments.max_seq]
+        speed = 2 * arguments.max_seq / step_s
+        print(
+            f"ratio to the reference's published {published} tokens/s and {published_gb} GB: "
+            f"{speed / published:.2f} of the speed, {memory / published_gb:.2f} of the memory"
+        )
 
 
 if __name__ == "__main__":

@@ -12,20 +12,23 @@ from typing import Any
 import keras
 from keras import ops
 
+QUERIES_AT_ONCE = 256  # bounds the memory of attention; keys after the last of them are not looked at
+
 
 def skew(by_distance: Any) -> Any:
-    """Turn logits by distance into logits by key, without a T × T × D tensor.
+    """Turn logits by distance into logits by key, without a tensor of queries × keys × D.
 
     Args:
-        by_distance: [B, H, T, T]; column r belongs to distance T - 1 - r.
+        by_distance: [B, H, Q, K], Q <= K; column r belongs to distance K - 1 - r. The last query stands at the last
+            key.
 
     Returns:
-        [B, H, T, T]; entry (i, j) holds distance i - j for j <= i. Entries with j > i are rubbish: mask them.
+        [B, H, Q, K]; entry (i, j) holds distance K - Q + i - j. Entries of negative distance are rubbish: mask them.
     """
-    _, heads, length, _ = by_distance.shape
-    padded = ops.pad(by_distance, [[0, 0], [0, 0], [0, 0], [1, 0]])  # [B, H, T, T + 1]
-    rows = ops.reshape(padded, (-1, heads, length + 1, length))  # [B, H, T + 1, T]
-    return rows[:, :, 1:, :]  # [B, H, T, T]
+    _, heads, queries, keys = by_distance.shape
+    padded = ops.pad(by_distance, [[0, 0], [0, 0], [0, 0], [1, 0]])  # [B, H, Q, K + 1]
+    row = ops.reshape(padded, (-1, heads, queries * (keys + 1)))
+    return ops.reshape(row[:, :, queries:], (-1, heads, queries, keys))  # [B, H, Q, K]
 
 
 class RelativeAttention(keras.layers.Layer):
@@ -61,23 +64,31 @@ class RelativeAttention(keras.layers.Layer):
         qkv = ops.reshape(self.qkv(x), (-1, length, 3, self.heads, self.head_width))  # [B, T, 3, H, D]
         query, key, value = (ops.transpose(qkv[:, :, i], (0, 2, 1, 3)) for i in range(3))  # [B, H, T, D]
         query = query / self.head_width**0.5
-        near = min(length, self.max_distance)
-        table = self.distances[:, self.max_distance - near :, :]  # [H, min(T, R), D]
-        by_distance = ops.einsum("bhtd,hrd->bhtr", query, ops.cast(table, query.dtype))
-        if length > near:  # all farther distances share the farthest row
-            far = ops.repeat(by_distance[..., :1], length - near, axis=-1)
-            by_distance = ops.concatenate([far, by_distance], axis=-1)  # [B, H, T, T]
-        logits = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))) + skew(by_distance)  # [B, H, T, T]
-        attention = ops.softmax(ops.cast(logits, "float32") + self._mask(length), axis=-1)  # [B, H, T, T]
-        mixed = ops.matmul(ops.cast(attention, value.dtype), value)  # [B, H, T, D]
-        mixed = ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, length, self.width))  # [B, T, E]
-        return self.out(mixed)
+        mixed = []
+        for start in range(0, length, QUERIES_AT_ONCE):
+            end = min(start + QUERIES_AT_ONCE, length)
+            first = max(0, start - self.window + 1)  # key in reach
+            mixed.append(self._mix(query[:, :, start:end], key[:, :, first:end], value[:, :, first:end]))
+        joined = mixed[0] if len(mixed) == 1 else ops.concatenate(mixed, axis=2)  # [B, H, T, D]
+        return self.out(ops.reshape(ops.transpose(joined, (0, 2, 1, 3)), (-1, length, self.width)))
 
-    def _mask(self, length: int) -> Any:
-        positions = ops.arange(length)
-        distance = positions[:, None] - positions[None, :]
+    def _mix(self, query: Any, key: Any, value: Any) -> Any:
+        """Attend with [B, H, Q, D] to [B, H, K, D]; the last query stands at the last key."""
+        queries, keys = query.shape[2], key.shape[2]
+        near = min(keys, self.max_distance)
+        table = self.distances[:, self.max_distance - near :, :]  # [H, min(K, R), D]
+        by_distance = ops.einsum("bhtd,hrd->bhtr", query, ops.cast(table, query.dtype))
+        if keys > near:  # all farther distances share the farthest row
+            far = ops.repeat(by_distance[..., :1], keys - near, axis=-1)
+            by_distance = ops.concatenate([far, by_distance], axis=-1)  # [B, H, Q, K]
+        logits = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))) + skew(by_distance)  # [B, H, Q, K]
+        attention = ops.softmax(ops.cast(logits, "float32") + self._mask(queries, keys), axis=-1)  # [B, H, Q, K]
+        return ops.matmul(ops.cast(attention, value.dtype), value)  # [B, H, Q, D]
+
+    def _mask(self, queries: int, keys: int) -> Any:
+        distance = ops.arange(keys - queries, keys)[:, None] - ops.arange(keys)[None, :]
         visible = ops.logical_and(distance >= 0, distance < self.window)
-        return ops.where(visible, 0.0, -1e9)  # [T, T]
+        return ops.where(visible, 0.0, -1e9)  # [Q, K]
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

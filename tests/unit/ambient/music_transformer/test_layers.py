@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from ambient.music_transformer import layers
 from ambient.music_transformer.layers import Block, RelativeAttention, skew
 
 
@@ -37,8 +38,10 @@ def test_skewing_puts_each_distance_at_its_key():
             assert skewed[i, j] == i - j
 
 
+@pytest.mark.parametrize("at_once", [256, 4])
 @pytest.mark.parametrize("length", [2, 3, 6, 7, 20])
-def test_relative_attention_equals_the_slow_one_within_and_beyond_its_reach(length):
+def test_relative_attention_equals_the_slow_one_within_and_beyond_its_reach(length, at_once, monkeypatch):
+    monkeypatch.setattr(layers, "QUERIES_AT_ONCE", at_once)
     layer = RelativeAttention(width=8, heads=2, max_distance=6, window=12)
     layer.build((None, None, 8))
     rng = np.random.default_rng(0)
