@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from localpach import datums, files, jobs, objects, pipelines, spec
+from localpach import batching, datums, files, job_run, jobs, objects, pipelines, spec
 from localpach.addresses import parse_file
 from localpach.datums import Datum
 from localpach.execute import Outcome
@@ -156,7 +156,8 @@ def fill(state: Path, spec_file: Path) -> None:
 
         yield result
 
-    jobs.runner = without_programs  # type: ignore[assignment, attr-defined]
+    assert job_run.runner is batching.runner, "the place where a job takes its programs from has moved"
+    job_run.runner = without_programs  # type: ignore[assignment, attr-defined]
     store = Store(state)
     pipelines.create_pipelines(store, spec.load(spec_file))
     jobs.run_jobs(store)
@@ -328,7 +329,8 @@ def main() -> None:
     chains: list[dict[str, object]] = []
     report: dict[str, object] = {"date": str(datetime.date.today()), "cores": os.cpu_count(), "chains": chains}
     arguments.results.mkdir(exist_ok=True)
-    written = arguments.results / f"runner_{os.cpu_count()}-cores_{report['date']}.json"
+    kind = "runner" if arguments.programs_up_to else "runner-without-programs"
+    written = arguments.results / f"{kind}_{os.cpu_count()}-cores_{report['date']}.json"
     with tempfile.TemporaryDirectory(prefix="localpach-benchmark-", dir=arguments.folder) as name:
         folder = Path(name)
         if arguments.put_megabytes:
