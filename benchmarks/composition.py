@@ -22,10 +22,10 @@ from ambient.music_transformer.measures import Measures, measure
 from ambient.music_transformer.tokens import notes_to_tokens, tokens_to_notes
 from ambient.notes import Note
 from stages.common import SHIPPED_MODELS
+from stages.generate import COPY_LIMIT_NOTES
 
 PRIMER_S, PIECE_S = 30.0, 60.0
 PERCENTILES = (10, 50, 90)
-COPY_LIMIT_NOTES = 24
 CALM_NOTES_PER_SECOND = 8.0  # the sampler's own bound; denser real music is no yardstick for it
 
 

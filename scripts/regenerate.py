@@ -17,7 +17,6 @@ from ambient.errors import InputError
 from stages import generate
 from stages.common import SHIPPED_MODELS, files_below, run_program, written_atomically
 
-MARK = "ambient-music-generation "
 NO_FLAGS = ("model", "primer", "primer_digest", "rank", "keep_primer", "break_loops")
 
 
@@ -76,8 +75,8 @@ def read_settings(song: Path) -> dict[str, Any]:
     from ambient.midi import read_midi
 
     for text in read_midi(song).texts:
-        if text.startswith(MARK):
-            return dict(json.loads(text[len(MARK) :]))
+        if text.startswith(generate.MARK):
+            return dict(json.loads(text.removeprefix(generate.MARK)))
     raise InputError(song, "no settings of `generate`", "expected its text event", "Give a file that generate wrote")
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULTS = SamplingConfig()
 MIDI_SUFFIXES = (".mid", ".midi")
+MARK = "ambient-music-generation "  # begins the text event that holds the settings of a piece
 # Real pieces that the base model never saw share up to 16 notes in a row with its training pieces.
 COPY_LIMIT_NOTES = 24
 ATTEMPTS = 3  # so often a song over the limit is made again
@@ -241,7 +242,7 @@ class _Work:
         if self.arguments.keep_primer:
             notes = tokens_to_notes([*primer, *song.composition.tokens]).notes
         with written_atomically(target) as partial:
-            text = "ambient-music-generation " + json.dumps(settings, sort_keys=True)
+            text = MARK + json.dumps(settings, sort_keys=True)
             write_midi(partial, notes, program=self.arguments.program, texts=[text])
 
 

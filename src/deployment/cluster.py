@@ -135,11 +135,7 @@ class Cluster:
         if not there and not ours:
             self._tell("nothing to remove")
             return
-        question = (
-            f"Remove the pipelines {', '.join(there) or '(none)'} with all results, "
-            f"and the repos {', '.join(ours) or '(none)'} with all songs"
-        )
-        if not self._dry_run and not ask(question):
+        if not self._dry_run and not ask(specs.removal_question(there, ours)):
             self._tell("nothing was removed")
             return
         for name in there:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deployment.errors import AlreadyToldError, DeployError
 from deployment.songs import Song
-from deployment.specs import MADE_BY, PERSONS_FILL, Pipeline
+from deployment.specs import MADE_BY, PERSONS_FILL, Pipeline, removal_question
 
 _LOCALPACH = [sys.executable, "-m", "localpach"]
 _REPO_NAME = re.compile(r'"name":\s*"([^"]+)"')
@@ -91,11 +91,7 @@ class Local:
         if not there and not ours:
             self._tell("nothing to remove")
             return
-        question = (
-            f"Remove the pipelines {', '.join(there) or '(none)'} with all results, "
-            f"and the repos {', '.join(ours) or '(none)'} with all songs"
-        )
-        if not self._dry_run and not ask(question):
+        if not self._dry_run and not ask(removal_question(there, ours)):
             self._tell("nothing was removed")
             return
         for name in there:

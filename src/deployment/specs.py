@@ -94,3 +94,11 @@ def check(
         wrong = list(rules.set_problems(specs, repos, server))
     if wrong:
         raise SpecProblemsError(wrong)
+
+
+def removal_question(pipelines: list[str], repos: list[str]) -> str:
+    """Name what would be removed, for the person who is asked."""
+    return (
+        f"Remove the pipelines {', '.join(pipelines) or '(none)'} with all results, "
+        f"and the repos {', '.join(repos) or '(none)'} with all songs"
+    )

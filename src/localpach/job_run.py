@@ -129,6 +129,9 @@ class JobRun:
         datums = self._records.base_datums(job) if job else {}
         return _Base(datums, base.tree)
 
+    def _base_entries(self) -> list[Entry]:
+        return [] if self._base.tree is None else self._store.trees.entries(self._base.tree)
+
     def _is_first_of_version(self) -> bool:
         return self._records.first_of_version(self._job.pipeline, self._job.version) == self._job.id
 
@@ -272,8 +275,7 @@ class JobRun:
             self._succeed(None, skipped)
             return
         ran = [todo.id for todo in (*made.parallel, *made.serial)]
-        base = [] if self._base.tree is None else self._store.trees.entries(self._base.tree)
-        merged = merge(base, {*ran, *made.removed}, written)
+        merged = merge(self._base_entries(), {*ran, *made.removed}, written)
         if merged.error:
             self._end(FAILURE, merged.error, None, skipped)
         else:
@@ -283,8 +285,7 @@ class JobRun:
         """End the job well, once its results are where the spec wants them."""
         if self._spec.egress:
             self._records.egress_job(self._job)
-            base = [] if self._base.tree is None else self._store.trees.entries(self._base.tree)
-            entries = {each.path: each for each in base}
+            entries = {each.path: each for each in self._base_entries()}
             if files is not None:
                 for path in files.removed:
                     del entries[path]

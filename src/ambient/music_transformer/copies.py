@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from ambient.errors import InputError
+from ambient.music_transformer.tokens import STEPS_PER_SECOND
 from ambient.notes import Note
 
 FILE = "training-notes.npz"  # in a model folder, written by training
 TOGETHER_S = 0.03
-STEPS_PER_SECOND = 100
 _GAP_CLASSES = 16
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no power of it is zero in 64 bits
 
