@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ambient.music_transformer.config import KIND, SHIPPED_MODEL, SIZES, TrainingConfig
+from ambient.music_transformer.config import KIND, OPTIMIZERS, SHIPPED_MODEL, SIZES, TrainingConfig
 from stages.common import SHIPPED_MODELS, files_below, log, number, run_program
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--num_layers", type=number(int, least=1), help="blocks of a model from scratch (the size's own)"
     )
+    parser.add_argument(
+        "--dropout",
+        type=number(float, least=0, most=0.9),
+        help="share of activations dropped in this training (the model's own; from scratch 0.1)",
+    )
     # Training
     for flag, kind, meaning in (
         ("epochs", number(int, least=1), "ceiling of passes over the corpus"),
@@ -57,6 +62,12 @@ def build_parser() -> argparse.ArgumentParser:
         parser.add_argument(f"--{flag}", type=kind, default=getattr(DEFAULTS, flag), help=f"{meaning} (%(default)s)")
     rates = f"{DEFAULTS.learning_rate}; from scratch {FROM_SCRATCH_RATE}"
     parser.add_argument("--l_r", type=number(float, above=0), help=f"peak learning rate ({rates})")
+    parser.add_argument(
+        "--optimizer",
+        choices=OPTIMIZERS,
+        default=DEFAULTS.optimizer,
+        help="muon learns more a step from scratch, and each step takes a fifth longer (%(default)s)",
+    )
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="(%(default)s)")
     return parser
 
@@ -185,9 +196,9 @@ def starting_model(arguments: argparse.Namespace) -> "tuple[MusicTransformer, st
         # Farther than it was trained to see, a model guesses worse, not better: the base model after 1200 steps of
         # 256 tokens had 2.38, 2.49 and 2.59 held-out nats per token with windows of 256, 512 and 1024.
         shape = replace(shape, window=min(shape.window, arguments.max_seq))
-        return build_model(shape, seed=arguments.seed), "from scratch"
+        return build_model(shape, seed=arguments.seed, dropout=arguments.dropout), "from scratch"
     folder = arguments.load_path or SHIPPED_MODELS / SHIPPED_MODEL
-    model = load_model(folder)
+    model = load_model(folder, dropout=arguments.dropout)
     return model, f"starting from the model {model_digest(folder)}"
 
 

@@ -107,6 +107,18 @@ def test_a_run_goes_on_from_its_checkpoint(run_train, pfs):
     assert "resumed at step " in said
 
 
+def test_another_optimizer_goes_on_from_its_checkpoint_and_dropout_is_not_kept(run_train, pfs):
+    flags = [*SCRATCH, "--optimizer", "muon", "--dropout", 0, "--resume", pfs / "run"]
+    assert run_train(*flags)[0] == 0
+    assert json.loads((pfs / "out" / "config.json").read_text())["dropout"] == 0.1
+    code, said = run_train(*flags, "--epochs", 3)
+    assert code == 0
+    assert "resumed at step " in said
+    code, said = run_train(*SCRATCH, "--resume", pfs / "run")
+    assert code == 1
+    assert "another model or optimizer" in said
+
+
 def test_the_course_is_written_where_tensorboard_looks(run_train, pfs):
     assert run_train(*SCRATCH, "--accumulate", 2, "--tensorboard", pfs / "logs")[0] == 0
     (events,) = (pfs / "logs").iterdir()

@@ -80,6 +80,9 @@ SIZES = {
 }
 
 
+OPTIMIZERS = ("adamw", "muon")
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
     """How a model is trained.
@@ -89,6 +92,7 @@ class TrainingConfig:
         batch_size: Crops that are computed at once.
         accumulate: Batches a step; their gradients are averaged, which takes the memory of one.
         max_seq: Tokens a crop.
+        optimizer: `adamw` or `muon`.
         learning_rate: Peak, after the warm-up.
         warmup_steps: Steps of linear rise.
         weight_decay: Decoupled decay of matrices.
@@ -109,6 +113,7 @@ class TrainingConfig:
     batch_size: int = 4
     accumulate: int = 1
     max_seq: int = 512
+    optimizer: str = "adamw"
     learning_rate: float = 3e-4
     warmup_steps: int = 10
     weight_decay: float = 0.01

@@ -4,6 +4,7 @@ Decoder-only, pre-norm, relative attention only. Differs from Huang et al. 2018 
 relative positions carry all order, and the model runs at any length.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,22 +65,29 @@ class MusicTransformer(keras.Model):
         return ops.cast(self.to_logits(self.norm(x)), "float32")  # [B, T, V]
 
 
-def build_model(config: ModelConfig, *, seed: int = 0) -> MusicTransformer:
-    """Make a model with fresh weights; the same seed gives the same weights."""
+def build_model(config: ModelConfig, *, seed: int = 0, dropout: float | None = None) -> MusicTransformer:
+    """Make a model with fresh weights; the same seed gives the same weights.
+
+    Args:
+        config: The shape.
+        seed: Of the weights and of dropout.
+        dropout: In place of the configuration's own, which the model goes by again the next time it is loaded.
+    """
     keras.utils.set_random_seed(seed)
-    model = MusicTransformer(config)
+    model = MusicTransformer(config if dropout is None else replace(config, dropout=dropout))
+    model.config = config
     model.build((None, None))
     return model
 
 
-def load_model(folder: Path | str) -> MusicTransformer:
-    """Rebuild the model that a model folder holds.
+def load_model(folder: Path | str, *, dropout: float | None = None) -> MusicTransformer:
+    """Rebuild the model that a model folder holds; `dropout` as for `build_model`.
 
     Raises:
         InputError: not a composer's folder, or damaged.
     """
     config = ModelConfig.from_json(load_config(folder, kind=KIND), source=folder)
-    model = build_model(config)
+    model = build_model(config, dropout=dropout)
     assign_weights(model, load_weights(folder), source=folder)
     return model
 

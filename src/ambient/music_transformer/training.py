@@ -1,7 +1,7 @@
 """Train the composer: steps, evaluation, early stop, checkpoints; knows no files but its checkpoint.
 
 Conventions: losses are nats per token over labels that are not padding. The learning rate rises linearly over the
-warm-up and falls as half a cosine to a tenth of its peak, over the planned steps or minutes, whichever end first.
+warm-up and falls as half a cosine to a hundredth of its peak, over the planned steps or minutes, whichever end first.
 """
 
 import json
@@ -25,7 +25,8 @@ from ambient.music_transformer.tensorboard import EventLog
 from ambient.music_transformer.tokens import PAD
 
 MOST_EVALUATION_CROPS = 96  # of an evaluation between steps; the final figures use every token
-FINAL_RATE = 0.1
+FINAL_RATE = 0.01
+BETA_2 = 0.98
 CHECKPOINT_SECONDS = 300.0
 PROGRESS_SECONDS = 15.0
 PROGRESS = ("steps", "tokens_seen", "seconds", "before", "best", "best_step", "history", "losses")
@@ -92,14 +93,7 @@ class Trainer:
         self.planned_steps = config.epochs * self.steps_per_epoch
         self.result = TrainingResult()
         self.device_rate = len(accelerators()) * device_rate() if accelerators() else 0.0
-        optimizer = keras.optimizers.AdamW(
-            config.learning_rate,
-            weight_decay=config.weight_decay,
-            beta_2=0.98,
-            global_clipnorm=config.clip_norm,
-            gradient_accumulation_steps=config.accumulate if config.accumulate > 1 else None,
-        )
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embedding", "distances"])
+        optimizer = make_optimizer(config)
         model.compile(optimizer=optimizer, loss=token_loss, jit_compile=_worth_compiling())
         optimizer.build(model.trainable_variables)
         self.best_weights = [_array(variable) for variable in model.weights]
@@ -237,7 +231,7 @@ class Trainer:
         """Go on where the checkpoint was written; does nothing if there is none.
 
         Raises:
-            InputError: the checkpoint belongs to another model.
+            InputError: the checkpoint belongs to another model or optimizer.
         """
         if self.checkpoint is None or not self.checkpoint.exists():
             return
@@ -248,7 +242,10 @@ class Trainer:
         shapes = [tuple(variable.shape) for variable in state]
         if shapes != [tensors[f"now_{i}"].shape if f"now_{i}" in tensors else None for i in range(len(state))]:
             raise InputError(
-                self.checkpoint, "a checkpoint of another model", "expected this size", "Train into another folder"
+                self.checkpoint,
+                "a checkpoint of another model or optimizer",
+                "expected this one's",
+                "Resume in another folder",
             )
         for index, variable in enumerate(state):
             variable.assign(tensors[f"now_{index}"])
@@ -261,6 +258,28 @@ class Trainer:
         # Where dropout stands in its random sequence is no weight, but decides how the curve goes on.
         dropout = [variable for variable in self.model.variables if "seed_generator" in variable.path]
         return [*self.model.weights, *self.model.optimizer.variables, *dropout]
+
+
+def make_optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
+    """Make the optimizer that a configuration names; it decays matrices alone.
+
+    Muon (Jordan et al. 2024, scaled as in Liu et al. 2025, arXiv:2502.16982) turns the step of each hidden matrix into
+    an orthogonal one; everything else, the first and the last layer too, goes the way of AdamW.
+    """
+    shared: dict[str, Any] = {
+        "learning_rate": config.learning_rate,
+        "weight_decay": config.weight_decay,
+        "global_clipnorm": config.clip_norm,
+        "gradient_accumulation_steps": config.accumulate if config.accumulate > 1 else None,
+    }
+    if config.optimizer == "muon":
+        optimizer = keras.optimizers.Muon(
+            adam_beta_2=BETA_2, adam_weight_decay=config.weight_decay, exclude_layers=["to_logits"], **shared
+        )
+    else:
+        optimizer = keras.optimizers.AdamW(beta_2=BETA_2, **shared)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embedding", "distances"])
+    return optimizer
 
 
 def _worth_compiling() -> bool:
