@@ -19,7 +19,6 @@ from ambient.music_transformer.tokens import VOCABULARY_SIZE
 
 CHUNK = 256  # tokens a call of the primer; bounds the memory that reading it takes
 EPSILON = 1e-5
-FEW_ROWS = 16
 COLUMNS = 64
 
 
@@ -27,24 +26,23 @@ class _Product:
     """Multiplies rows with a matrix and adds a bias.
 
     Call: x [N, K] -> [N, M]. Up to 10^6 multiplications OpenBLAS takes a matrix as it stands; of a larger product it
-    first copies the matrix into an order of its own, which for few rows takes twice as long as multiplying. So few rows
-    are multiplied with blocks of columns.
+    first copies the matrix into an order of its own, which for few rows takes twice as long as multiplying. So where
+    songs grow together the matrix is kept as blocks of columns, the last filled up with zeros.
     """
 
-    def __init__(self, matrix: np.ndarray, bias: np.ndarray | None = None) -> None:
-        self.matrix, self.bias = np.ascontiguousarray(matrix, dtype=np.float32), bias
-        height, width = matrix.shape
-        self._blocks = None
-        if width % COLUMNS == 0:
-            self._blocks = self.matrix.reshape(height, -1, COLUMNS).transpose(1, 0, 2)  # [M / 64, K, 64], a view
+    def __init__(self, matrix: np.ndarray, bias: np.ndarray | None, *, songs: int) -> None:
+        self.width, self.bias = matrix.shape[1], bias
+        matrix = matrix.astype(np.float32)
+        if songs > 1:
+            filled = np.pad(matrix, [(0, 0), (0, -self.width % COLUMNS)])
+            matrix = filled.reshape(len(matrix), -1, COLUMNS).transpose(1, 0, 2)  # [M / 64, K, 64]
+        self.matrix = np.ascontiguousarray(matrix)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Multiply."""
-        rows = x.shape[0]
-        if 1 < rows <= FEW_ROWS and self._blocks is not None:
-            product = (x @ self._blocks).transpose(1, 0, 2).reshape(rows, -1)
-        else:
-            product = x @ self.matrix
+        product = x @ self.matrix
+        if self.matrix.ndim == 3:
+            product = product.transpose(1, 0, 2).reshape(len(x), -1)[:, : self.width]
         if self.bias is not None:
             product += self.bias
         return product
@@ -56,12 +54,12 @@ class _Block:
     def __init__(self, config: ModelConfig, weights: Mapping[str, np.ndarray], prefix: str, songs: int) -> None:
         qkv = weights[f"{prefix}/attention/qkv/kernel"].copy()
         qkv[:, : config.width] /= np.float32(config.head_width**0.5)
-        self.qkv = _behind_norm(weights, f"{prefix}/attention_norm", qkv, None)
-        self.out = _Product(_centred(weights[f"{prefix}/attention/out/kernel"]))
+        self.qkv = _behind_norm(weights, f"{prefix}/attention_norm", qkv, None, songs=songs)
+        self.out = _Product(_centred(weights[f"{prefix}/attention/out/kernel"]), None, songs=songs)
         expand, bias = weights[f"{prefix}/expand/kernel"], weights[f"{prefix}/expand/bias"]
-        self.expand = _behind_norm(weights, f"{prefix}/feed_norm", expand, bias)
+        self.expand = _behind_norm(weights, f"{prefix}/feed_norm", expand, bias, songs=songs)
         kernel, bias = weights[f"{prefix}/contract/kernel"], weights[f"{prefix}/contract/bias"]
-        self.contract = _Product(_centred(kernel), _centred(bias))
+        self.contract = _Product(_centred(kernel), _centred(bias), songs=songs)
         distances = weights[f"{prefix}/attention/distances"]  # [H, R, D], far to near
         self.distances = np.ascontiguousarray(distances.transpose(0, 2, 1))  # [H, D, R]
         room = (songs, config.heads, config.window - 1 + CHUNK, config.head_width)
@@ -90,7 +88,7 @@ class Decoder:
         self.embedding = _centred(weights["music_transformer/embedding/embeddings"])
         self.blocks = [_Block(config, weights, f"music_transformer/block_{i}", songs) for i in range(config.layers)]
         kernel, bias = weights["music_transformer/to_logits/kernel"], weights["music_transformer/to_logits/bias"]
-        self.to_logits = _behind_norm(weights, "music_transformer/norm", kernel, bias)
+        self.to_logits = _behind_norm(weights, "music_transformer/norm", kernel, bias, songs=songs)
         self.held = 0  # cache entries in use
 
     def reset(self) -> None:
@@ -156,7 +154,9 @@ class Decoder:
         start = max(0, self.held - config.window + 1)
         keys, values = block.keys[:songs, :, start:end], block.values[:songs, :, start:end]  # [S, H, m, D]
         logits = query @ keys.swapaxes(2, 3)  # [S, H, n, m]
-        by_distance = query @ block.distances  # [S, H, n, R], far to near
+        songs_of_heads = query.transpose(1, 0, 2, 3).reshape(config.heads, songs * count, -1)  # [H, S * n, D]
+        by_distance = songs_of_heads @ block.distances  # [H, S * n, R], far to near; songs share the table
+        by_distance = by_distance.reshape(config.heads, songs, count, -1).transpose(1, 0, 2, 3)  # [S, H, n, R]
         rows = config.max_distance
         if count == 1:
             near = min(rows, end - start)
@@ -169,9 +169,9 @@ class Decoder:
             logits += np.where((distance >= 0) & (distance < config.window), np.float32(0), np.float32(-1e9))
         logits -= np.maximum.reduce(logits, axis=3, keepdims=True)
         np.exp(logits, out=logits)
-        logits /= np.add.reduce(logits, axis=3, keepdims=True)
-        mixed = (logits @ values).swapaxes(1, 2).reshape(songs * count, config.width)  # [S * n, E]
-        return block.out(mixed)
+        mixed = logits @ values  # [S, H, n, D]
+        mixed /= np.add.reduce(logits, axis=3, keepdims=True)
+        return block.out(mixed.swapaxes(1, 2).reshape(songs * count, config.width))
 
     def _logits(self, x: np.ndarray) -> np.ndarray:
         rows = self.to_logits(_normal(x.reshape(-1, x.shape[-1])))
@@ -203,11 +203,13 @@ def _centred(rows: np.ndarray) -> np.ndarray:
     return (wide - wide.mean(axis=-1, keepdims=True)).astype(np.float32)
 
 
-def _behind_norm(weights: Mapping[str, np.ndarray], norm: str, kernel: np.ndarray, bias: np.ndarray | None) -> _Product:
+def _behind_norm(
+    weights: Mapping[str, np.ndarray], norm: str, kernel: np.ndarray, bias: np.ndarray | None, *, songs: int
+) -> _Product:
     """Fold gain and shift of a norm into the product behind it."""
     shift = weights[f"{norm}/beta"] @ kernel
     bias = (shift if bias is None else shift + bias).astype(np.float32)
-    return _Product(weights[f"{norm}/gamma"][:, None] * kernel, bias)
+    return _Product(weights[f"{norm}/gamma"][:, None] * kernel, bias, songs=songs)
 
 
 def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
