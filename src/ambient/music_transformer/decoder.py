@@ -22,6 +22,24 @@ EPSILON = 1e-5
 COLUMNS = 64
 
 
+class _Memory:
+    """One piece of memory for all matrices.
+
+    Each token goes through all of them. For 4 MB and more numpy asks the kernel for large pages, of which the processor
+    has to look up few; in pieces of their own most matrices are smaller, and a token takes a tenth longer.
+    """
+
+    def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
+        most = sum(array.size + COLUMNS * len(array) for array in weights.values())  # columns may be filled up
+        self._free = np.empty(most, np.float32)
+
+    def keep(self, array: np.ndarray) -> np.ndarray:
+        """Return a contiguous copy."""
+        kept, self._free = self._free[: array.size].reshape(array.shape), self._free[array.size :]
+        kept[...] = array
+        return kept
+
+
 class _Product:
     """Multiplies rows with a matrix and adds a bias.
 
@@ -30,13 +48,12 @@ class _Product:
     songs grow together the matrix is kept as blocks of columns, the last filled up with zeros.
     """
 
-    def __init__(self, matrix: np.ndarray, bias: np.ndarray | None, *, songs: int) -> None:
+    def __init__(self, matrix: np.ndarray, bias: np.ndarray | None, memory: _Memory, *, songs: int) -> None:
         self.width, self.bias = matrix.shape[1], bias
-        matrix = matrix.astype(np.float32)
         if songs > 1:
             filled = np.pad(matrix, [(0, 0), (0, -self.width % COLUMNS)])
             matrix = filled.reshape(len(matrix), -1, COLUMNS).transpose(1, 0, 2)  # [M / 64, K, 64]
-        self.matrix = np.ascontiguousarray(matrix)
+        self.matrix = memory.keep(matrix)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Multiply."""
@@ -49,22 +66,21 @@ class _Product:
 
 
 class _Block:
-    """Weights and key/value cache of one block."""
+    """Weights of one block."""
 
-    def __init__(self, config: ModelConfig, weights: Mapping[str, np.ndarray], prefix: str, songs: int) -> None:
+    def __init__(
+        self, config: ModelConfig, weights: Mapping[str, np.ndarray], prefix: str, memory: _Memory, songs: int
+    ) -> None:
         qkv = weights[f"{prefix}/attention/qkv/kernel"].copy()
         qkv[:, : config.width] /= np.float32(config.head_width**0.5)
-        self.qkv = _behind_norm(weights, f"{prefix}/attention_norm", qkv, None, songs=songs)
-        self.out = _Product(_centred(weights[f"{prefix}/attention/out/kernel"]), None, songs=songs)
+        self.qkv = _behind_norm(weights, f"{prefix}/attention_norm", qkv, None, memory, songs=songs)
+        self.out = _Product(_centred(weights[f"{prefix}/attention/out/kernel"]), None, memory, songs=songs)
         expand, bias = weights[f"{prefix}/expand/kernel"], weights[f"{prefix}/expand/bias"]
-        self.expand = _behind_norm(weights, f"{prefix}/feed_norm", expand, bias, songs=songs)
+        self.expand = _behind_norm(weights, f"{prefix}/feed_norm", expand, bias, memory, songs=songs)
         kernel, bias = weights[f"{prefix}/contract/kernel"], weights[f"{prefix}/contract/bias"]
-        self.contract = _Product(_centred(kernel), _centred(bias), songs=songs)
+        self.contract = _Product(_centred(kernel), _centred(bias), memory, songs=songs)
         distances = weights[f"{prefix}/attention/distances"]  # [H, R, D], far to near
-        self.distances = np.ascontiguousarray(distances.transpose(0, 2, 1))  # [H, D, R]
-        room = (songs, config.heads, config.window - 1 + CHUNK, config.head_width)
-        self.keys = np.zeros(room, np.float32)
-        self.values = np.zeros(room, np.float32)
+        self.distances = memory.keep(distances.transpose(0, 2, 1))  # [H, D, R]
 
 
 class Decoder:
@@ -86,9 +102,13 @@ class Decoder:
         _check(config, weights, source)
         self.config, self.songs = config, songs
         self.embedding = _centred(weights["music_transformer/embedding/embeddings"])
-        self.blocks = [_Block(config, weights, f"music_transformer/block_{i}", songs) for i in range(config.layers)]
+        memory = _Memory(weights)
+        names = (f"music_transformer/block_{index}" for index in range(config.layers))
+        self.blocks = [_Block(config, weights, name, memory, songs) for name in names]
         kernel, bias = weights["music_transformer/to_logits/kernel"], weights["music_transformer/to_logits/bias"]
-        self.to_logits = _behind_norm(weights, "music_transformer/norm", kernel, bias, songs=songs)
+        self.to_logits = _behind_norm(weights, "music_transformer/norm", kernel, bias, memory, songs=songs)
+        room = config.window - 1 + CHUNK
+        self.cache = np.zeros((config.layers, 2, songs, config.heads, room, config.head_width), np.float32)
         self.held = 0  # cache entries in use
 
     def reset(self) -> None:
@@ -97,9 +117,8 @@ class Decoder:
 
     def reorder(self, songs: np.ndarray) -> None:
         """Let song i go on from what song `songs[i]` heard."""
-        for block in self.blocks:
-            block.keys[:, :, : self.held] = block.keys[songs, :, : self.held]
-            block.values[:, :, : self.held] = block.values[songs, :, : self.held]
+        for each in self.cache:  # [2, S, H, room, D]
+            each[..., : self.held, :] = each[:, songs, :, : self.held]
 
     def read(self, tokens: np.ndarray) -> np.ndarray:
         """Hear a stretch that all songs share, and return the logits after its last token.
@@ -115,9 +134,8 @@ class Decoder:
         felt = np.asarray(tokens)[-(self.config.layers * (self.config.window - 1) + 1) :]
         for start in range(0, felt.size, CHUNK):
             x = self._hidden(felt[None, start : start + CHUNK])
-        for block in self.blocks:  # the first song has heard it for all
-            block.keys[1:, :, : self.held] = block.keys[:1, :, : self.held]
-            block.values[1:, :, : self.held] = block.values[:1, :, : self.held]
+        heard = self.cache[..., : self.held, :]
+        heard[:, :, 1:] = heard[:, :, :1]  # the first song has heard it for all
         return np.repeat(self._logits(x[:, -1]), self.songs, axis=0)
 
     def step(self, tokens: np.ndarray) -> np.ndarray:
@@ -132,27 +150,25 @@ class Decoder:
         count = tokens.shape[1]
         kept = self.config.window - 1
         if self.held + count > kept + CHUNK:  # move the part still in reach to the front
-            for block in self.blocks:
-                block.keys[:, :, :kept] = block.keys[:, :, self.held - kept : self.held].copy()
-                block.values[:, :, :kept] = block.values[:, :, self.held - kept : self.held].copy()
+            for each in self.cache:
+                each[..., :kept, :] = each[..., self.held - kept : self.held, :].copy()
             self.held = kept
         x = self.embedding[tokens.ravel()]  # [S * n, E]
-        for block in self.blocks:
-            x += self._attend(block, block.qkv(_normal(x)), *tokens.shape)
+        for block, cache in zip(self.blocks, self.cache, strict=True):
+            x += self._attend(block, cache, block.qkv(_normal(x)), *tokens.shape)
             hidden = block.expand(_normal(x))  # [S * n, F]
             np.maximum(hidden, 0.0, out=hidden)
             x += block.contract(hidden)
         self.held += count
         return x.reshape(*tokens.shape, -1)
 
-    def _attend(self, block: _Block, qkv: np.ndarray, songs: int, count: int) -> np.ndarray:
+    def _attend(self, block: _Block, cache: np.ndarray, qkv: np.ndarray, songs: int, count: int) -> np.ndarray:
         config = self.config
         split = qkv.reshape(songs, count, 3, config.heads, config.head_width).transpose(2, 0, 3, 1, 4)
-        query, key, value = split  # [S, H, n, D]
-        end = self.held + count
-        block.keys[:songs, :, self.held : end], block.values[:songs, :, self.held : end] = key, value
-        start = max(0, self.held - config.window + 1)
-        keys, values = block.keys[:songs, :, start:end], block.values[:songs, :, start:end]  # [S, H, m, D]
+        query = split[0]  # [S, H, n, D]
+        start, end = max(0, self.held - config.window + 1), self.held + count
+        cache[:, :songs, :, self.held : end] = split[1:]
+        keys, values = cache[:, :songs, :, start:end]  # [S, H, m, D]
         logits = query @ keys.swapaxes(2, 3)  # [S, H, n, m]
         songs_of_heads = query.transpose(1, 0, 2, 3).reshape(config.heads, songs * count, -1)  # [H, S * n, D]
         by_distance = songs_of_heads @ block.distances  # [H, S * n, R], far to near; songs share the table
@@ -204,12 +220,18 @@ def _centred(rows: np.ndarray) -> np.ndarray:
 
 
 def _behind_norm(
-    weights: Mapping[str, np.ndarray], norm: str, kernel: np.ndarray, bias: np.ndarray | None, *, songs: int
+    weights: Mapping[str, np.ndarray],
+    norm: str,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    memory: _Memory,
+    *,
+    songs: int,
 ) -> _Product:
     """Fold gain and shift of a norm into the product behind it."""
     shift = weights[f"{norm}/beta"] @ kernel
     bias = (shift if bias is None else shift + bias).astype(np.float32)
-    return _Product(weights[f"{norm}/gamma"][:, None] * kernel, bias, songs=songs)
+    return _Product(weights[f"{norm}/gamma"][:, None] * kernel, bias, memory, songs=songs)
 
 
 def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:

@@ -95,15 +95,19 @@ class LegalEvents:
         overdue = [pitch for pitch, starts in self._sounding.items() if self.now - starts[0] >= LONGEST_NOTE_STEPS]
         after_velocity = VELOCITY <= self._last < PAD
         if overdue and not after_velocity:
-            allowed[[NOTE_OFF + pitch for pitch in overdue]] = True
+            for pitch in overdue:
+                allowed[NOTE_OFF + pitch] = True
             return allowed
         room = len(self._sounding) < MOST_SOUNDING and not self._wait_steps()
         if room:
             allowed[NOTE_ON : NOTE_ON + PITCHES] = True
-            allowed[[NOTE_ON + pitch for pitch in self._sounding]] = False
+            for pitch in self._sounding:
+                allowed[NOTE_ON + pitch] = False
         if after_velocity:
             return allowed
-        allowed[[NOTE_OFF + pitch for pitch, starts in self._sounding.items() if starts[0] < self.now]] = True
+        for pitch, starts in self._sounding.items():
+            if starts[0] < self.now:
+                allowed[NOTE_OFF + pitch] = True
         if room:
             allowed[VELOCITY:PAD] = True
             if self.velocity_bin >= 0:
@@ -141,7 +145,8 @@ def token_probabilities(logits: np.ndarray, allowed: np.ndarray, config: Samplin
         allowed: [V] bool, at least one true.
         config: Temperature 0 puts everything on the likeliest event, the lowest id among equals.
     """
-    scores = np.where(allowed & np.isfinite(logits), logits, -np.inf).astype(np.float64)
+    scores = logits.astype(np.float64)
+    scores[~(allowed & np.isfinite(logits))] = -np.inf
     if scores.max() == -np.inf:  # broken weights: any legal event is as good as another
         scores = np.where(allowed, 0.0, -np.inf)
     if config.creativity:
@@ -152,16 +157,18 @@ def token_probabilities(logits: np.ndarray, allowed: np.ndarray, config: Samplin
         return best
     scores -= scores.max()
     timing = config.temperature if config.timing_temperature is None else config.timing_temperature
-    scores /= np.where(_IS_TIMING, max(timing, _COLDEST), config.temperature)
+    scores[_TIMING] *= config.temperature / max(timing, _COLDEST)
+    scores /= config.temperature
     weights = _likeliest(np.exp(scores), config)
-    possible = np.flatnonzero(weights)
-    order = possible[np.argsort(-weights[possible], kind="stable")]
+    possible = weights.nonzero()[0]
+    order = possible[(-weights[possible]).argsort(kind="stable")]
     ranked = weights[order]
     if config.min_p > 0:
         ranked = ranked[ranked >= config.min_p * ranked[0]]
     if config.top_p < 1:
         # The event that crosses the line is kept, so at least one stays.
-        ranked = ranked[: int(np.searchsorted(np.cumsum(ranked / ranked.sum()), config.top_p)) + 1]
+        cumulative = ranked.cumsum()
+        ranked = ranked[: int(cumulative.searchsorted(config.top_p * cumulative[-1])) + 1]
     probabilities = np.zeros(weights.size)
     probabilities[order[: ranked.size]] = ranked / ranked.sum()
     return probabilities
@@ -193,8 +200,8 @@ def _ranked(weights: np.ndarray, family: np.ndarray) -> np.ndarray:
 
 def draw_token(logits: np.ndarray, allowed: np.ndarray, config: SamplingConfig, rng: np.random.Generator) -> int:
     """Draw the next event."""
-    cumulative = np.cumsum(token_probabilities(logits, allowed, config))
-    return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
+    cumulative = token_probabilities(logits, allowed, config).cumsum()
+    return int(cumulative.searchsorted(rng.random() * cumulative[-1], side="right"))
 
 
 def velocity_or_default(velocity_bin: int) -> int:
