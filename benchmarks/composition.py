@@ -2,7 +2,7 @@
 
     python3 benchmarks/composition.py --midi FOLDER_WITH_MANIFEST
 
-Each real piece of the `test` split that is long enough is cut: the model goes on from its first 30 s for a minute, and
+Each real piece of the split that is long enough is cut: the model goes on from its first 30 s for a minute, and
 the real minute that follows stands beside it. Printed are the 10th, 50th and 90th percentile of each measure; a model
 whose median lies outside the real pieces' 10th to 90th percentile has drifted.
 """
@@ -24,6 +24,7 @@ from ambient.notes import Note
 from stages.common import SHIPPED_MODELS
 from stages.generate import COPY_LIMIT_NOTES
 
+DEFAULTS = SamplingConfig()
 PRIMER_S, PIECE_S = 30.0, 60.0
 PERCENTILES = (10, 50, 90)
 CALM_NOTES_PER_SECOND = 8.0  # the sampler's own bound; denser real music is no yardstick for it
@@ -35,15 +36,22 @@ def main() -> None:
     parser.add_argument("--midi", type=Path, required=True, help="folder with manifest.csv (path, split)")
     parser.add_argument("--load_path", type=Path, default=SHIPPED_MODELS / SHIPPED_MODEL, help="(%(default)s)")
     parser.add_argument("--pieces", type=int, default=24, help="real pieces, spread over the split (%(default)s)")
+    parser.add_argument("--split", default="test", help="settings are chosen by valid alone (%(default)s)")
+    parser.add_argument("--temperature", type=float, default=DEFAULTS.temperature, help="(%(default)s)")
+    parser.add_argument("--top_p", type=float, default=DEFAULTS.top_p, help="(%(default)s)")
+    parser.add_argument("--note_end_rate", type=float, default=DEFAULTS.note_end_rate, help="(%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="(%(default)s)")
     arguments = parser.parse_args()
 
-    pairs = excerpts(arguments.midi, arguments.pieces)
+    pairs = excerpts(arguments.midi, arguments.split, arguments.pieces)
+    sampling = SamplingConfig(
+        temperature=arguments.temperature, top_p=arguments.top_p, note_end_rate=arguments.note_end_rate
+    )
     heard = TrainingNotes.load(arguments.load_path)
     real = [following for _, following in pairs]
     composed = []
     for index, (primer, _) in enumerate(pairs):
-        order = Order(arguments.load_path, tuple(notes_to_tokens(primer)), SamplingConfig(), seconds=PIECE_S)
+        order = Order(arguments.load_path, tuple(notes_to_tokens(primer)), sampling, seconds=PIECE_S)
         (song,) = compose_songs(order, [arguments.seed + index])
         composed.append(tokens_to_notes(song.tokens).notes)
     print(f"{len(pairs)} pieces of {PIECE_S:.0f} s, model {arguments.load_path.name}; percentiles 10 / 50 / 90")
@@ -64,10 +72,10 @@ def main() -> None:
         print(f"{f'over {COPY_LIMIT_NOTES} copied notes':<22}{over[0]:>26.0%}{over[1]:>26.0%}")
 
 
-def excerpts(midi: Path, count: int) -> list[tuple[list[Note], list[Note]]]:
-    """Return (primer, real continuation) of so many calm pieces, spread evenly over the test split."""
+def excerpts(midi: Path, split: str, count: int) -> list[tuple[list[Note], list[Note]]]:
+    """Return (primer, real continuation) of so many calm pieces, spread evenly over a split."""
     with open(midi / "manifest.csv", newline="") as file:
-        paths = [midi / row["path"] for row in csv.DictReader(file) if row["split"] == "test"]
+        paths = [midi / row["path"] for row in csv.DictReader(file) if row["split"] == split]
     found = []
     for path in paths:
         notes = read_midi(path).notes

@@ -113,6 +113,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="at most so many notes start within a second, 0 for no bound (%(default)s)",
     )
     parser.add_argument(
+        "--note_end_rate",
+        type=number(float, least=0),
+        default=DEFAULTS.note_end_rate,
+        help="ends a second, at least, of a note that has sounded for 2 s; 0 leaves it to the model (%(default)s)",
+    )
+    parser.add_argument(
         "--keep_loops", action="store_true", help="let a figure repeat itself for ever, where the model is stuck"
     )
     parser.add_argument("--beam", type=number(int, least=1), help="search with so many beams instead of drawing")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ambient.music_transformer.config import SamplingConfig
 from ambient.music_transformer.loops import LoopWatch
-from ambient.music_transformer.sampling import LegalEvents, draw_token, velocity_or_default
+from ambient.music_transformer.sampling import LegalEvents, draw_token, velocity_or_default, with_note_ends
 from ambient.music_transformer.tokens import NOTE_OFF, NOTE_ON, START, STEPS_PER_SECOND
 
 
@@ -53,6 +53,7 @@ class _Song:
 
     def __init__(self, primer: Sequence[int], sampling: SamplingConfig) -> None:
         self.legal = LegalEvents(notes_per_second=sampling.notes_per_second)
+        self._note_end_rate = sampling.note_end_rate
         for token in primer:
             self.legal.observe(token)
         self.loops = LoopWatch() if sampling.break_loops else None
@@ -72,6 +73,10 @@ class _Song:
         other.legal, other.tokens, other.broken_s = self.legal.copy(), list(self.tokens), list(self.broken_s)
         other.loops = self.loops and self.loops.copy()
         return other
+
+    def adjusted(self, logits: np.ndarray) -> np.ndarray:
+        """Return [V] logits that do not forget the notes that have sounded for long."""
+        return with_note_ends(logits, self.legal.held(), self._note_end_rate)
 
     def allowed(self) -> np.ndarray:
         """Return which events may come next, [V] bool; at least one may."""
@@ -137,7 +142,7 @@ class _Draw:
 
     def one(self, logits: np.ndarray) -> None:
         """Draw one event from [V] logits."""
-        token = draw_token(logits, self.song.allowed(), self._sampling, self._rng)
+        token = draw_token(self.song.adjusted(logits), self.song.allowed(), self._sampling, self._rng)
         self.surprise += _nats(logits, token)
         self.drawn += 1
         self.song.observe(token)
@@ -174,7 +179,7 @@ class _Beam:
 
     def extended(self, logits: np.ndarray) -> np.ndarray:
         """Return the score of each continuation, [V]; illegal ones are minus infinity."""
-        wide = np.nan_to_num(logits.astype(np.float64))
+        wide = np.nan_to_num(self.song.adjusted(logits).astype(np.float64))
         shifted = wide - wide.max()
         return np.where(self.song.allowed(), self.score + shifted - np.log(np.exp(shifted).sum()), -np.inf)
 

@@ -144,6 +144,8 @@ class SamplingConfig:
         creativity: Nats taken from every time shift: above 0 more happens, below 0 there are more rests.
         notes_per_second: At most so many notes start within a second, which keeps a model that has learned from concert
             music calm; 0 sets no bound.
+        note_end_rate: A note that has sounded for two seconds ends at a rate of at least so many a second; 0 leaves it
+            to the model, which forgets some.
         break_loops: Forbid the note that would carry on a loop (`loops.py`).
     """
 
@@ -156,4 +158,5 @@ class SamplingConfig:
     min_p: float = 0.0
     creativity: float = 0.0
     notes_per_second: int = 8
+    note_end_rate: float = 1.0
     break_loops: bool = True

@@ -1,7 +1,8 @@
 """Choose the next event: only legal ones, at random within bounds; knows logits and nothing else of the model.
 
-Conventions: logits are [V] float32 of one song. The order is legal events, creativity, temperature, top-k, min-p,
-top-p, draw. Notes (with offs and velocities) and timing (time shifts) have temperatures and top-k of their own.
+Conventions: logits are [V] float32 of one song. The order is ends of held notes, legal events, creativity, temperature,
+top-k, min-p, top-p, draw. Notes (with offs and velocities) and timing (time shifts) have temperatures and top-k of
+their own.
 """
 
 from collections import deque
@@ -26,6 +27,8 @@ from ambient.music_transformer.tokens import (
 # Of the notes in the base model's data one in a thousand is longer than 4.3 s, and one event in a hundred has more than
 # nine notes sounding: what lies far beyond is a forgotten off, not music.
 LONGEST_NOTE_STEPS = 8 * STEPS_PER_SECOND
+# What has lasted two seconds lasts, in the calm pieces of that data, another second in the mean.
+HELD_STEPS = 2 * STEPS_PER_SECOND
 MOST_SOUNDING = 10
 LONGEST_SILENCE_STEPS = 5 * STEPS_PER_SECOND
 
@@ -34,6 +37,7 @@ _IDS = np.arange(VOCABULARY_SIZE)
 _TIMING = slice(TIME_SHIFT, VELOCITY)
 _IS_TIMING = (_IDS >= TIME_SHIFT) & (_IDS < VELOCITY)
 _STARTS = _IDS < NOTE_OFF
+_SHIFT_S = (np.arange(MAX_SHIFT_STEPS) + 1) / STEPS_PER_SECOND
 
 
 class LegalEvents:
@@ -122,6 +126,10 @@ class LegalEvents:
             allowed[TIME_SHIFT:VELOCITY] = True
         return allowed
 
+    def held(self) -> list[int]:
+        """Return the pitches that have sounded for two seconds and more."""
+        return [pitch for pitch, starts in self._sounding.items() if self.now - starts[0] >= HELD_STEPS]
+
     def _wait_steps(self) -> int:
         """Return how long it takes until another note may start; 0 if it may now."""
         if not self.notes_per_second or len(self._starts) < self.notes_per_second:
@@ -135,6 +143,28 @@ class LegalEvents:
             return []
         shift = [TIME_SHIFT] if any(start == self.now for _, start in pending) else []
         return shift + [NOTE_OFF + pitch for pitch, _ in pending]
+
+
+def with_note_ends(logits: np.ndarray, held: list[int], rate: float) -> np.ndarray:
+    """Return logits under which held notes end at a rate of at least so many a second.
+
+    A model that has once not drawn an off where it was due takes it as drawn, and hardly offers it again. So the off of
+    a held note gets at least the probability that time moves on, times the rate and how far it is expected to move.
+
+    Args:
+        logits: [V].
+        held: Pitches.
+        rate: Ends a second; 0 changes nothing.
+    """
+    shifts = logits[_TIMING].astype(np.float64)
+    if not held or not rate or not np.isfinite(shifts).all():
+        return logits
+    most = shifts.max()
+    least = most + np.log(rate * (np.exp(shifts - most) * _SHIFT_S).sum())
+    changed = logits.copy()
+    offs = [NOTE_OFF + pitch for pitch in held]
+    changed[offs] = np.maximum(changed[offs], least)
+    return changed
 
 
 def token_probabilities(logits: np.ndarray, allowed: np.ndarray, config: SamplingConfig) -> np.ndarray:

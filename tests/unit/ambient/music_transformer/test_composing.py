@@ -147,6 +147,21 @@ def test_loops_are_kept_on_request():
     assert (pitches_of(composition), composition.loops_broken_s) == ([60, 62] * 15, ())
 
 
+def test_notes_that_a_model_forgets_end_as_they_do_in_real_music():
+    half_a_second = TIME_SHIFT + 49
+    table = {pitch: {half_a_second: 1.0} for pitch in [*range(60, 70), *range(128 + 60, 128 + 70)]}
+    table |= {START: {60: 1.0}, half_a_second: dict.fromkeys(range(60, 70), 0.1)}  # never an off
+
+    def lengths_s(rate):
+        sampling = SamplingConfig(note_end_rate=rate, notes_per_second=0)
+        composition = compose(FakeModel(table), [], length=1500, sampling=sampling, seeds=[1])[0]
+        return [note.end_s - note.start_s for note in tokens_to_notes(composition.tokens).notes[:-10]]
+
+    assert np.median(lengths_s(0.0)) == pytest.approx(8.0, abs=0.6)
+    assert min(lengths_s(1.0)) >= 2.0
+    assert np.mean(lengths_s(1.0)) == pytest.approx(3.2, abs=0.4)
+
+
 def test_a_piece_may_be_asked_for_in_seconds(tiny_config, tiny_weights):
     composition = compose(Decoder(tiny_config, tiny_weights), [], seconds=20.0, sampling=SAMPLING, seeds=[1])[0]
     end_s = max(note.end_s for note in tokens_to_notes(composition.tokens).notes)

@@ -11,6 +11,7 @@ from ambient.music_transformer.sampling import (
     LegalEvents,
     draw_token,
     token_probabilities,
+    with_note_ends,
 )
 from ambient.music_transformer.tokens import (
     END,
@@ -101,6 +102,42 @@ def test_a_bound_on_starts_never_leaves_nothing_legal():
     for token in (60, TIME_SHIFT, NOTE_OFF + 60, TIME_SHIFT):
         legal.observe(token)
     assert np.flatnonzero(legal.mask()).tolist() == list(range(TIME_SHIFT, VELOCITY))
+
+
+def test_a_note_is_held_after_two_seconds():
+    legal = LegalEvents()
+    for token in (60, FULL_SECOND, 64, TIME_SHIFT + 98):
+        legal.observe(token)
+    assert legal.held() == []
+    legal.observe(TIME_SHIFT)
+    assert legal.held() == [60]
+
+
+@pytest.mark.parametrize("rate", [0.5, 2.0])
+def test_a_forgotten_note_ends_at_the_rate_asked_for(rate):
+    logits = np.full(VOCABULARY_SIZE, -30.0, dtype=np.float32)
+    logits[[TIME_SHIFT + 9, TIME_SHIFT + 29, 70]] = 3.0  # 0.1 s, 0.3 s, and a note
+    changed = with_note_ends(logits, [60, 64], rate)
+    weights = np.exp(changed.astype(np.float64))
+    expected_s = (0.1 + 0.3) / 2
+    moving_on = weights[TIME_SHIFT:VELOCITY].sum()
+    np.testing.assert_allclose(weights[[NOTE_OFF + 60, NOTE_OFF + 64]] / moving_on, rate * expected_s, rtol=1e-5)
+    others = np.setdiff1d(np.arange(VOCABULARY_SIZE), [NOTE_OFF + 60, NOTE_OFF + 64])
+    assert (changed[others] == logits[others]).all()
+
+
+def test_the_model_may_end_a_held_note_sooner():
+    logits = np.zeros(VOCABULARY_SIZE, dtype=np.float32)
+    logits[NOTE_OFF + 60] = 9.0
+    assert with_note_ends(logits, [60], 1.0)[NOTE_OFF + 60] == 9.0
+
+
+def test_note_ends_are_left_to_the_model_on_request_and_where_its_weights_are_broken():
+    logits = np.zeros(VOCABULARY_SIZE, dtype=np.float32)
+    assert with_note_ends(logits, [60], 0.0) is logits
+    assert with_note_ends(logits, [], 1.0) is logits
+    logits[TIME_SHIFT] = np.nan
+    assert with_note_ends(logits, [60], 1.0) is logits
 
 
 def test_a_silence_of_five_seconds_must_end():
