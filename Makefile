@@ -20,6 +20,7 @@ test: $(INSTALLED) ## everything that must pass: format, lint, types, unit, cont
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks scripts
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 format: $(INSTALLED) ## rewrite the code in the project's format
@@ -31,6 +32,7 @@ lint: $(INSTALLED) ## ruff
 
 types: $(INSTALLED) ## mypy
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks scripts
 
 unit contract e2e: $(INSTALLED) ## one kind of test alone
 	$(BIN)/python -m pytest tests/$@

@@ -25,7 +25,7 @@ def trained(name: str, folder: Path, minutes: float, flags: list[str]) -> dict[s
     if done.returncode:
         sys.exit(done.stderr)
     record = json.loads((folder / name / "training.json").read_text())
-    held_out = record["held_out"]
+    held_out: dict[str, float] = record["held_out"]
     print(
         f"{name}: {held_out['nats_per_token_before']:.3f} -> {held_out['nats_per_token']:.3f} nats per token, "
         f"{held_out['bits_per_second']:.1f} bits per second; best at step {record['best_step']} of {record['steps']}, "

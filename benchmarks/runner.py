@@ -156,7 +156,7 @@ def fill(state: Path, spec_file: Path) -> None:
 
         yield result
 
-    assert job_run.runner is batching.runner, "the place where a job takes its programs from has moved"
+    assert job_run.runner is batching.runner, "the place where a job takes its programs from has moved"  # type: ignore[attr-defined]
     job_run.runner = without_programs  # type: ignore[assignment, attr-defined]
     store = Store(state)
     pipelines.create_pipelines(store, spec.load(spec_file))

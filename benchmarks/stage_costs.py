@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ambient.audio import find_ffmpeg
 
@@ -43,7 +44,7 @@ def main() -> None:
         arguments.save.write_text(json.dumps(costs, indent=2) + "\n")
 
 
-def measure(folder: Path, repeats: int) -> dict[str, object]:
+def measure(folder: Path, repeats: int) -> dict[str, Any]:
     """Run every stage in a scratch folder and return what it costs."""
     songs = {minutes: folder / f"song-{minutes}" for minutes in (SHORT_MINUTES, LONG_MINUTES)}
     for minutes, target in songs.items():

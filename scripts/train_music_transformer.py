@@ -82,7 +82,7 @@ def main() -> int:
     for split, folder in records.items():
         if not folder.exists():
             prepare(arguments.midi, split, arguments.work / "midi" / split, folder)
-    phases = PHASES
+    phases: tuple[tuple[str, ...], ...] = PHASES
     if arguments.accelerator:
         phases = ((*ACCELERATOR_PHASE, "--minutes", str(arguments.minutes), *arguments.train_flags.split()),)
     schedule = ("--size", arguments.size, "--schedule_minutes", str(arguments.minutes))
