@@ -46,8 +46,8 @@ DATA_CARD = """
 - **Mutopia Project**, http://www.mutopiaproject.org: solo keyboard pieces from LilyPond sources, in the Public Domain,
   CC BY and CC BY-SA (2.5, 3.0, 4.0), each with its typesetter named there.
 
-{counts}. Pieces with the dynamics of a performance were drawn twice as often; pieces of fewer than six notes a second
-twice, in the last minutes five times. The same piece never stands on two sides of the split; the weights kept are those
+{counts}. Pieces with the dynamics of a performance were drawn
+twice as often; pieces of fewer than six notes a second twice, in the last minutes five times. The same piece never stands on two sides of the split; the weights kept are those
 of the lowest loss on `valid`, and nothing was chosen by `test`. Made with
 
     {command}
@@ -93,10 +93,11 @@ def main() -> int:
         code = train.main([*map(str, [*files, *places]), *RECIPE, *schedule, *phase])
         if code:
             return code
+    crops = " and ".join(dict.fromkeys(f"{phase[1]} × {phase[3]}" for phase in phases))
     where = "an accelerator" if arguments.accelerator else PROCESSOR
     asked = f" --accelerator --minutes {arguments.minutes:g}" if arguments.accelerator else ""
     asked += f" --size {arguments.size}" if arguments.size != "base" else ""
-    judge(arguments.save_path, records, command=COMMAND + asked, where=where, minutes=arguments.minutes)
+    judge(arguments.save_path, records, command=COMMAND + asked, crops=crops, where=where, minutes=arguments.minutes)
     return 0
 
 
@@ -111,9 +112,9 @@ def prepare(midi: Path, split: str, links: Path, records: Path) -> None:
     preprocess.main([str(links), str(records)])
 
 
-def judge(folder: Path, records: dict[str, Path], *, command: str, where: str, minutes: float) -> None:
+def judge(folder: Path, records: dict[str, Path], *, command: str, crops: str, where: str, minutes: float) -> None:
     """Measure the model on the test split at several lengths of context, and complete its record and card."""
-    from ambient.music_transformer.card import bits_per_second
+    from ambient.music_transformer.card import bits_per_second, model_card
     from ambient.music_transformer.config import TrainingConfig
     from ambient.music_transformer.data import evaluation_batches, whole
     from ambient.music_transformer.model import load_model, token_loss, use_precision
@@ -138,8 +139,10 @@ def judge(folder: Path, records: dict[str, Path], *, command: str, where: str, m
     counts = ", ".join(f"{split} {len(songs[split])} pieces" for split in SPLITS)
     rows = "\n".join(f"| {f['context']} | {f['nats_per_token']} | {f['bits_per_second']} |" for f in figures)
     data = DATA_CARD.format(counts=f"Split: {counts}", command=command, rows=rows, where=where, minutes=minutes)
-    card = folder / "README.md"
-    card.write_text(card.read_text().split("- Limits:")[0].rstrip() + "\n" + data)
+    settings = record["settings"]
+    last = f"{settings['batch_size']} × {settings['max_seq']} tokens"
+    card = model_card(model.config, record).split("- Limits:")[0].replace(last, f"{crops} tokens")
+    (folder / "README.md").write_text(card.rstrip() + "\n" + data)
 
 
 if __name__ == "__main__":
