@@ -46,9 +46,10 @@ DATA_CARD = """
 - **Mutopia Project**, http://www.mutopiaproject.org: solo keyboard pieces from LilyPond sources, in the Public Domain,
   CC BY and CC BY-SA (2.5, 3.0, 4.0), each with its typesetter named there.
 
-{counts}. Pieces with the dynamics of a performance were drawn
-twice as often; pieces of fewer than six notes a second twice, in the last minutes five times. The same piece never stands on two sides of the split; the weights kept are those
-of the lowest loss on `valid`, and nothing was chosen by `test`. Made with
+{counts}.
+Pieces with the dynamics of a performance were drawn twice as often; pieces of fewer than six notes a second twice, in
+the last minutes five times. The same piece never stands on two sides of the split; the weights kept are those of the
+lowest loss on `valid`, and nothing was chosen by `test`. Made with
 
     {command}
 
