@@ -149,12 +149,12 @@ class SamplingConfig:
         break_loops: Forbid the note that would carry on a loop (`loops.py`).
     """
 
-    temperature: float = 0.95
+    temperature: float = 1.0
     timing_temperature: float | None = None
     top_k: int = 0
     timing_top_k: int | None = None
     top_k_offset: int = 0
-    top_p: float = 0.95
+    top_p: float = 0.97
     min_p: float = 0.0
     creativity: float = 0.0
     notes_per_second: int = 8
