@@ -38,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dropout",
         type=number(float, least=0, most=0.9),
-        help="share of activations dropped in this training (the model's own; from scratch 0.1)",
+        help="share of activations dropped in training (the model's own; from scratch 0.1)",
     )
     # Training
     for flag, kind, meaning in (
@@ -196,7 +196,9 @@ def starting_model(arguments: argparse.Namespace) -> "tuple[MusicTransformer, st
         # Farther than it was trained to see, a model guesses worse, not better: the base model after 1200 steps of
         # 256 tokens had 2.38, 2.49 and 2.59 held-out nats per token with windows of 256, 512 and 1024.
         shape = replace(shape, window=min(shape.window, arguments.max_seq))
-        return build_model(shape, seed=arguments.seed, dropout=arguments.dropout), "from scratch"
+        if arguments.dropout is not None:
+            shape = replace(shape, dropout=arguments.dropout)
+        return build_model(shape, seed=arguments.seed), "from scratch"
     folder = arguments.load_path or SHIPPED_MODELS / SHIPPED_MODEL
     model = load_model(folder, dropout=arguments.dropout)
     return model, f"starting from the model {model_digest(folder)}"

@@ -107,10 +107,21 @@ def test_a_run_goes_on_from_its_checkpoint(run_train, pfs):
     assert "resumed at step " in said
 
 
-def test_another_optimizer_goes_on_from_its_checkpoint_and_dropout_is_not_kept(run_train, pfs):
+def test_dropout_of_a_training_is_that_of_the_next_unless_another_is_given(run_train, pfs):
+    def kept(*flags):
+        assert run_train(*flags, "--save_path", pfs / "models")[0] == 0
+        return json.loads((pfs / "models" / "config.json").read_text())["dropout"]
+
+    assert kept(*SCRATCH) == 0.1
+    assert kept(*SCRATCH, "--dropout", 0) == 0
+    further = ["--load_path", pfs / "models", "--epochs", 1]
+    assert kept(*further) == 0
+    assert kept(*further, "--dropout", 0.2) == 0.2
+
+
+def test_another_optimizer_goes_on_from_its_checkpoint(run_train, pfs):
     flags = [*SCRATCH, "--optimizer", "muon", "--dropout", 0, "--resume", pfs / "run"]
     assert run_train(*flags)[0] == 0
-    assert json.loads((pfs / "out" / "config.json").read_text())["dropout"] == 0.1
     code, said = run_train(*flags, "--epochs", 3)
     assert code == 0
     assert "resumed at step " in said

@@ -65,29 +65,22 @@ class MusicTransformer(keras.Model):
         return ops.cast(self.to_logits(self.norm(x)), "float32")  # [B, T, V]
 
 
-def build_model(config: ModelConfig, *, seed: int = 0, dropout: float | None = None) -> MusicTransformer:
-    """Make a model with fresh weights; the same seed gives the same weights.
-
-    Args:
-        config: The shape.
-        seed: Of the weights and of dropout.
-        dropout: In place of the configuration's own, which the model goes by again the next time it is loaded.
-    """
+def build_model(config: ModelConfig, *, seed: int = 0) -> MusicTransformer:
+    """Make a model with fresh weights; the same seed gives the same weights and the same dropout."""
     keras.utils.set_random_seed(seed)
-    model = MusicTransformer(config if dropout is None else replace(config, dropout=dropout))
-    model.config = config
+    model = MusicTransformer(config)
     model.build((None, None))
     return model
 
 
 def load_model(folder: Path | str, *, dropout: float | None = None) -> MusicTransformer:
-    """Rebuild the model that a model folder holds; `dropout` as for `build_model`.
+    """Rebuild the model that a model folder holds, to be trained on with its own dropout or another.
 
     Raises:
         InputError: not a composer's folder, or damaged.
     """
     config = ModelConfig.from_json(load_config(folder, kind=KIND), source=folder)
-    model = build_model(config, dropout=dropout)
+    model = build_model(config if dropout is None else replace(config, dropout=dropout))
     assign_weights(model, load_weights(folder), source=folder)
     return model
 

@@ -161,13 +161,6 @@ def test_muon_turns_the_steps_of_hidden_matrices_alone_into_orthogonal_ones(song
         assert spread(name) > 2
 
 
-def test_a_dropout_of_its_own_lasts_for_one_training(song):
-    model = build_model(SHAPE, seed=1, dropout=0.0)
-    assert model.config == SHAPE
-    assert model.embedding_dropout.rate == 0
-    assert {block.feed_dropout.rate for block in model.blocks} == {0}
-
-
 def test_the_course_is_written_for_tensorboard(song, tmp_path):
     import tensorflow as tf
 
