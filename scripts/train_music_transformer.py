@@ -111,6 +111,7 @@ def main() -> int:
         code = train.main([*map(str, [*files, *places]), *flags])
         if code:
             return code
+    # On an accelerator --train_flags may ask for other crops; the settings of the one phase have them.
     crops = [] if arguments.accelerator else list(dict.fromkeys(f"{p.batch_size} × {p.max_seq}" for p in PHASES))
     where = "an accelerator" if arguments.accelerator else PROCESSOR
     asked = f" --accelerator --minutes {arguments.minutes:g}" if arguments.accelerator else ""
@@ -133,10 +134,7 @@ def prepare(midi: Path, split: str, links: Path, records: Path) -> None:
 def judge(
     folder: Path, records: dict[str, Path], *, command: str, crops: list[str], where: str, minutes: float
 ) -> None:
-    """Measure the model on the test split and each source of it, and complete its record and card.
-
-    The card names all crops of a training in phases; of one phase it knows already.
-    """
+    """Measure the model on the test split and each source of it, and complete its record and card."""
     from ambient.music_transformer.card import bits_per_second, model_card
     from ambient.music_transformer.config import TrainingConfig
     from ambient.music_transformer.data import evaluation_batches, whole
@@ -167,15 +165,12 @@ def judge(
         )
         log(f"test split, {source}, context {context}: {nats:.4f} nats per token, {bits:.2f} bits per second")
     record = json.loads((folder / "training.json").read_text())
-    record |= {"test": figures, "command": command}
+    record |= {"test": figures, "command": command, "crops": crops}
     (folder / "training.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     counts = ", ".join(f"{split} {len(songs[split])} pieces" for split in SPLITS)
     rows = "\n".join(f"| {' | '.join(map(str, figure.values()))} |" for figure in figures)
     data = DATA_CARD.format(counts=f"Split: {counts}", command=command, rows=rows, where=where, minutes=minutes)
     card = model_card(model.config, record).split("- Limits:")[0]
-    if crops:
-        settings = record["settings"]
-        card = card.replace(f"{settings['batch_size']} × {settings['max_seq']} tokens", f"{' and '.join(crops)} tokens")
     (folder / "README.md").write_text(card.rstrip() + "\n" + data)
 
 

@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 
 from ambient.midi import write_midi
+from ambient.model_folder import load_config
+from ambient.music_transformer.card import model_card
+from ambient.music_transformer.config import KIND, SHIPPED_MODEL, ModelConfig
 from ambient.notes import Note
 from stages import generate, train
+from stages.common import SHIPPED_MODELS
 
 SCRATCH = ["--from_scratch", "--size", "tiny", "--num_layers", "1", "--epochs", "2", "--max_seq", "32", "--l_r", "0.01"]
 
@@ -117,6 +121,16 @@ def test_dropout_of_a_training_is_that_of_the_next_unless_another_is_given(run_t
     further = ["--load_path", pfs / "models", "--epochs", 1]
     assert kept(*further) == 0
     assert kept(*further, "--dropout", 0.2) == 0.2
+
+
+def test_the_shipped_card_says_what_its_record_says():
+    folder = SHIPPED_MODELS / SHIPPED_MODEL
+    record = json.loads((folder / "training.json").read_text())
+    card = model_card(ModelConfig.from_json(load_config(folder, kind=KIND), source=folder), record)
+    shipped = (folder / "README.md").read_text()
+    assert shipped.startswith(card.split("- Limits:")[0])
+    for figure in record["test"]:
+        assert f"| {figure['nats_per_token']} | {figure['bits_per_second']} |" in shipped
 
 
 def test_another_optimizer_goes_on_from_its_checkpoint(run_train, pfs):

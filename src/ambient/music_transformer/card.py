@@ -69,15 +69,16 @@ def describe_training(
 
 
 def model_card(config: ModelConfig, training: dict[str, Any]) -> str:
-    """Return the model card, Markdown."""
+    """Return the model card, Markdown; `crops` names those of a training in phases, else they are in the settings."""
     data, held_out, settings = training["data"], training["held_out"], training["settings"]
+    crops = training.get("crops") or [f"{settings['batch_size']} × {settings['max_seq']}"]
     return f"""# A composer
 
 A Music Transformer ({config.layers} blocks of width {config.width}, {config.heads} heads, vocabulary
 `{config.vocabulary}`) that continues piano music. Compose with
 `python3 -m stages.generate --load_path THIS_FOLDER --inputs PRIMER.mid --save_path OUT.mid`.
 
-- Weights: {training["origin"]}; {training["steps"]} steps of {settings["batch_size"]} × {settings["max_seq"]} tokens,
+- Weights: {training["origin"]}; {training["steps"]} steps of {" and ".join(crops)} tokens,
   best at step {training["best_step"]}, stopped by {training["stopped_by"]}; random seed {settings["seed"]}.
 - Learned from: {data["songs"]} songs, {data["tokens"]} tokens, {data["minutes"]} minutes (digest `{data["digest"]}`).
 - Held out: {held_out["what"]}; {held_out["tokens"]} tokens, {held_out["seconds"]} seconds of music.

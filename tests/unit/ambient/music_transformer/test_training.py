@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from ambient.errors import InputError
-from ambient.model_folder import weights_of
+from ambient.model_folder import save_model_folder, weights_of
 from ambient.music_transformer import training as training_module
 from ambient.music_transformer.card import bits_per_second
-from ambient.music_transformer.config import ModelConfig, TrainingConfig
+from ambient.music_transformer.config import KIND, ModelConfig, TrainingConfig
 from ambient.music_transformer.data import training_batch, whole
-from ambient.music_transformer.model import build_model
+from ambient.music_transformer.model import build_model, load_model
 from ambient.music_transformer.tensorboard import EventLog
 from ambient.music_transformer.tokens import PAD
 from ambient.music_transformer.training import Trainer, evaluate
@@ -159,6 +159,19 @@ def test_muon_turns_the_steps_of_hidden_matrices_alone_into_orthogonal_ones(song
         assert spread(f"block_0/{name}") < 1.5
     for name in ("embedding/embeddings", "to_logits/kernel"):
         assert spread(name) > 2
+
+
+def test_dropout_in_place_of_the_models_own_reaches_every_layer(tmp_path):
+    config = SHAPE.to_json()
+    save_model_folder(
+        tmp_path, kind=KIND, config=config, weights=weights_of(build_model(SHAPE, seed=1)), training={}, card=""
+    )
+    for dropout, expected in ((None, SHAPE.dropout), (0.0, 0.0)):
+        model = load_model(tmp_path, dropout=dropout)
+        assert model.config == replace(SHAPE, dropout=expected)
+        assert model.embedding_dropout.rate == expected
+        assert {block.feed_dropout.rate for block in model.blocks} == {expected}
+        assert {block.attention_dropout.rate for block in model.blocks} == {expected}
 
 
 def test_the_course_is_written_for_tensorboard(song, tmp_path):
