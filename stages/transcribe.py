@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ambient.errors import InputError
-from ambient.onsets_and_frames.config import KIND, DecodingConfig
+from ambient.onsets_and_frames.config import KIND
 from stages.common import (
     SHIPPED_MODELS,
     files_below,
@@ -128,18 +128,11 @@ def open_transcriber(arguments: argparse.Namespace) -> "Transcriber":
 
 
 def _open_onsets_and_frames(model: Path, thresholds: dict[str, float]) -> "Transcriber":
-    from ambient.framework import start_framework
-    from ambient.model_folder import load_config
-    from ambient.onsets_and_frames.checkpoint import is_checkpoint
-
-    # The model is looked at first: starting the framework takes longest.
-    decoding = DecodingConfig()
-    if not is_checkpoint(model):
-        decoding = DecodingConfig.from_json(load_config(model, kind=KIND).get("decoding", {}), source=model)
-    start_framework()
     from ambient.onsets_and_frames.inference import Transcriber
 
-    return Transcriber.from_model(model, decoding=replace(decoding, **thresholds))
+    transcriber = Transcriber.from_model(model)
+    transcriber.decoding = replace(transcriber.decoding, **thresholds)
+    return transcriber
 
 
 if __name__ == "__main__":

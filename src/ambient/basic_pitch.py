@@ -1,4 +1,4 @@
-"""Hear notes with Spotify's Basic Pitch: the one door to onnxruntime and to the weights in the basic-pitch package.
+"""Hear notes with Spotify's Basic Pitch: the one door to the weights in the basic-pitch package.
 
 Conventions: the network listens to 22,050 Hz in windows of 43,844 samples, 36,164 apart, and answers with 172 frames of
 256 samples; the 15 frames at each edge of a window are left to its neighbours. The package itself is never imported: it
@@ -9,13 +9,13 @@ import importlib.util
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ambient.basic_pitch_notes import NoteRules, rolls_to_events
 from ambient.errors import InputError
 from ambient.notes import Note
+from ambient.onnx_session import OnnxSession
 from ambient.recording import Recording
 from ambient.resampling import Resampled
 from ambient.transcription import Transcription, without_overlaps
@@ -46,16 +46,7 @@ class BasicPitch:
 
     def __init__(self, rules: NoteRules | None = None) -> None:
         self.rules = rules or NoteRules()
-        weights = _find_weights()
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise InputError("basic-pitch", "onnxruntime is not installed", "it runs the network", _INSTALL) from error
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(
-            str(weights), sess_options=options, providers=["CPUExecutionProvider"]
-        )
+        self._session = OnnxSession(_find_weights())
 
     @property
     def name(self) -> str:
@@ -91,7 +82,7 @@ class BasicPitch:
         windows, rest = divmod(len(recording), WINDOW_HOP_SAMPLES)
         frames = windows * FRAMES_A_WINDOW + min(rest // FRAME_SAMPLES, FRAMES_A_WINDOW)
         rolls = np.zeros((2, frames, 88), dtype=np.float32)
-        reader = self._session.get_inputs()[0].name
+        reader = self._session.inputs[0]
         outputs = ["StatefulPartitionedCall:1", "StatefulPartitionedCall:2"]  # of the package's graph: frame, onset
         first = 0
         for samples in _windows(recording):

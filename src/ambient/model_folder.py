@@ -141,8 +141,24 @@ def assign_weights(model: Any, weights: Mapping[str, np.ndarray], *, source: obj
         InputError: a tensor is missing, left over, or of another shape.
     """
     variables = {variable.path: variable for variable in model.weights if _is_stored(variable)}
-    missing, unknown = sorted(variables.keys() - weights.keys()), sorted(weights.keys() - variables.keys())
-    wrong = [name for name in variables.keys() & weights.keys() if tuple(variables[name].shape) != weights[name].shape]
+    check_tensors({name: tuple(variable.shape) for name, variable in variables.items()}, weights, source=source)
+    for name, variable in variables.items():
+        variable.assign(weights[name])
+
+
+def check_tensors(shapes: Mapping[str, tuple[int, ...]], weights: Mapping[str, np.ndarray], *, source: object) -> None:
+    """See that weights are those of a model.
+
+    Args:
+        shapes: Of the model's tensors, by name.
+        weights: By name.
+        source: Where they come from.
+
+    Raises:
+        InputError: a tensor is missing, left over, or of another shape.
+    """
+    missing, unknown = sorted(shapes.keys() - weights.keys()), sorted(weights.keys() - shapes.keys())
+    wrong = sorted(name for name in shapes.keys() & weights.keys() if shapes[name] != weights[name].shape)
     for names, found in ((missing, "is missing"), (unknown, "is not part of this model"), (wrong, "has another shape")):
         if names:
             raise InputError(
@@ -151,8 +167,6 @@ def assign_weights(model: Any, weights: Mapping[str, np.ndarray], *, source: obj
                 "expected this model's tensors",
                 "Retrain it",
             )
-    for name, variable in variables.items():
-        variable.assign(weights[name])
 
 
 def _is_stored(variable: Any) -> bool:

@@ -29,6 +29,7 @@ EDGE_LENGTH_S = 0.032  # how much of a note's start, and of what follows its end
 
 AMBIENT_SHARE = 1 / 3  # of the rendered takes; the others are pianos
 WORN_SHARE = 0.1  # of the takes drift as on tape, and as many go through MP3
+NORM_EPSILON = 1e-3  # of the BatchNorm after each convolution
 CONTEXT_FRAMES = 3  # three 3x3 convolutions see three frames to each side
 
 

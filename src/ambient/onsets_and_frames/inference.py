@@ -2,36 +2,39 @@
 
 Legend: F frames, M mel bins, D dense width, U units, K keys.
 
-A recording is read three times: for its largest sample, for its loudest bin, and for the picture itself. The
-convolution stacks see 3 frames to each side, so they run over pieces that overlap by 3 frames, exactly; beyond the true
-ends they see zeros, as in one pass. The LSTMs run over pieces too, forward from the start and backward from the end,
-and take their state along. So the answer is that of one pass over the whole recording. What must be kept between the
-passes, 2 D + 8 K numbers a frame, lies on tapes, which are temporary files; memory does not grow with length.
+A recording is read twice: for its largest sample, and for the picture, which waits for its loudest bin before it is
+heard. The convolution stacks see 3 frames to each side, so they run over pieces that overlap by 3 frames, exactly;
+beyond the true ends they see zeros, as in one pass. The LSTMs run over pieces too, forward from the start and backward
+from the end, and take their state along. So the answer is that of one pass over the whole recording. What must be kept
+between the passes, M + 2 D + 8 K numbers a frame, lies on tapes, which are temporary files; memory does not grow with
+length.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
-import keras
 import numpy as np
 
-from ambient.model_folder import assign_weights, load_config, load_weights, model_digest
+from ambient.model_folder import load_config, load_weights, model_digest
 from ambient.onsets_and_frames.checkpoint import is_checkpoint, load_checkpoint
-from ambient.onsets_and_frames.config import CONTEXT_FRAMES, KEYS, KIND, DecodingConfig, ModelConfig
+from ambient.onsets_and_frames.config import CONTEXT_FRAMES, KEYS, KIND, MEL_BINS, DecodingConfig, ModelConfig
 from ambient.onsets_and_frames.decoding import NoteReader, Probabilities
-from ambient.onsets_and_frames.model import OnsetsAndFrames
+from ambient.onsets_and_frames.network import Network
 from ambient.onsets_and_frames.spectrogram import floored, frame_count, log_mel, mel_db_between, normalised
 from ambient.onsets_and_frames.tape import Tape
 from ambient.recording import Recording
 from ambient.transcription import Transcription
 
-PIECE_FRAMES = 512  # 16 s; memory of the convolutions grows with it
+PIECE_FRAMES = 256  # 8 s; memory of the convolutions grows with it
 
 
 class Transcriber:
-    """A trained network and how to run it over whole recordings.
+    """A trained network and how to run it over whole recordings; several threads may use one.
+
+    Many recordings are transcribed quickest with one thread for the network and as many recordings at a time as there
+    are cores, each in a thread of its own.
 
     Args:
         network: With its weights.
@@ -41,14 +44,12 @@ class Transcriber:
     """
 
     def __init__(
-        self, network: OnsetsAndFrames, decoding: DecodingConfig, *, digest: str = "", piece_frames: int = PIECE_FRAMES
+        self, network: Network, decoding: DecodingConfig, *, digest: str = "", piece_frames: int = PIECE_FRAMES
     ) -> None:
         self.decoding = decoding
         self.digest = digest
         self.piece_frames = piece_frames
-        self._acoustic = network.acoustic
-        self._lstms = {name: _stepping(lstm) for name, lstm in network.lstms.items()}
-        self._dense = {name: _Dense.of(layer) for name, layer in network.probabilities.items()}
+        self.network = network
 
     @property
     def name(self) -> str:
@@ -56,39 +57,43 @@ class Transcriber:
         return f"{KIND} {self.digest}"
 
     @classmethod
-    def from_model(cls, model: Path | str, *, decoding: DecodingConfig | None = None) -> "Transcriber":
+    def from_model(
+        cls, model: Path | str, *, decoding: DecodingConfig | None = None, threads: int | None = None
+    ) -> "Transcriber":
         """Load a model folder of ours, or a TF1 checkpoint of Magenta's as it comes out of the official zip.
 
         Args:
             model: Folder, zip, or prefix of a checkpoint's files.
             decoding: Thresholds instead of those that the model comes with.
+            threads: How many threads share a convolution; by default as many as this process may run on.
 
         Raises:
             InputError: no such model, another kind, or damaged weights.
         """
         if not is_checkpoint(model):
-            return cls.from_folder(model, decoding=decoding)
+            return cls.from_folder(model, decoding=decoding, threads=threads)
         checkpoint = load_checkpoint(model)
-        network = OnsetsAndFrames(checkpoint.config)
-        assign_weights(network.full, checkpoint.weights, source=model)
+        network = Network(checkpoint.config, checkpoint.weights, threads=threads, source=model)
         return cls(network, decoding or DecodingConfig(), digest=checkpoint.digest)
 
     @classmethod
-    def from_folder(cls, folder: Path | str, *, decoding: DecodingConfig | None = None) -> "Transcriber":
+    def from_folder(
+        cls, folder: Path | str, *, decoding: DecodingConfig | None = None, threads: int | None = None
+    ) -> "Transcriber":
         """Load a model folder.
 
         Args:
             folder: Of kind onsets-and-frames.
             decoding: Thresholds instead of those that the folder names.
+            threads: How many threads share a convolution; by default as many as this process may run on.
 
         Raises:
             InputError: no such model, another kind, or damaged weights.
         """
         config = load_config(folder, kind=KIND)
-        network = OnsetsAndFrames(ModelConfig.from_json(config.get("model", {}), source=folder))
-        assign_weights(network.full, load_weights(folder), source=folder)
+        sizes = ModelConfig.from_json(config.get("model", {}), source=folder)
         return cls(
-            network,
+            Network(sizes, load_weights(folder), threads=threads, source=folder),
             decoding or DecodingConfig.from_json(config.get("decoding", {}), source=folder),
             digest=model_digest(folder),
         )
@@ -124,11 +129,17 @@ class Transcriber:
         def read(first: int, count: int) -> np.ndarray:
             return normalised(recording.read(first, count), peak)
 
-        def picture(first: int, last: int) -> np.ndarray:
-            return mel_db_between(read, first, last, len(recording))
+        loudest_db = -np.inf
+        with Tape(MEL_BINS, folder=scratch) as unfloored:
+            for first, last in _spans(frames, self.piece_frames):
+                piece = mel_db_between(read, first, last, len(recording))
+                loudest_db = max(loudest_db, float(piece.max()))
+                unfloored.write(first, piece)
 
-        loudest_db = max((float(picture(*span).max()) for span in _spans(frames, self.piece_frames)), default=0.0)
-        yield from self.pieces(lambda first, last: floored(picture(first, last), loudest_db), frames, scratch=scratch)
+            def picture(first: int, last: int) -> np.ndarray:
+                return floored(unfloored.read(first, last), loudest_db)
+
+            yield from self.pieces(picture, frames, scratch=scratch)
 
     def hear_samples(self, samples: np.ndarray) -> Probabilities:
         """Return the probabilities for [samples] mono at 16 kHz, held in memory; at least one frame."""
@@ -159,12 +170,11 @@ class Transcriber:
             def tape(columns: int) -> Tape:
                 return tapes.enter_context(Tape(columns, folder=scratch))
 
-            heard = {name: tape(answer.shape[-1]) for name, answer in self._acoustic.output.items()}
+            heard = {name: tape(columns) for name, columns in self.network.columns.items()}
             for first, last in _spans(frames, self.piece_frames):
                 left, right = max(first - CONTEXT_FRAMES, 0), min(last + CONTEXT_FRAMES, frames)
-                answers = self._acoustic.predict_on_batch(picture(left, right)[None, :, :, None])
-                for name, answer in answers.items():
-                    heard[name].write(first, np.asarray(answer)[0, first - left : last - left])
+                for name, answer in self.network.acoustic(picture(left, right)).items():
+                    heard[name].write(first, answer[first - left : last - left])
 
             onset = self._run_head("onset", heard["onset"].read, frames, tape)
             heard["onset"].close()
@@ -189,65 +199,21 @@ class Transcriber:
         Both directions go piece by piece, each piece beginning in the state in which the one before ended; for the
         second direction time runs the other way, so it starts at the end and its pieces are turned round.
         """
-        model, dense = self._lstms[name], self._dense[name]
         ahead, behind = tape(KEYS), tape(KEYS)  # what each direction adds to the logits
-        state = [np.zeros((1, part.shape[-1]), dtype=np.float32) for part in model.inputs[2:]]
-        longest = min(self.piece_frames, frames)
+        state = self.network.start()
         for first, last in _spans(frames, self.piece_frames):
-            # A shorter last piece is filled up, so that the framework sees one shape; its state is not needed any more.
-            missing = ((0, longest - (last - first)), (0, 0))
-            stretches = (evidence(first, last), evidence(frames - last, frames - first)[::-1])
-            answers = [
-                np.asarray(part)
-                for part in model.predict_on_batch([*(np.pad(part, missing)[None] for part in stretches), *state])
-            ]
-            ahead.write(first, answers[0][0, : last - first] @ dense.ahead)
-            behind.write(frames - last, (answers[1][0, : last - first] @ dense.behind)[::-1])
-            state = answers[2:]
+            step = self.network.step(name, evidence(first, last), evidence(frames - last, frames - first)[::-1], state)
+            ahead.write(first, step.ahead)
+            behind.write(frames - last, step.behind[::-1])
+            state = step.state
 
         def probabilities(first: int, last: int) -> np.ndarray:
-            logits = ahead.read(first, last) + behind.read(first, last) + dense.bias
+            logits = ahead.read(first, last) + behind.read(first, last) + self.network.biases[name]
             return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits), dtype=np.float32)  # the sigmoid, without overflow
 
         return probabilities
 
 
-@dataclass(frozen=True, slots=True)
-class _Dense:
-    """The dense layer that ends a head, cut into what each direction of its LSTM meets.
-
-    Attributes:
-        ahead: [U, K].
-        behind: [U, K].
-        bias: [K].
-    """
-
-    ahead: np.ndarray
-    behind: np.ndarray
-    bias: np.ndarray
-
-    @classmethod
-    def of(cls, layer: keras.layers.Dense) -> "_Dense":
-        kernel, bias = (np.asarray(weight) for weight in layer.get_weights())
-        units = len(kernel) // 2
-        return cls(kernel[:units], kernel[units:], bias)
-
-
 def _spans(frames: int, piece: int) -> Iterator[tuple[int, int]]:
     for first in range(0, frames, piece):
         yield first, min(first + piece, frames)
-
-
-def _stepping(lstm: keras.layers.Bidirectional) -> keras.Model:
-    """Return both directions as a model: two pieces [1, F, D], four states [1, U] to two [1, F, U], four states."""
-    pieces, states, answers, ends = [], [], [], []
-    for layer in (lstm.forward_layer, lstm.backward_layer):
-        piece = keras.Input((None, layer.cell.kernel.shape[0]))
-        state = [keras.Input((layer.units,)), keras.Input((layer.units,))]
-        stepping = keras.layers.RNN(layer.cell, return_sequences=True, return_state=True)
-        answer, *end = stepping(piece, initial_state=state)
-        pieces.append(piece)
-        states.extend(state)
-        answers.append(answer)
-        ends.extend(end)
-    return keras.Model([*pieces, *states], [*answers, *ends])

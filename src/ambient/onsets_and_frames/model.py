@@ -1,4 +1,4 @@
-"""The network of Onsets and Frames in Keras 3: Magenta's graph, layer by layer.
+"""The network of Onsets and Frames in Keras 3, to train it: Magenta's graph, layer by layer.
 
 Legend: B batch, F frames, M mel bins (229), C channels, D dense width, K keys (88).
 
@@ -12,11 +12,10 @@ gate columns of Keras LSTMs are ordered i, f, c, o where the original has i, c, 
 import keras
 from keras import ops
 
-from ambient.onsets_and_frames.config import KEYS, MEL_BINS, ModelConfig
+from ambient.onsets_and_frames.config import KEYS, MEL_BINS, NORM_EPSILON, ModelConfig
 
 SCOPES = ("onsets", "offsets", "velocity", "frame")
 OUTPUTS = ("onset", "offset", "frame", "velocity")
-NORM_EPSILON = 1e-3
 NORM_MOMENTUM = 0.99  # 0.999 in the original, which trains a hundred times longer
 
 

@@ -11,7 +11,7 @@ import pytest
 def install(tmp_path, monkeypatch):
     """Return a function that makes importable what it is given: files by path, versions by package."""
     site = tmp_path / "site"
-    before = set(sys.modules)
+    real = {name: sys.modules.pop(name) for name in list(sys.modules) if is_stood_in_for(name)}
 
     def make(files, versions):
         for name, content in files.items():
@@ -25,9 +25,13 @@ def install(tmp_path, monkeypatch):
         monkeypatch.syspath_prepend(str(site))
 
     yield make
-    for name in set(sys.modules) - before:
-        if name.split(".")[0] in ("onnxruntime", "basic_pitch", "torch", "transkun"):
-            del sys.modules[name]
+    for name in [name for name in sys.modules if is_stood_in_for(name)]:
+        del sys.modules[name]
+    sys.modules.update(real)
+
+
+def is_stood_in_for(module):
+    return module.split(".")[0] in ("onnxruntime", "basic_pitch", "torch", "transkun")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A recording heard in pieces is heard as in one pass, whatever its length and width."""
 
 import wave
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,40 +9,48 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ambient.errors import InputError
+from ambient.model_folder import weights_of
 from ambient.onsets_and_frames.config import DecodingConfig
 from ambient.onsets_and_frames.inference import Transcriber
+from ambient.onsets_and_frames.network import Network
 from ambient.onsets_and_frames.spectrogram import log_mel
 from ambient.recording import Recording
 
 LOOSE = DecodingConfig(onset_threshold=0.52, frame_threshold=0.5)  # random weights answer about one half
 
 
+@pytest.fixture(scope="module")
+def loaded(network):
+    """The weights of the tiny network as onnxruntime runs them."""
+    return Network(network.config, weights_of(network.full))
+
+
 @pytest.fixture
-def transcriber(network):
-    return Transcriber(network, LOOSE)
+def transcriber(loaded):
+    return Transcriber(loaded, LOOSE)
 
 
-def test_pieces_give_the_probabilities_of_one_pass_over_the_whole_graph(network, sound):
+def test_pieces_give_the_probabilities_of_one_pass_over_keras_whole_graph(network, loaded, sound):
     picture = log_mel(sound)
     whole = {
         name: np.asarray(answer)[0] for name, answer in network.full.predict_on_batch(picture[None, ..., None]).items()
     }
-    pieces = Transcriber(network, LOOSE, piece_frames=23).hear_samples(sound)
+    pieces = Transcriber(loaded, LOOSE, piece_frames=23).hear_samples(sound)
     for name, expected in whole.items():
         np.testing.assert_allclose(getattr(pieces, name), expected, atol=1e-4 if name == "velocity" else 1e-5)
 
 
-def test_the_size_of_the_pieces_does_not_change_the_notes(network, sound, write_wav):
+def test_the_size_of_the_pieces_does_not_change_the_notes(loaded, sound, write_wav):
     path = write_wav(sound)
-    heard = [Transcriber(network, LOOSE, piece_frames=frames).transcribe(path) for frames in (11, 40, 512)]
+    heard = [Transcriber(loaded, LOOSE, piece_frames=frames).transcribe(path) for frames in (11, 40, 512)]
     assert len(heard[0].notes) > 20
     assert heard[0].notes == heard[1].notes == heard[2].notes
 
 
 @pytest.fixture(scope="module")
-def hear(network, tmp_path_factory):
+def hear(loaded, tmp_path_factory):
     """Transcribe the first seconds of one noisy recording, so many frames at a time."""
-    transcriber = Transcriber(network, LOOSE)
+    transcriber = Transcriber(loaded, LOOSE)
     noise = np.random.default_rng(2).normal(0, 0.1, 30_000)
 
     def run(samples, piece_frames):
@@ -63,11 +72,18 @@ def test_windows_of_any_length_give_the_notes_of_one_pass(hear, piece_frames, sa
     assert windows.confidence == pytest.approx(whole.confidence, abs=1e-5)
 
 
+def test_recordings_heard_at_the_same_time_are_heard_as_one_by_one(transcriber, sound, write_wav):
+    paths = [write_wav(sound[start:], name=f"{start}.wav") for start in (0, 9000, 20_000)]
+    alone = [transcriber.transcribe(path) for path in paths]
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(transcriber.transcribe, paths)) == alone
+
+
 def test_nothing_is_left_in_the_scratch_folder_even_when_it_fails(transcriber, sound, write_wav, tmp_path, monkeypatch):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     transcriber.transcribe(write_wav(sound), scratch=scratch)
-    monkeypatch.setattr(transcriber._lstms["frame"], "predict_on_batch", lambda inputs: 1 / 0)
+    monkeypatch.setattr(transcriber.network, "step", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         transcriber.transcribe(write_wav(sound), scratch=scratch)
     assert list(scratch.iterdir()) == []
