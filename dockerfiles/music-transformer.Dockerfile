@@ -4,7 +4,6 @@ FROM scratch AS lock
 ARG GROUP=music-transformer
 COPY requirements/${GROUP}.lock requirements.lock
 
-# As in the other image with TensorFlow, word for word: with the same lock both images share this layer.
 FROM python:3.11-slim AS packages
 RUN apt-get update && apt-get install --yes --no-install-recommends binutils
 COPY --from=lock requirements.lock requirements.lock

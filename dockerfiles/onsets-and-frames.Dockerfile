@@ -1,20 +1,12 @@
-# transcribe: TensorFlow and the shipped transcriber.
-# --build-arg GROUP=gpu takes TensorFlow's CUDA build; `make images GPU=1` tags music-transformer's as 0.1.0-gpu.
-FROM scratch AS lock
-ARG GROUP=onsets-and-frames
-COPY requirements/${GROUP}.lock requirements.lock
-
-# As in the other image with TensorFlow, word for word: with the same lock both images share this layer.
+# transcribe: onnxruntime and the shipped transcriber, no TensorFlow.
 FROM python:3.11-slim AS packages
-RUN apt-get update && apt-get install --yes --no-install-recommends binutils
-COPY --from=lock requirements.lock requirements.lock
-# Headers, libclang and symbols serve those who build with TensorFlow: 550 MB. Compiled Python stays: it halves the start.
+COPY requirements/onsets-and-frames.lock requirements.lock
+# Of onnxruntime goes what serves other programs: the library for C, 35 MB, and tools that convert models, 10 MB.
 RUN python3 -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r requirements.lock \
- && cd /opt/venv/lib/python3*/site-packages \
- && rm -r tensorflow/include clang \
- && find . -depth \( -type d -name tests -o -name '*.pyi' \) -exec rm -r {} + \
- && strip --strip-unneeded tensorflow/libtensorflow_*.so.2
+ && find /opt/venv -depth \( -type d -name tests -o -name '*.a' -o -name '*.h' -o -name '*.pyi' \) -exec rm -r {} + \
+ && cd /opt/venv/lib/python3*/site-packages/onnxruntime \
+ && rm -r capi/libonnxruntime.so.* quantization tools transformers
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 1000 ambient

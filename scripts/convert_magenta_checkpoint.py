@@ -1,4 +1,4 @@
-"""Turn a TF1 checkpoint of Magenta's Onsets and Frames into a model folder, which loads faster and without tensorflow.
+"""Turn a TF1 checkpoint of Magenta's Onsets and Frames into a model folder, which loads faster.
 
     python3 scripts/convert_magenta_checkpoint.py CHECKPOINT FOLDER [--float16]
 
@@ -45,10 +45,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> None:
     """Read the checkpoint and write the folder."""
-    from ambient.framework import start_framework
-
-    start_framework("tensorflow")
-
     from ambient.model_folder import save_model_folder
     from ambient.onsets_and_frames.checkpoint import load_checkpoint
     from ambient.onsets_and_frames.config import KIND

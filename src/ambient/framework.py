@@ -13,15 +13,11 @@ def choose_framework() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def start_framework(name: str = "keras") -> None:
-    """Import keras with the framework behind it, or tensorflow alone, without its start-up notes on stderr.
-
-    Args:
-        name: `keras` or `tensorflow`.
-    """
+def start_framework() -> None:
+    """Import keras with the framework behind it, without its start-up notes on stderr."""
     choose_framework()
     with _native_messages_hidden():  # some are written before any setting is read
-        importlib.import_module(name)
+        importlib.import_module("keras")
 
 
 @contextmanager

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ambient.protobuf import field, field_head
+
 Attribute = int | float | str | Sequence[int]
 
 _IR_VERSION = 8
 _OPERATORS = 17  # version of the operator set
 _FLOAT, _INT64 = 1, 7  # TensorProto.DataType
 _DATA_TYPES = {np.dtype(np.float32): _FLOAT, np.dtype(np.int64): _INT64}
-_VARINT, _BYTES, _FIXED32 = 0, 2, 5  # wire types
 
 
 class OnnxGraph:
@@ -23,7 +24,7 @@ class OnnxGraph:
 
     def __init__(self) -> None:
         self._nodes: list[bytes] = []
-        self._tensors: list[bytes] = []
+        self._tensors: list[tuple[bytes, np.ndarray]] = []  # all but the numbers, and the numbers
         self._inputs: list[bytes] = []
         self._outputs: list[bytes] = []
         self._names = 0
@@ -41,9 +42,9 @@ class OnnxGraph:
         """Store a constant, float32 unless it is int64; returns its name."""
         stored = np.ascontiguousarray(array, dtype=np.int64 if array.dtype == np.int64 else np.float32)
         name = self._fresh("constant")
-        message = b"".join(_number(1, size) for size in stored.shape)
-        message += _number(2, _DATA_TYPES[stored.dtype]) + _bytes(8, name.encode()) + _bytes(9, stored.tobytes())
-        self._tensors.append(message)
+        head = b"".join(field(1, size) for size in stored.shape)
+        head += field(2, _DATA_TYPES[stored.dtype]) + field(8, name) + field_head(9, stored.nbytes)
+        self._tensors.append((head, stored))
         return name
 
     def node(
@@ -66,19 +67,22 @@ class OnnxGraph:
             The name of its first output.
         """
         given = list(outputs) or [self._fresh(operator.lower())]
-        message = b"".join(_bytes(1, name.encode()) for name in inputs)
-        message += b"".join(_bytes(2, name.encode()) for name in given)
-        message += _bytes(4, operator.encode())
-        message += b"".join(_bytes(5, _attribute(name, value)) for name, value in (attributes or {}).items())
+        message = b"".join(field(1, name) for name in inputs)
+        message += b"".join(field(2, name) for name in given)
+        message += field(4, operator)
+        message += b"".join(field(5, _attribute(name, value)) for name, value in (attributes or {}).items())
         self._nodes.append(message)
         return given[0]
 
     def to_bytes(self) -> bytes:
         """Return the model as onnxruntime reads it."""
-        fields = [(1, each) for each in self._nodes] + [(2, b"network")] + [(5, each) for each in self._tensors]
-        fields += [(11, each) for each in self._inputs] + [(12, each) for each in self._outputs]
-        graph = b"".join(_bytes(number, content) for number, content in fields)
-        return _number(1, _IR_VERSION) + _bytes(8, _number(2, _OPERATORS)) + _bytes(7, graph)
+        parts: list[bytes | memoryview] = [field(1, each) for each in self._nodes]
+        parts.append(field(2, "network"))
+        for head, array in self._tensors:  # numbers are copied once only, here
+            parts += [field_head(5, len(head) + array.nbytes) + head, array.reshape(-1).view(np.uint8).data]
+        parts += [field(11, each) for each in self._inputs] + [field(12, each) for each in self._outputs]
+        version = field(1, _IR_VERSION) + field(8, field(2, _OPERATORS))
+        return b"".join([version, field_head(7, sum(map(len, parts))), *parts])
 
     def _fresh(self, stem: str) -> str:
         self._names += 1
@@ -87,40 +91,18 @@ class OnnxGraph:
 
 def _value(name: str, shape: Sequence[int | str]) -> bytes:
     """Return a ValueInfoProto: name, element type, shape."""
-    sizes = (_bytes(2, size.encode()) if isinstance(size, str) else _number(1, size) for size in shape)
-    tensor = _number(1, _FLOAT) + _bytes(2, b"".join(_bytes(1, size) for size in sizes))
-    return _bytes(1, name.encode()) + _bytes(2, _bytes(1, tensor))
+    sizes = (field(2 if isinstance(size, str) else 1, size) for size in shape)
+    tensor = field(1, _FLOAT) + field(2, b"".join(field(1, size) for size in sizes))
+    return field(1, name) + field(2, field(1, tensor))
 
 
 def _attribute(name: str, value: Attribute) -> bytes:
     """Return an AttributeProto; its type is field 20."""
-    head = _bytes(1, name.encode())
+    head = field(1, name)
     if isinstance(value, str):
-        return head + _bytes(4, value.encode()) + _number(20, 3)
+        return head + field(4, value) + field(20, 3)
     if isinstance(value, float):
-        return head + _key(2, _FIXED32) + np.float32(value).tobytes() + _number(20, 1)
+        return head + field(2, value) + field(20, 1)
     if isinstance(value, int):
-        return head + _number(3, value) + _number(20, 2)
-    return head + b"".join(_number(8, each) for each in value) + _number(20, 7)
-
-
-def _number(field: int, value: int) -> bytes:
-    return _key(field, _VARINT) + _varint(value & (1 << 64) - 1)  # negative ones in ten bytes, as the format says
-
-
-def _bytes(field: int, content: bytes) -> bytes:
-    return _key(field, _BYTES) + _varint(len(content)) + content
-
-
-def _key(field: int, wire_type: int) -> bytes:
-    return _varint(field << 3 | wire_type)
-
-
-def _varint(value: int) -> bytes:
-    """Write seven bits a byte, the lowest first, the highest bit of all but the last byte set."""
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+        return head + field(3, value) + field(20, 2)
+    return head + b"".join(field(8, each) for each in value) + field(20, 7)

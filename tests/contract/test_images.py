@@ -13,7 +13,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 IMAGES = ("audio", "generate", "music-transformer", "onsets-and-frames")
-WITH_TENSORFLOW = ("music-transformer", "onsets-and-frames")
 
 
 def instructions(image):
@@ -119,17 +118,15 @@ def test_labels_say_what_it_is(image):
     }
 
 
-def test_images_with_tensorflow_differ_in_name_and_model_only():
-    """So that they share the layer that is nearly all of them."""
-    one, other = ([line.replace(image, "IMAGE") for line in instructions(image)] for image in WITH_TENSORFLOW)
-    assert one == other
-    one, other = ((ROOT / "requirements" / f"{image}.lock").read_bytes() for image in WITH_TENSORFLOW)
-    assert one == other
+def test_only_the_image_that_trains_asks_for_tensorflow():
+    groups = PROJECT["optional-dependencies"]
+    asked = {image for image in IMAGES if any(re.match("tensorflow|keras", word) for word in groups[image])}
+    assert asked == {"music-transformer"}
+    assert [word for image in IMAGES for word in groups[image] if "music-transformer" in word] == []
 
 
-@pytest.mark.parametrize("image", WITH_TENSORFLOW)
-def test_build_argument_chooses_the_lock_with_cuda(image):
-    text = (ROOT / "dockerfiles" / f"{image}.Dockerfile").read_text()
+def test_build_argument_chooses_the_lock_with_cuda():
+    text = (ROOT / "dockerfiles" / "music-transformer.Dockerfile").read_text()
     assert "COPY requirements/${GROUP}.lock requirements.lock" in text
     assert re.search("^tensorflow==", (ROOT / "requirements" / "gpu.lock").read_text(), re.MULTILINE)
 

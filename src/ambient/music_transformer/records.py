@@ -18,8 +18,9 @@ import numpy as np
 
 from ambient.errors import InputError
 from ambient.music_transformer.config import VOCABULARY
-from ambient.music_transformer.tfrecord import DamagedRecordError, frame, read_example, read_payloads, write_example
+from ambient.music_transformer.tfrecord import frame, read_example, read_payloads, write_example
 from ambient.music_transformer.tokens import PAD, STEPS_PER_SECOND, duration_steps
+from ambient.protobuf import DamagedBytesError
 
 SUFFIX = ".tfrecord"
 REMEDY = "Run preprocess on its MIDI again"
@@ -75,7 +76,7 @@ def read_record(path: Path) -> TokenRecord:
     """
     try:
         payloads = read_payloads(path)
-    except DamagedRecordError as error:
+    except DamagedBytesError as error:
         found = f"damaged ({error})"
         raise InputError(path, found, "expected a TFRecord file of one piece", REMEDY) from error
     if len(payloads) != 1:

@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from ambient.music_transformer.tfrecord import field, frame
+from ambient.music_transformer.tfrecord import frame
+from ambient.protobuf import field
 
 
 class EventLog:

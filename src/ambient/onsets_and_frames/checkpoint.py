@@ -20,6 +20,8 @@ import numpy as np
 
 from ambient.errors import InputError
 from ambient.onsets_and_frames.config import KEYS, MEL_BINS, MODELS, ModelConfig
+from ambient.onsets_and_frames.tensor_bundle import read_index, read_tensor
+from ambient.protobuf import DamagedBytesError
 
 CONFIG = MODELS["full"]
 _SCOPES = ("onsets", "offsets", "velocity", "frame")
@@ -64,7 +66,7 @@ def is_checkpoint(path: Path | str) -> bool:
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:
-    """Read a checkpoint; tensorflow is needed for it, whatever the backend.
+    """Read a checkpoint.
 
     Args:
         path: The zip as Magenta publishes it, its folder (with or without `train/`), or the prefix `…/model.ckpt-N`.
@@ -76,8 +78,11 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         names = [prefix.with_name(f"{prefix.name}.index"), *sorted(prefix.parent.glob(f"{prefix.name}.data-*"))]
         if len(names) < 2:
             raise InputError(path, f"{prefix.name}.data-… is missing", _EXPECTED, _REMEDY)
-        digest = hashlib.sha256(b"".join(name.read_bytes() for name in names)).hexdigest()[:16]
-        return Checkpoint(CONFIG, _renamed(_read_variables(prefix, source=path)), digest, prefix.name)
+        digest = hashlib.sha256()
+        for name in names:
+            digest.update(name.read_bytes())
+        weights = _renamed(_read_variables(prefix, source=path))
+        return Checkpoint(CONFIG, weights, digest.hexdigest()[:16], prefix.name)
 
 
 def original_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -106,18 +111,11 @@ def original_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 def _read_variables(prefix: Path, *, source: object) -> dict[str, np.ndarray]:
     """Return the variables of the graph, and no others, by the original's names."""
     try:
-        import tensorflow as tf
-    except ImportError as error:
-        found = "tensorflow is not installed"
-        remedy = "Install it, or convert the checkpoint elsewhere with scripts/convert_magenta_checkpoint.py"
-        raise InputError(source, found, "expected it to read a TF1 checkpoint", remedy) from error
-    try:
-        reader = tf.train.load_checkpoint(str(prefix))
-        _check(reader.get_variable_to_shape_map(), source=source)
-        return {name: np.asarray(reader.get_tensor(name)) for name in original_shapes(CONFIG)}
-    except (tf.errors.OpError, RuntimeError, ValueError, LookupError) as error:  # what a damaged file can cause
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(source, f"cannot be read ({reason})", _EXPECTED, _REMEDY) from error
+        entries = read_index(prefix)
+        _check({name: entry.shape for name, entry in entries.items()}, source=source)
+        return {name: read_tensor(prefix, entries[name]) for name in original_shapes(CONFIG)}
+    except (DamagedBytesError, OSError) as error:
+        raise InputError(source, f"cannot be read ({error})", _EXPECTED, _REMEDY) from error
 
 
 def _renamed(read: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
