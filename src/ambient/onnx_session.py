@@ -31,6 +31,8 @@ class OnnxSession:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = threads or processors()
+        # Threads sleep where there is nothing to do. Else they keep other programs from the cores that they wait on.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         source = str(model) if isinstance(model, Path) else model
         self._session: Any = onnxruntime.InferenceSession(
             source, sess_options=options, providers=["CPUExecutionProvider"]

@@ -18,7 +18,8 @@ import numpy as np
 shapes = []
 
 class SessionOptions:
-    log_severity_level = 0
+    def add_session_config_entry(self, name, value):
+        pass
 
 class Input:
     name = "samples"
