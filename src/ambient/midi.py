@@ -1,18 +1,64 @@
-"""Read and write MIDI files as notes: the one door to pretty_midi."""
+"""Read MIDI files as the notes that are heard, and write notes as MIDI: what every stage that touches MIDI uses.
 
-import io
-import warnings
+Conventions: a MIDI receiver knows channels, not tracks, so whatever a channel message does (pedal, program, volume, all
+notes off) it does to its channel in every track; ports (meta event 0x21) have sixteen channels each. Of messages at
+one time, those that end notes act before those that start them. Channel 10 is percussion.
+"""
+
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pretty_midi
 
 from ambient.errors import InputError
 from ambient.notes import SUSTAIN_CONTROLLER, SUSTAIN_DOWN, Note, PedalEvent, apply_sustain
+from ambient.smf import (
+    CONTROL_CHANGE,
+    NOTE_OFF,
+    NOTE_ON,
+    PITCH_BEND,
+    PROGRAM_CHANGE,
+    Message,
+    parse_smf,
+)
 
 TEMPO_BPM = 120.0
 TICKS_PER_QUARTER = 480  # about 1 ms at 120 BPM, ten times finer than the 10 ms token grid
+
+LONGEST_GAP_S = 12 * 3600.0  # notes after a longer one are no part of the music
+LONGEST_RELEASE_S = 60.0  # a pedal that lifts later than this after the last note holds nothing: no string sounds on
+STRAY_S = 600.0  # an event so long after the music is named
+SHORTEST_HIT_S = 0.1  # percussion of no length sounds all the same
+
+_DRUM_CHANNEL = 9  # counted from 0
+_ALL_SOUND_OFF, _RESET_CONTROLLERS, _ALL_NOTES_OFF = 120, 121, 123  # 124 to 127 change the mode and end all notes too
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEvents:
+    """What one channel of one port plays, for a renderer that plays the file's own sounds.
+
+    Attributes:
+        port: 0 unless the file says otherwise.
+        channel: 0-15; 9 is percussion.
+        notes: As the keys are held, without the pedal, sorted; those of no length are left out, but not of percussion.
+        controls: Control changes `(time_s, controller, value)` in order, the pedal among them.
+        programs: Program changes `(time_s, program)` in order.
+        bends: Pitch bends `(time_s, value)` in order, -8192 to 8191.
+    """
+
+    port: int
+    channel: int
+    notes: list[Note] = field(default_factory=list)
+    controls: list[tuple[float, int, int]] = field(default_factory=list)
+    programs: list[tuple[float, int]] = field(default_factory=list)
+    bends: list[tuple[float, int]] = field(default_factory=list)
+
+    @property
+    def is_drums(self) -> bool:
+        """Whether it is General MIDI's percussion channel."""
+        return self.channel == _DRUM_CHANNEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,47 +69,69 @@ class MidiPiece:
         notes: Notes with the pedal folded in, drums left out, sorted by start, then pitch.
         drum_notes: How many percussion notes were left out.
         texts: Text events, in time order.
+        zero_length_notes: How many notes were left out because they end where they start.
+        hanging_notes: How many of the notes have no end in the file; they end with the music.
+        stray_notes: How many notes were left out because they start hours after the music.
+        channels: What each channel plays, percussion too, in the order of ports and channels.
+        seconds: Length of the music: the last end of a note, percussion too, whatever other events stand after it.
+        warnings: What was odd in the file, in a few words each.
     """
 
     notes: list[Note]
     drum_notes: int
     texts: list[str]
+    zero_length_notes: int = 0
+    hanging_notes: int = 0
+    stray_notes: int = 0
+    channels: list[ChannelEvents] = field(default_factory=list)
+    seconds: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Keys:
+    """Which keys are down, and what was counted on the way."""
+
+    channels: dict[int, ChannelEvents] = field(default_factory=dict)
+    down: dict[int, dict[int, list[tuple[float, int]]]] = field(default_factory=dict)  # channel, pitch: start, velocity
+    end_s: float = 0.0  # the last note event so far
+    struck: int = 0
+    zero_length: int = 0
+    hanging: int = 0
+    stray: int = 0
 
 
 def read_midi(path: Path | str) -> MidiPiece:
-    """Read a MIDI file, all instruments merged, each instrument's own sustain pedal folded into its notes.
+    """Read a MIDI file: its notes with the pedal of their channel folded in, and what each channel plays.
 
     Raises:
-        InputError: the file cannot be read as MIDI.
+        InputError: the file cannot be read, is no MIDI, or holds several songs.
     """
     try:
-        with warnings.catch_warnings():
-            # Tempo changes outside the first track are common and read well enough; the warning helps nobody.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            midi = pretty_midi.PrettyMIDI(io.BytesIO(Path(path).read_bytes()))
+        data = Path(path).read_bytes()
     except OSError as error:
-        if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
-            raise InputError(path, error.strerror or "unreadable", "expected a MIDI file", "Check the path") from error
-        raise _not_midi(path, error) from error
-    except Exception as error:
-        # mido and pretty_midi let whatever went wrong inside them escape on damaged files, in classes of their own too.
-        raise _not_midi(path, error) from error
+        raise InputError(path, error.strerror or "unreadable", "expected a MIDI file", "Check the path") from error
+    smf = parse_smf(data, source=path)
+    keys = _press_keys(smf.messages)
+    _release_hanging(keys)
+    channels = [keys.channels[number] for number in sorted(keys.channels)]
     notes: list[Note] = []
-    drum_notes = 0
-    end_s = float(midi.get_end_time())
-    for instrument in midi.instruments:
-        if instrument.is_drum:
-            drum_notes += len(instrument.notes)
-            continue
-        played = [Note(float(n.start), n.pitch, float(n.end), n.velocity) for n in instrument.notes if n.end > n.start]
-        pedals = [
-            PedalEvent(float(c.time), c.value >= SUSTAIN_DOWN)
-            for c in instrument.control_changes
-            if c.number == SUSTAIN_CONTROLLER
-        ]
-        notes.extend(apply_sustain(played, pedals, piece_end_s=end_s))
-    texts = [event.text for event in sorted(midi.text_events, key=lambda e: e.time)]
-    return MidiPiece(sorted(notes), drum_notes, texts)
+    for events in channels:
+        events.notes.sort()
+        if not events.is_drums:
+            notes += _sustained(events, keys.end_s)
+    notes.sort()
+    drums = [note for events in channels if events.is_drums for note in events.notes]
+    seconds = max((note.end_s for part in (notes, drums) for note in part), default=0.0)
+    warnings = list(smf.warnings)
+    if keys.stray:
+        hours = LONGEST_GAP_S / 3600
+        warnings.append(f"notes more than {hours:.0f} hours after the music, left out ({keys.stray})")
+    elif smf.end_s > seconds + STRAY_S and (notes or drums):
+        warnings.append(f"an event {_duration(smf.end_s - seconds)} after the music, left out of its length")
+    return MidiPiece(
+        notes, len(drums), smf.texts, keys.zero_length, keys.hanging, keys.stray, channels, seconds, warnings
+    )
 
 
 def write_midi(
@@ -94,6 +162,73 @@ def write_midi(
     midi.write(str(path))
 
 
-def _not_midi(path: Path | str, error: Exception) -> InputError:
-    reason = str(error) or ("it ends too early" if isinstance(error, EOFError) else type(error).__name__)
-    return InputError(path, f"not readable as MIDI ({reason})", "expected a standard MIDI file", "Export it again")
+def _press_keys(messages: Iterable[Message]) -> _Keys:
+    """Follow the keys of every channel; of one pitch, the key that went down first comes up first."""
+    keys = _Keys()
+    events, down = ChannelEvents(0, 0), {}
+    current = -1
+    for time_s, number, kind, first, second in messages:
+        if number != current:
+            current = number
+            events = keys.channels.setdefault(number, ChannelEvents(*divmod(number, 16)))
+            down = keys.down.setdefault(number, {})
+        if kind == NOTE_ON and second:
+            if time_s - keys.end_s > LONGEST_GAP_S and keys.struck:
+                keys.stray += 1
+                continue
+            keys.end_s = time_s
+            keys.struck += 1
+            down.setdefault(first, []).append((time_s, second))
+        elif kind in (NOTE_ON, NOTE_OFF):
+            if down.get(first) and time_s - keys.end_s <= LONGEST_GAP_S:
+                keys.end_s = time_s
+                _release(keys, events, first, *down[first].pop(0), time_s)
+        elif kind == CONTROL_CHANGE:
+            events.controls.append((time_s, first, second))
+            if first == _ALL_SOUND_OFF or first >= _ALL_NOTES_OFF:
+                for pitch, struck in down.items():
+                    while struck and struck[0][0] < time_s:
+                        _release(keys, events, pitch, *struck.pop(0), time_s)
+        elif kind == PROGRAM_CHANGE:
+            events.programs.append((time_s, first))
+        elif kind == PITCH_BEND:
+            events.bends.append((time_s, (second << 7 | first) - 8192))
+    return keys
+
+
+def _release(keys: _Keys, events: ChannelEvents, pitch: int, start_s: float, velocity: int, end_s: float) -> None:
+    if end_s > start_s:
+        events.notes.append(Note(start_s, pitch, end_s, velocity))
+    elif events.is_drums:
+        events.notes.append(Note(start_s, pitch, start_s + SHORTEST_HIT_S, velocity))
+    else:
+        keys.zero_length += 1
+
+
+def _release_hanging(keys: _Keys) -> None:
+    """Let the keys that never came up come up with the last note event."""
+    for number, down in keys.down.items():
+        events = keys.channels[number]
+        for pitch, struck in down.items():
+            for start_s, velocity in struck:
+                keys.hanging += keys.end_s > start_s and not events.is_drums
+                _release(keys, events, pitch, start_s, velocity, keys.end_s)
+
+
+def _sustained(events: ChannelEvents, music_end_s: float) -> list[Note]:
+    """Fold the pedal of a channel into its notes."""
+    pedals, silences_s = [], []
+    for time_s, controller, value in events.controls:
+        if time_s > music_end_s + LONGEST_RELEASE_S:
+            break
+        if controller == SUSTAIN_CONTROLLER:
+            pedals.append(PedalEvent(time_s, value >= SUSTAIN_DOWN))
+        elif controller == _RESET_CONTROLLERS:
+            pedals.append(PedalEvent(time_s, False))
+        elif controller == _ALL_SOUND_OFF:
+            silences_s.append(time_s)
+    return apply_sustain(events.notes, pedals, piece_end_s=music_end_s, silences_s=silences_s)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"

@@ -30,7 +30,11 @@ class PedalEvent:
 
 
 def apply_sustain(
-    notes: Iterable[Note], pedals: Iterable[PedalEvent], *, piece_end_s: float | None = None
+    notes: Iterable[Note],
+    pedals: Iterable[PedalEvent],
+    *,
+    piece_end_s: float | None = None,
+    silences_s: Iterable[float] = (),
 ) -> list[Note]:
     """Fold the sustain pedal into note ends.
 
@@ -43,6 +47,7 @@ def apply_sustain(
         notes: Notes with key-release ends, any order.
         pedals: Pedal events, any order.
         piece_end_s: End of the piece; the default is the last note or pedal event given.
+        silences_s: When everything that sounds, held by the pedal or not, ends at once; the pedal stays as it is.
 
     Returns:
         As many notes as were given, sorted by start, then pitch.
@@ -51,18 +56,26 @@ def apply_sustain(
     pressed = sorted(pedals)
     if not played or not pressed:
         return played
-    # Kinds in the order they act at equal times: lift, press, strike, release.
-    events = [(pedal.time_s, int(pedal.down), -1) for pedal in pressed]
-    events += [(note.start_s, 2, index) for index, note in enumerate(played)]
-    events += [(note.end_s, 3, index) for index, note in enumerate(played)]
+    # Kinds in the order they act at equal times: silence, lift, press, strike, release.
+    events = [(time_s, 0, -1) for time_s in silences_s]
+    events += [(pedal.time_s, 2 if pedal.down else 1, -1) for pedal in pressed]
+    events += [(note.start_s, 3, index) for index, note in enumerate(played)]
+    events += [(note.end_s, 4, index) for index, note in enumerate(played)]
     last_s = max(piece_end_s or 0.0, *(time_s for time_s, _, _ in events))
     ends_s = [note.end_s for note in played]
     sounding: dict[int, set[int]] = {}  # pitch -> notes that sound, by key or by pedal
     held: set[int] = set()  # notes that only the pedal keeps sounding
     down = False
     for time_s, kind, index in sorted(events):
-        if kind < 2:
-            down = bool(kind)
+        if kind == 0:
+            for same_pitch in sounding.values():
+                for note in same_pitch:
+                    ends_s[note] = time_s
+                same_pitch.clear()
+            held.clear()
+            continue
+        if kind <= 2:
+            down = kind == 2
             if not down:
                 for note in held:
                     ends_s[note] = time_s
@@ -70,7 +83,7 @@ def apply_sustain(
                 held.clear()
             continue
         same_pitch = sounding.setdefault(played[index].pitch, set())
-        if kind == 2:
+        if kind == 3:
             if down:
                 for note in [n for n in same_pitch if played[n].start_s < time_s]:
                     ends_s[note] = time_s

@@ -1,4 +1,4 @@
-"""Stand-ins for libraries that are not installed with the project: small packages that a test puts on the path."""
+"""Stand-ins for libraries that are not installed, and small files: WAV, and MIDI event by event."""
 
 import sys
 import wave
@@ -46,3 +46,35 @@ def write_song(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def write_smf(tmp_path):
+    """Return a function that writes a Standard MIDI File from tracks, and returns its path.
+
+    A track is a list of events, each a time in ticks since the one before and its bytes in hexadecimal, or the whole
+    chunk as bytes. By default there are 480 ticks a quarter note, so 960 a second.
+    """
+
+    def write(*tracks, kind=1, division=480, count=None, name="a.mid", before=b""):
+        chunks = [track if isinstance(track, bytes) else _track_chunk(track) for track in tracks]
+        header = b"MThd\0\0\0\6" + b"".join(
+            number.to_bytes(2, "big") for number in (kind, len(chunks) if count is None else count, division)
+        )
+        path = tmp_path / name
+        path.write_bytes(before + header + b"".join(chunks))
+        return path
+
+    return write
+
+
+def _track_chunk(events):
+    content = b"".join(_delta(ticks) + bytes.fromhex(event) for ticks, event in [*events, (0, "ff2f00")])
+    return b"MTrk" + len(content).to_bytes(4, "big") + content
+
+
+def _delta(ticks):
+    digits = [ticks & 127]
+    while ticks := ticks >> 7:
+        digits.insert(0, ticks & 127 | 128)
+    return bytes(digits)
