@@ -1,100 +1,241 @@
-"""Is what the composer writes like real music? Measures of its pieces beside those of real pieces it never heard.
+"""Is what the composer writes like its primer, like real music, and as it was asked to be? All figures of one run.
 
-    python3 benchmarks/composition.py --midi FOLDER_WITH_MANIFEST
+    python3 benchmarks/composition.py --midi FOLDER_WITH_MANIFEST [--heard FOLDER_OF_TRANSCRIPTIONS] [--sections ...]
+    python3 benchmarks/composition.py --load_path MODEL --primers samples/midi --sections faithfulness
 
-Each real piece of the split that is long enough is cut: the model goes on from its first 30 s for a minute, and
-the real minute that follows stands beside it. Printed are the 10th, 50th and 90th percentile of each measure; a model
-whose median lies outside the real pieces' 10th to 90th percentile has drifted.
+`cost` prints bits a second of the split as it is and of what the transcriber heard of it (`scripts/hear_corpus.py`),
+beside fields drawn by their frequency in the training music. `faithfulness` cuts calm real pieces: the model goes on
+from their first 30 s for a minute; distances of that minute from the primer stand beside those of the real minute.
+`statistics` compares the same minutes with the real ones: a median outside the real 10th to 90th percentile has
+drifted. `controls` turns each description and prints the rank correlation of wanted and got. With `--primers` the model
+goes on from the files of a folder instead, and the baseline is their own second half against the whole.
 """
 
 import argparse
 import csv
-from dataclasses import fields
+import os
+from collections.abc import Sequence
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the stage does
 
 import numpy as np
 
 from ambient.midi import read_midi
-from ambient.music_transformer.config import SHIPPED_MODEL, SamplingConfig
-from ambient.music_transformer.copies import TrainingNotes
-from ambient.music_transformer.ensemble import Order, compose_songs
-from ambient.music_transformer.measures import Measures, measure
-from ambient.music_transformer.tokens import notes_to_tokens, tokens_to_notes
+from ambient.music_transformer.config import DESCRIPTIONS, SHIPPED_MODEL, SamplingConfig
+from ambient.music_transformer.decoder import load_decoder
+from ambient.music_transformer.descriptions import describe
+from ambient.music_transformer.evaluation import Cost, piece_cost
+from ambient.music_transformer.fields import Fields, fields_to_notes, notes_to_fields
+from ambient.music_transformer.memorisation import TrainingNotes
+from ambient.music_transformer.parallel import CompositionRequest, compose_songs
+from ambient.music_transformer.placement import Alignment, placement_nats
+from ambient.music_transformer.rows import CLEAN, FIELD_SIZES, HEARD, note_rows
+from ambient.music_transformer.statistics import Distances, Measures, distances, measure
+from ambient.music_transformer.wishes import Wishes, make_primer, make_wishes
 from ambient.notes import Note
-from stages.common import SHIPPED_MODELS
-from stages.generate import COPY_LIMIT_NOTES
+from stages.common import SHIPPED_MODELS, files_below
+from stages.generate import COPY_LIMIT_NOTES, MIDI_SUFFIXES
 
 DEFAULTS = SamplingConfig()
 PRIMER_S, PIECE_S = 30.0, 60.0
 PERCENTILES = (10, 50, 90)
-CALM_NOTES_PER_SECOND = 8.0  # the sampler's own bound; denser real music is no yardstick for it
+CALM_NOTES_PER_SECOND = 7.0
+LEAST_S = 100.0
+WANTED = (10, 30, 50, 70, 90)  # percentiles of a description that `controls` asks for
+SECTIONS = ("cost", "faithfulness", "statistics", "controls")
+Pair = tuple[list[Note], list[Note]]
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--midi", type=Path, required=True, help="folder with manifest.csv (path, split)")
+    parser.add_argument("--midi", type=Path, help="folder with manifest.csv (path, split, duplicate_of)")
+    parser.add_argument("--heard", type=Path, help="folder that hear_corpus.py wrote of the same split")
+    parser.add_argument("--primers", type=Path, help="folder of MIDI files to go on from, in place of the split")
     parser.add_argument("--load_path", type=Path, default=SHIPPED_MODELS / SHIPPED_MODEL, help="(%(default)s)")
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="(all)")
     parser.add_argument("--pieces", type=int, default=24, help="real pieces, spread over the split (%(default)s)")
     parser.add_argument("--split", default="test", help="settings are chosen by valid alone (%(default)s)")
     parser.add_argument("--temperature", type=float, default=DEFAULTS.temperature, help="(%(default)s)")
     parser.add_argument("--top_p", type=float, default=DEFAULTS.top_p, help="(%(default)s)")
-    parser.add_argument("--note_end_rate", type=float, default=DEFAULTS.note_end_rate, help="(%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="(%(default)s)")
     arguments = parser.parse_args()
+    if not (arguments.midi or arguments.primers):
+        parser.error("give --midi or --primers")
+    sampling = SamplingConfig(temperature=arguments.temperature, top_p=arguments.top_p)
+    if "cost" in arguments.sections and arguments.midi:
+        print_costs(arguments)
+    pairs = primer_pairs(arguments.primers) if arguments.primers else excerpts(arguments)
+    if {"faithfulness", "statistics"} & set(arguments.sections):
+        composed = [compose(arguments, primer, sampling, index) for index, (primer, _) in enumerate(pairs)]
+        print(f"\n{len(pairs)} pieces of {PIECE_S:.0f} s, model {arguments.load_path.name}")
+        if "faithfulness" in arguments.sections:
+            print_faithfulness(pairs, composed)
+        if "statistics" in arguments.sections:
+            print_statistics([real for _, real in pairs], composed, TrainingNotes.load(arguments.load_path))
+    if "controls" in arguments.sections:
+        print_controls(arguments, pairs, sampling)
 
-    pairs = excerpts(arguments.midi, arguments.split, arguments.pieces)
-    sampling = SamplingConfig(
-        temperature=arguments.temperature, top_p=arguments.top_p, note_end_rate=arguments.note_end_rate
+
+def print_costs(arguments: argparse.Namespace) -> None:
+    """Print bits a second and nats a note of the split, clean and heard."""
+    decoder = load_decoder(arguments.load_path)
+    trained = TrainingNotes.load(arguments.load_path)
+    print(f"{'':<22}{'bits/s':>8}{'baseline':>10}   nats a note: gap, pitch, length, velocity, place")
+    sets = [("clean", clean_pieces(arguments.midi, arguments.split), CLEAN)]
+    if arguments.heard:
+        paths = files_below(arguments.heard / "heard", MIDI_SUFFIXES)
+        sets.append(("heard", [notes_to_fields(read_midi(path).notes) for path in paths], HEARD))
+    for name, pieces, mark in sets:
+        cost = Cost.total([piece_cost(decoder, piece, mark) for piece in pieces if len(piece)])
+        baseline = frequency_cost(trained, pieces) if trained else float("nan")
+        parts = "  ".join(f"{part:.3f}" for part in cost.nats_per_note)
+        label = f"{name}, {len(pieces)} pieces"
+        print(f"{label:<22}{cost.bits_per_second:>8.2f}{baseline:>10.2f}   {parts}", flush=True)
+
+
+def clean_pieces(midi: Path, split: str) -> list[Fields]:
+    """Return every piece of a split that is no duplicate."""
+    with open(midi / "manifest.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == split and not row["duplicate_of"]]
+    return [notes_to_fields(read_midi(midi / row["path"]).notes) for row in rows]
+
+
+def frequency_cost(trained: TrainingNotes, pieces: Sequence[Fields]) -> float:
+    """Return the bits a second of a baseline: each field by its frequency in the training music."""
+    nats = seconds = 0.0
+    tables = []
+    trained_rows = note_rows(trained.notes)
+    for field, size in enumerate(FIELD_SIZES):
+        counts = np.bincount(np.clip(trained_rows[:, field], 0, size - 1), minlength=size) + 1.0
+        tables.append(-np.log(counts / counts.sum()))
+    for piece in pieces:
+        rows = note_rows(piece)
+        nats += sum(float(table[rows[:, field]].sum()) for field, table in enumerate(tables))
+        nats += float(placement_nats(piece, Alignment(0.0, 0.0)).sum())
+        seconds += piece.seconds
+    return nats / np.log(2) / max(seconds, 1e-9)
+
+
+def excerpts(arguments: argparse.Namespace) -> list[Pair]:
+    """Return (primer, real continuation) of so many calm pieces, spread evenly over a split."""
+    with open(arguments.midi / "manifest.csv", newline="") as file:
+        paths = [arguments.midi / row["path"] for row in csv.DictReader(file) if row["split"] == arguments.split]
+    found = []
+    for path in paths:
+        notes = read_midi(path).notes
+        if not notes or notes[-1].start_s < LEAST_S or len(notes) / notes[-1].start_s >= CALM_NOTES_PER_SECOND:
+            continue
+        primer = [note for note in notes if note.start_s < PRIMER_S]
+        following = [note for note in notes if PRIMER_S <= note.start_s < PRIMER_S + PIECE_S]
+        if primer and following:
+            found.append((primer, following))
+    chosen = np.unique(np.linspace(0, len(found) - 1, min(arguments.pieces, len(found))).round().astype(int))
+    return [found[index] for index in chosen]
+
+
+def primer_pairs(folder: Path) -> list[Pair]:
+    """Return each file of a folder as a primer; its second half stands for a real continuation."""
+    pairs = []
+    for path in files_below(folder, MIDI_SUFFIXES):
+        notes = read_midi(path).notes
+        half_s = notes[-1].start_s / 2
+        pairs.append((notes, [note for note in notes if note.start_s >= half_s]))
+    return pairs
+
+
+def compose(
+    arguments: argparse.Namespace,
+    primer: list[Note],
+    sampling: SamplingConfig,
+    index: int,
+    wishes: Wishes | None = None,
+) -> list[Note]:
+    """Go on from a primer for a minute; the new notes, from 0 s on."""
+    config = load_config_once(arguments.load_path)
+    prepared = make_primer(notes_to_fields(primer), config, heard=False)
+    request = CompositionRequest(
+        arguments.load_path, prepared, sampling, wishes or make_wishes(prepared, {}), seconds=PIECE_S
     )
-    heard = TrainingNotes.load(arguments.load_path)
-    real = [following for _, following in pairs]
-    composed = []
-    for index, (primer, _) in enumerate(pairs):
-        order = Order(arguments.load_path, tuple(notes_to_tokens(primer)), sampling, seconds=PIECE_S)
-        (song,) = compose_songs(order, [arguments.seed + index])
-        composed.append(tokens_to_notes(song.tokens).notes)
-    print(f"{len(pairs)} pieces of {PIECE_S:.0f} s, model {arguments.load_path.name}; percentiles 10 / 50 / 90")
-    print(f"{'measure':<22}{'real':>26}{'composed':>26}")
+    (song,) = compose_songs(request, [arguments.seed + index])
+    new = song.fields
+    return fields_to_notes(Fields(new.starts - song.begin, new.pitches, new.lengths, new.velocities))
+
+
+def load_config_once(folder: Path):  # type: ignore[no-untyped-def]
+    """Return the configuration of a model folder."""
+    from ambient.music_transformer.parallel import cached_decoder
+
+    return cached_decoder(folder, 1).config
+
+
+def print_faithfulness(pairs: Sequence[Pair], composed: Sequence[list[Note]]) -> None:
+    """Print median distances of the real and the composed minute from the primer, and their ratio."""
+    rows = []
+    for (primer, real), piece in zip(pairs, composed, strict=True):
+        primer_s = primer[-1].start_s - primer[0].start_s
+        real_s = real[-1].start_s - real[0].start_s if len(real) > 1 else PIECE_S
+        rows.append(
+            (distances(primer, real, seconds=(primer_s, real_s)), distances(primer, piece, seconds=(primer_s, PIECE_S)))
+        )
+    print(f"\n{'distance from primer':<22}{'real':>10}{'composed':>10}{'ratio':>8}   medians")
+    for field in dataclass_fields(Distances):
+        theirs, ours = (float(np.median([getattr(row[side], field.name) for row in rows])) for side in (0, 1))
+        print(f"{field.name:<22}{theirs:>10.3f}{ours:>10.3f}{ours / max(theirs, 1e-9):>8.2f}", flush=True)
+
+
+def print_statistics(real: list[list[Note]], composed: list[list[Note]], trained: TrainingNotes | None) -> None:
+    """Print percentiles of each statistic of real and composed minutes."""
+    print(f"\n{'statistic':<22}{'real':>26}{'composed':>26}   percentiles 10 / 50 / 90")
     rows = [
         (field.name, [getattr(each, field.name) for each in map(measure, real)],
          [getattr(each, field.name) for each in map(measure, composed)])
-        for field in fields(Measures)
+        for field in dataclass_fields(Measures)
     ]  # fmt: skip
-    if heard:
-        rows.append(("longest_match_notes", copied(heard, real), copied(heard, composed)))
+    if trained:
+        rows.append(("longest_match_notes", copied(trained, real), copied(trained, composed)))
     for name, theirs, ours in rows:
         low, _, high = np.percentile(theirs, PERCENTILES)
         drifted = "" if low <= np.median(ours) <= high else "  outside"
         print(f"{name:<22}{shown(theirs):>26}{shown(ours):>26}{drifted}")
-    if heard:
-        over = [np.mean([notes > COPY_LIMIT_NOTES for notes in copied(heard, pieces)]) for pieces in (real, composed)]
-        print(f"{f'over {COPY_LIMIT_NOTES} copied notes':<22}{over[0]:>26.0%}{over[1]:>26.0%}")
+    if trained:
+        over = [np.mean([n > COPY_LIMIT_NOTES for n in copied(trained, pieces)]) for pieces in (real, composed)]
+        print(f"{f'over {COPY_LIMIT_NOTES} copied notes':<22}{over[0]:>26.0%}{over[1]:>26.0%}", flush=True)
 
 
-def excerpts(midi: Path, split: str, count: int) -> list[tuple[list[Note], list[Note]]]:
-    """Return (primer, real continuation) of so many calm pieces, spread evenly over a split."""
-    with open(midi / "manifest.csv", newline="") as file:
-        paths = [midi / row["path"] for row in csv.DictReader(file) if row["split"] == split]
-    found = []
-    for path in paths:
-        notes = read_midi(path).notes
-        primer = [note for note in notes if note.start_s < PRIMER_S]
-        following = [note for note in notes if PRIMER_S <= note.start_s < PRIMER_S + PIECE_S]
-        long_enough = notes and notes[-1].start_s >= PRIMER_S + PIECE_S
-        if long_enough and primer and 0 < len(following) <= CALM_NOTES_PER_SECOND * PIECE_S:
-            found.append((primer, following))
-    chosen = np.unique(np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int))
-    return [found[index] for index in chosen]
+def print_controls(arguments: argparse.Namespace, pairs: Sequence[Pair], sampling: SamplingConfig) -> None:
+    """Print how well each description is followed: Spearman's rank correlation of percentiles wanted and values got."""
+    print(f"\n{'control':<22}{'rank correlation':>17}   median got where {', '.join(map(str, WANTED))} was wanted")
+    primers = pairs[:: max(1, len(pairs) // 6)][:6]
+    for column, name in enumerate(DESCRIPTIONS):
+        wanted, got = [], []
+        for index, (primer, _) in enumerate(primers):
+            for percentile in WANTED:
+                piece = compose(arguments, primer, sampling, index, Wishes(curves=((name, ((0.0, percentile),)),)))
+                fields = notes_to_fields(piece)
+                values = describe(fields)[:, column]
+                wanted.append(percentile)
+                got.append(float(np.nanmean(values)) if np.isfinite(values).any() else 0.0)
+        medians = [np.median([g for w, g in zip(wanted, got, strict=True) if w == each]) for each in WANTED]
+        shown_medians = ", ".join(f"{median:.2f}" for median in medians)
+        print(f"{name:<22}{rank_correlation(wanted, got):>17.2f}   {shown_medians}", flush=True)
 
 
-def copied(heard: TrainingNotes, pieces: list[list[Note]]) -> list[int]:
+def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return Spearman's rank correlation, ties sharing their mean rank."""
+    ranks = [np.array([np.mean(np.flatnonzero(np.sort(v) == x)) for x in v]) for v in (np.array(one), np.array(other))]
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def copied(trained: TrainingNotes, pieces: list[list[Note]]) -> list[int]:
     """Return the longest match of each piece with the training music, in notes."""
-    matches = [heard.longest_match(notes) for notes in pieces]
+    matches = [trained.longest_match(notes) for notes in pieces]
     return [match.notes if match else 0 for match in matches]
 
 
-def shown(values: list[float]) -> str:
+def shown(values: Sequence[float]) -> str:
     """Return the percentiles as text."""
     return " / ".join(f"{value:.3g}" for value in np.percentile(values, PERCENTILES))
 

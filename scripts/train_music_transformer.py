@@ -1,9 +1,11 @@
-"""Make the shipped composer: free MIDI by its manifest's split, training in phases, the figures of the test split.
+"""Make the shipped composer: free MIDI by its manifest's split, what a transcriber hears of it, training in phases.
 
-    python3 scripts/train_music_transformer.py MIDI_FOLDER --work SCRATCH_FOLDER [--accelerator --minutes 8]
+    python3 scripts/hear_corpus.py MIDI_FOLDER --split train --soundfonts A.sf2 B.sf2 --save_path HEARD/train
+    python3 scripts/hear_corpus.py MIDI_FOLDER --split test --soundfonts C.sf2 --rooms other --save_path HEARD/test
+    python3 scripts/train_music_transformer.py MIDI_FOLDER --heard HEARD --work SCRATCH_FOLDER
 
 The MIDI folder holds `manifest.csv` with the columns `path` and `split` (train, valid, test). A run that was stopped
-goes on where it was when the same command is given again.
+goes on where it was when the same command is given again. With `--accelerator` one phase of long crops is trained.
 """
 
 import argparse
@@ -14,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from ambient.music_transformer.config import SIZES
 from stages import preprocess, train
 from stages.common import SHIPPED_MODELS, log
@@ -22,37 +26,31 @@ SPLITS = ("train", "valid", "test")
 
 
 class Phase(NamedTuple):
-    """A part of the training: crops of so many tokens, until a minute of the whole, under one fall of the rate."""
+    """A part of the training: crops of so many notes, until a minute of the whole."""
 
     batch_size: int
     max_seq: int
     calm_weight: int
     minutes: float
-    schedule_minutes: float
 
     def flags(self) -> list[str]:
         """Return what stages.train is given."""
         return [word for name, value in self._asdict().items() for word in (f"--{name}", f"{value:g}")]
 
 
-# On two processor cores. Short crops first: attention costs less and most of what there is to learn lies within a few
-# seconds. Long ones teach what returns. Calm pieces last: they are what the model is for. Held-out music still gained
-# when the rate had fallen, so it falls a second time, from where a schedule of 190 minutes stands after 120.
+# On two processor cores. Short crops first: most of what there is to learn lies within a few seconds. Long ones teach
+# what returns. Calm pieces last: they are what the model is for.
 PHASES = (
-    Phase(16, 256, 2, minutes=28, schedule_minutes=120),
-    Phase(12, 512, 2, minutes=65, schedule_minutes=120),
-    Phase(8, 1024, 2, minutes=95, schedule_minutes=120),
-    Phase(8, 1024, 5, minutes=120, schedule_minutes=120),
-    Phase(8, 1024, 2, minutes=168, schedule_minutes=190),
-    Phase(8, 1024, 5, minutes=190, schedule_minutes=190),
+    Phase(24, 96, 2, minutes=36),
+    Phase(12, 192, 2, minutes=76),
+    Phase(6, 384, 2, minutes=92),
+    Phase(6, 384, 5, minutes=106),
 )
 RECIPE = (
-    *("--from_scratch", "--precision", "bfloat16", "--optimizer", "muon", "--l_r", "3e-3", "--warmup_steps", "100"),
-    # The corpus is seen a dozen times, each time in another key and tempo: nothing to learn by heart yet.
-    *("--dropout", "0", "--performed_weight", "2", "--evaluate_every", "150", "--patience", "1000"),
+    *("--from_scratch", "--optimizer", "muon", "--l_r", "8e-3", "--warmup_steps", "100", "--performed_weight", "2"),
+    *("--imitation", "0.5", "--epochs", "10000", "--evaluate_every", "150", "--patience", "10000"),
 )
-CONTEXTS = (512, 1024)  # tokens that the model sees at once in the figures of the test split
-COMMAND = "python3 scripts/train_music_transformer.py MIDI_FOLDER --work SCRATCH_FOLDER"
+COMMAND = "python3 scripts/train_music_transformer.py MIDI_FOLDER --heard HEARD --work SCRATCH_FOLDER"
 PROCESSOR = "two shared processor cores"
 
 DATA_CARD = """
@@ -63,30 +61,37 @@ DATA_CARD = """
 - **Mutopia Project**, http://www.mutopiaproject.org: solo keyboard pieces from LilyPond sources, in the Public Domain,
   CC BY and CC BY-SA (2.5, 3.0, 4.0), each with its typesetter named there.
 
-{counts}.
-Pieces with the dynamics of a performance were drawn twice as often; pieces of fewer than six notes a second twice, in
-the last minutes five times. The same piece never stands on two sides of the split; the weights kept are those of the
-lowest loss on `valid`, and nothing was chosen by `test`. Made with
+{counts}. Half of the crops are as the shipped transcriber would write the music: {heard} pieces were played
+on pianos and ambient sounds and transcribed, the others are changed by an imitation of it; a mark says which.
+Pieces with the dynamics of a performance were drawn twice as often; pieces of fewer than six notes a second
+twice, in the last minutes five times. The same piece never stands on two sides of the split; the weights kept
+are those of the lowest loss on `valid`, and nothing was chosen by `test`. `training-notes.npz` holds the
+training pieces on the grid of the composer, under the licences above: fine-tuning rehearses them, and
+composing looks for copies there. Made with
 
     {command}
 
 ## Figures on the test split
 
-| pieces | source | tokens seen at once | nats per token | bits per second of music |
-| --- | --- | --- | --- | --- |
+| pieces | bits per second of music | nats a note: gap | pitch | length | velocity | place within bins |
+| --- | --- | --- | --- | --- | --- | --- |
 {rows}
+
+`clean` is the music as it is, `heard` what the shipped transcriber makes of it, played with sounds and in rooms that
+training never used.
 
 ## Limits
 
-Western keyboard music of 1700 to 1920; no tempo, metre, pedal or key; form over more than a minute is not learned. The
-weights were trained on {where} in {minutes:g} minutes, a small fraction of what published models had.
+Western keyboard music of 1700 to 1920; no tempo, metre, pedal or key; form over more than two minutes is not learned.
+The weights were trained on {where} in {minutes:g} minutes, a small fraction of what published models had.
 """
 
 
 def main() -> int:
-    """Prepare, train, judge, and write the model folder."""
+    """Prepare, train, measure, and write the model folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("midi", type=Path, help="folder with manifest.csv")
+    parser.add_argument("--heard", type=Path, help="folder with train/ and test/ that hear_corpus.py wrote")
     parser.add_argument("--work", type=Path, required=True, help="scratch folder: token files, checkpoint")
     parser.add_argument("--save_path", type=Path, default=SHIPPED_MODELS / "music-transformer", help="(%(default)s)")
     parser.add_argument("--size", choices=list(SIZES), default="base", help="(%(default)s)")
@@ -99,12 +104,21 @@ def main() -> int:
     records = {split: arguments.work / "records" / split for split in SPLITS}
     for split, folder in records.items():
         if not folder.exists():
-            prepare(arguments.midi, split, arguments.work / "midi" / split, folder)
+            prepare(arguments.midi, split, arguments.heard, arguments.work / "midi" / split, folder)
     phases, more = list(PHASES), []
     if arguments.accelerator:  # it sees the corpus many times: one phase of long crops
-        phases, more = [Phase(32, 1024, 2, arguments.minutes, arguments.minutes)], arguments.train_flags.split()
-    for phase in phases:
-        flags = [*RECIPE, "--size", arguments.size, *phase.flags(), *more]
+        phases, more = [Phase(64, 384, 2, arguments.minutes)], arguments.train_flags.split()
+    done_minutes = minutes_done(arguments.work / "run" / train.CHECKPOINT)
+    for phase in [phase for phase in phases if phase.minutes > done_minutes] or phases[-1:]:
+        flags = [
+            *RECIPE,
+            "--size",
+            arguments.size,
+            *phase.flags(),
+            "--schedule_minutes",
+            f"{arguments.minutes:g}",
+            *more,
+        ]
         log(" ".join(flags))
         files = ["--input_path", records["train"], "--held_out_path", records["valid"]]
         places = ["--resume", arguments.work / "run", "--save_path", arguments.save_path]
@@ -116,61 +130,77 @@ def main() -> int:
     where = "an accelerator" if arguments.accelerator else PROCESSOR
     asked = f" --accelerator --minutes {arguments.minutes:g}" if arguments.accelerator else ""
     asked += f" --size {arguments.size}" if arguments.size != "base" else ""
-    judge(arguments.save_path, records, command=COMMAND + asked, crops=crops, where=where, minutes=arguments.minutes)
+    finish(arguments.save_path, records, arguments.heard, COMMAND + asked, crops, where, arguments.minutes)
     return 0
 
 
-def prepare(midi: Path, split: str, links: Path, records: Path) -> None:
-    """Tokenise the pieces of one side of the split."""
+def minutes_done(checkpoint: Path) -> float:
+    """Return how long an earlier run trained; 0 if there was none."""
+    if not checkpoint.exists():
+        return 0.0
+    with np.load(checkpoint, allow_pickle=False) as file:
+        return float(json.loads(str(file["progress"]))["seconds"]) / 60
+
+
+def prepare(midi: Path, split: str, heard: Path | None, links: Path, records: Path) -> None:
+    """Tokenise the pieces of one side of the split; for training also what the transcriber heard of them."""
     links.mkdir(parents=True, exist_ok=True)
     with open(midi / "manifest.csv", newline="") as file:
-        for row in csv.DictReader(file):
-            link = links / row["path"].replace("/", "__")
-            if row["split"] == split and not link.exists():
-                os.symlink((midi / row["path"]).resolve(), link)
+        names = {row["path"]: midi / row["path"] for row in csv.DictReader(file) if row["split"] == split}
+    if split == "train" and heard:
+        names |= {f"heard/{path.name}": path for path in sorted((heard / split / "heard").glob("*.mid"))}
+    for name, path in names.items():
+        link = links / name.replace("/", "__")
+        if not link.exists():
+            os.symlink(path.resolve(), link)
     preprocess.main([str(links), str(records)])
 
 
-def judge(
-    folder: Path, records: dict[str, Path], *, command: str, crops: list[str], where: str, minutes: float
+def finish(
+    folder: Path,
+    records: dict[str, Path],
+    heard: Path | None,
+    command: str,
+    crops: list[str],
+    where: str,
+    minutes: float,
 ) -> None:
-    """Measure the model on the test split and each source of it, and complete its record and card."""
-    from ambient.music_transformer.card import bits_per_second, model_card
-    from ambient.music_transformer.config import TrainingConfig
-    from ambient.music_transformer.data import evaluation_batches, whole
-    from ambient.music_transformer.model import load_model, token_loss, use_precision
-    from ambient.music_transformer.training import evaluate
+    """Measure the model on the test split, clean and heard, and complete its record and card."""
+    from ambient.midi import read_midi
+    from ambient.model_folder import load_config
+    from ambient.music_transformer.card import model_card
+    from ambient.music_transformer.config import KIND, ModelConfig
+    from ambient.music_transformer.decoder import load_decoder
+    from ambient.music_transformer.evaluation import Cost, piece_cost
+    from ambient.music_transformer.fields import notes_to_fields
+    from ambient.music_transformer.rows import CLEAN, HEARD
 
-    use_precision("float32")
     songs = {split: train.read_records(path) for split, path in records.items()}
-    sources = {"all": songs["test"]}  # the folder of the manifest that a piece comes from heads its name
-    for song in songs["test"]:
-        sources.setdefault(song.source.split("__")[0], []).append(song)
-    model = load_model(folder)
+    decoder = load_decoder(folder)
+    sets = {"clean, all": [(song.fields, CLEAN) for song in songs["test"]]}
+    for song in songs["test"]:  # the folder of the manifest that a piece comes from heads its name
+        sets.setdefault(f"clean, {song.source.split('__')[0]}", []).append((song.fields, CLEAN))
+    if heard:
+        paths = sorted((heard / "test" / "heard").glob("*.mid"))
+        sets["heard, all"] = [(notes_to_fields(read_midi(path).notes), HEARD) for path in paths]
     figures = []
-    cases = [("all", context) for context in CONTEXTS] + [(name, CONTEXTS[-1]) for name in list(sources)[1:]]
-    for source, context in cases:
-        pieces = [whole(song.tokens) for song in sources[source]]
-        model.compile(loss=token_loss, jit_compile=False)  # traced for each length on its own
-        nats = evaluate(model, evaluation_batches(pieces, TrainingConfig(batch_size=8, max_seq=context)))
-        bits = bits_per_second(nats, pieces, sum(song.seconds for song in sources[source]))
-        figures.append(
-            {
-                "pieces": len(pieces),
-                "source": source,
-                "context": context,
-                "nats_per_token": round(nats, 4),
-                "bits_per_second": round(bits, 2),
-            }
-        )
-        log(f"test split, {source}, context {context}: {nats:.4f} nats per token, {bits:.2f} bits per second")
+    for name, pieces in sets.items():
+        costs = [piece_cost(decoder, fields, mark) for fields, mark in pieces if len(fields)]
+        cost = Cost.total(costs)
+        parts = [round(float(part), 3) for part in cost.nats_per_note]
+        figures.append([f"{name}, {len(costs)} pieces", round(cost.bits_per_second, 2), *parts])
+        log(f"test split, {name}: {cost.bits_per_second:.2f} bits per second")
     record = json.loads((folder / "training.json").read_text())
     record |= {"test": figures, "command": command, "crops": crops}
     (folder / "training.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
-    counts = ", ".join(f"{split} {len(songs[split])} pieces" for split in SPLITS)
-    rows = "\n".join(f"| {' | '.join(map(str, figure.values()))} |" for figure in figures)
-    data = DATA_CARD.format(counts=f"Split: {counts}", command=command, rows=rows, where=where, minutes=minutes)
-    card = model_card(model.config, record).split("- Limits:")[0]
+    counts = ", ".join(f"{split} {sum(not song.heard for song in songs[split])} pieces" for split in SPLITS)
+    rows = "\n".join(f"| {' | '.join(map(str, figure))} |" for figure in figures)
+    heard_count = sum(song.heard for song in songs["train"])
+    data = DATA_CARD.format(
+        counts=f"Split: {counts}", heard=heard_count, command=command, rows=rows, where=where, minutes=minutes
+    )
+    config = ModelConfig.from_json(load_config(folder, kind=KIND), source=folder)
+    card = model_card(config, record).split("- Limits:")[0]
     (folder / "README.md").write_text(card.rstrip() + "\n" + data)
 
 

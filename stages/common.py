@@ -14,6 +14,7 @@ from ambient.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHIPPED_MODELS = REPOSITORY / "trained-models"
+MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 
 _REMEDIES = {
     errno.ENOSPC: "Free space there, or choose another folder",

@@ -8,16 +8,27 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ambient.music_transformer.config import SHIPPED_MODEL, SamplingConfig
-from stages.common import SHIPPED_MODELS, files_below, for_each_file, log, number, run_program, written_atomically
+from ambient.music_transformer.config import DESCRIPTIONS, SHIPPED_MODEL, SamplingConfig
+from stages.common import (
+    MIDI_SUFFIXES,
+    SHIPPED_MODELS,
+    files_below,
+    for_each_file,
+    log,
+    number,
+    run_program,
+    written_atomically,
+)
 
 if TYPE_CHECKING:
-    from ambient.music_transformer.choosing import Candidate
-    from ambient.music_transformer.copies import Match, TrainingNotes
+    from ambient.music_transformer.composing import Composition
+    from ambient.music_transformer.memorisation import Match, TrainingNotes
+    from ambient.music_transformer.ranking import Candidate
+    from ambient.music_transformer.wishes import Primer
     from ambient.notes import Note
 
 DEFAULTS = SamplingConfig()
-MIDI_SUFFIXES = (".mid", ".midi")
+Curve = tuple[tuple[float, float], ...]
 MARK = "ambient-music-generation "  # begins the text event that holds the settings of a piece
 # Real pieces that the base model never saw share up to 16 notes in a row with its training pieces.
 COPY_LIMIT_NOTES = 24
@@ -39,9 +50,14 @@ def build_parser() -> argparse.ArgumentParser:
     # Music
     long = parser.add_mutually_exclusive_group()
     long.add_argument(
-        "--length", type=number(int, least=1), default=2048, help="new tokens, after the primer (%(default)s)"
+        "--length",
+        type=number(int, least=1),
+        default=2048,
+        help="about so many new events, after the primer; a note takes three to four (%(default)s)",
     )
-    long.add_argument("--minutes", type=number(float, above=0), help="new music, after the primer, in place of tokens")
+    long.add_argument(
+        "--minutes", type=number(float, above=0), help="new music, after the primer, in place of --length"
+    )
     parser.add_argument("--keep_primer", action="store_true", help="let the piece begin with the primer itself")
     parser.add_argument(
         "--program",
@@ -58,7 +74,23 @@ def build_parser() -> argparse.ArgumentParser:
         default=COPY_LIMIT_NOTES,
         help="make a song again that shares more notes in a row with a training piece, 0 for no limit (%(default)s)",
     )
-    # Choice of events
+    # How the music should be
+    for name, meaning in DESCRIPTIONS.items():
+        parser.add_argument(
+            f"--{name}",
+            type=curve,
+            metavar="PERCENTILE",
+            help=f"{meaning}: 0-100 of the training music, or over time as in --shape (the primer's own)",
+        )
+    parser.add_argument(
+        "--shape",
+        type=named_curve,
+        action="append",
+        default=[],
+        metavar='"NAME 0:20 4:70 8:10"',
+        help="a description over time, minutes:percentile; repeat it for others; without a name it is the density",
+    )
+    # Choice of notes
     parser.add_argument(
         "--seed", type=number(int, least=0), default=1, help="random seed: same seed, same piece (%(default)s)"
     )
@@ -69,63 +101,79 @@ def build_parser() -> argparse.ArgumentParser:
         help="0 takes the likeliest (%(default)s)",
     )
     parser.add_argument(
+        "--timing_temperature",
+        type=number(float, least=0),
+        help="temperature of gaps and lengths alone (--temperature)",
+    )
+    parser.add_argument(
         "--top_k",
         type=number(int, least=0),
         default=DEFAULTS.top_k,
-        help="keep the k likeliest events, 0 for all (%(default)s)",
+        help="keep the k likeliest choices of each field of a note, 0 for all (%(default)s)",
     )
     parser.add_argument(
-        "--timing_temperature", type=number(float, least=0), help="temperature of time shifts alone (--temperature)"
-    )
-    parser.add_argument(
-        "--timing_top_k",
-        type=number(int, least=0),
-        help="keep the k likeliest time shifts, and --top_k of the other events (counted together)",
+        "--timing_top_k", type=number(int, least=0), help="the same for gaps and lengths alone (--top_k)"
     )
     parser.add_argument(
         "--top_k_offset",
         type=number(int, least=0),
         default=DEFAULTS.top_k_offset,
-        help="leave out so many of the likeliest notes: away from the obvious (%(default)s)",
+        help="leave out so many of the likeliest pitches: away from the obvious (%(default)s)",
     )
     parser.add_argument(
         "--min_p",
         type=number(float, least=0, most=1),
         default=DEFAULTS.min_p,
-        help="keep events at least this fraction as likely as the likeliest (%(default)s)",
-    )
-    parser.add_argument(
-        "--creativity",
-        type=number(float, least=-5, most=5),
-        default=DEFAULTS.creativity,
-        help="above 0 more notes, below 0 more rests, in nats (%(default)s)",
+        help="keep choices at least this fraction as likely as the likeliest (%(default)s)",
     )
     parser.add_argument(
         "--top_p",
         type=number(float, above=0, most=1),
         default=DEFAULTS.top_p,
-        help="keep the likeliest of this probability (%(default)s)",
+        help="keep the likeliest choices of this probability (%(default)s)",
+    )
+    parser.add_argument(
+        "--creativity",
+        type=number(float, least=-5, most=5),
+        default=DEFAULTS.creativity,
+        help="above 0 more notes, below 0 more rests: nats taken from a gap each time it doubles (%(default)s)",
     )
     parser.add_argument(
         "--notes_per_second",
-        type=int,
+        type=number(int, least=0),
         default=DEFAULTS.notes_per_second,
         help="at most so many notes start within a second, 0 for no bound (%(default)s)",
-    )
-    parser.add_argument(
-        "--note_end_rate",
-        type=number(float, least=0),
-        default=DEFAULTS.note_end_rate,
-        help="ends a second, at least, of a note that has sounded for 2 s; 0 leaves it to the model (%(default)s)",
     )
     parser.add_argument(
         "--keep_loops", action="store_true", help="let a figure repeat itself for ever, where the model is stuck"
     )
     parser.add_argument("--beam", type=number(int, least=1), help="search with so many beams instead of drawing")
+    parser.add_argument("--note_end_rate", type=float, help=argparse.SUPPRESS)  # of 0.1; notes have lengths now
     # Of the original, so that its commands keep working; the model folder knows its own window and kind.
     parser.add_argument("--max_seq", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--mode", choices=["dec"], help=argparse.SUPPRESS)
     return parser
+
+
+def curve(text: str) -> Curve:
+    """Read a percentile, or percentiles over time."""
+    from ambient.music_transformer.wishes import read_curve
+
+    try:
+        return read_curve(text)
+    except ValueError as error:
+        expected = "expected 0-100, or minutes:percentile pairs such as 0:20 4:70"
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}; {expected}") from error
+
+
+def named_curve(text: str) -> tuple[str, Curve]:
+    """Read the name of a description and its percentiles over time."""
+    name, _, rest = text.strip().partition(" ")
+    if name in DESCRIPTIONS:
+        return name, curve(rest)
+    if name and not name[0].isdigit():
+        raise argparse.ArgumentTypeError(f"{name!r}: expected one of {', '.join(DESCRIPTIONS)}")
+    return "density", curve(text)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -133,8 +181,8 @@ def run(arguments: argparse.Namespace) -> None:
     # One thread: the products are too small to share, and threads that wait cost more than they save.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from ambient.model_folder import load_training, model_digest
-    from ambient.music_transformer.copies import TrainingNotes
-    from ambient.music_transformer.ensemble import SONGS_TOGETHER, cached_decoder
+    from ambient.music_transformer.memorisation import TrainingNotes
+    from ambient.music_transformer.parallel import SONGS_TOGETHER, cached_decoder
 
     if arguments.beam and (arguments.minutes or arguments.songs > 1):
         build_parser().error("--beam needs a --length and finds one song: leave out --minutes and --songs")
@@ -151,8 +199,9 @@ def run(arguments: argparse.Namespace) -> None:
         **({"minutes": arguments.minutes} if arguments.minutes else {"length": arguments.length}),
         **({"beam": arguments.beam} if arguments.beam else {}),
         **asdict(_sampling(arguments)),
+        **{name: _curve_text(points) for name, points in _turned(arguments).items()},
     }
-    held_out = load_training(folder).get("held_out", {}).get("nats_per_token")
+    held_out = load_training(folder).get("held_out", {}).get("nats_per_note")
     work = _Work(arguments, folder, settings, TrainingNotes.load(folder) if arguments.copy_limit else None, held_out)
     if arguments.inputs is None:
         log(f"from nothing: {work.pieces(None, arguments.save_path)}")
@@ -184,9 +233,9 @@ class _Work:
 
     def pieces(self, primer_path: Path | None, target: Path) -> str:
         """Compose, choose and write the pieces of one primer; return what they are, for the log."""
-        from ambient.music_transformer.choosing import best
+        from ambient.music_transformer.ranking import best
 
-        primer = read_primer(primer_path) if primer_path else []
+        primer = self._primer(primer_path)
         kept = best(self._candidates(primer), self.settings["keep"])
         described = dict(self.settings)
         if primer_path:
@@ -199,18 +248,18 @@ class _Work:
             lines.append(f"{_description(song)} -> {place.name}")
         return "; ".join(lines)
 
-    def _candidates(self, primer: list[int]) -> "list[Candidate]":
+    def _candidates(self, primer: "Primer") -> "list[Candidate]":
         """Make so many songs; what shares too much with a training piece is made again with another seed."""
         arguments = self.arguments
         seeds = [arguments.seed + index for index in range(arguments.songs)]
-        made = self._judged(primer, seeds)
+        made = self._scored(primer, seeds)
         for attempt in range(1, ATTEMPTS + 1):
             copied = [index for index, song in enumerate(made) if self._is_copy(song)]
             if not copied or arguments.beam:
                 break
             for index in copied:
                 log(f"  seed {made[index].seed} {_told(made[index].match)}; made again")
-            again = self._judged(primer, [arguments.seed + index + attempt * arguments.songs for index in copied])
+            again = self._scored(primer, [arguments.seed + index + attempt * arguments.songs for index in copied])
             for index, song in zip(copied, again, strict=True):
                 made[index] = min(made[index], song, key=lambda each: each.copied_notes)
         for song in made:
@@ -221,45 +270,80 @@ class _Work:
     def _is_copy(self, song: "Candidate") -> bool:
         return bool(0 < self.arguments.copy_limit < song.copied_notes)
 
-    def _judged(self, primer: list[int], seeds: list[int]) -> "list[Candidate]":
-        from ambient.music_transformer.choosing import judge
+    def _scored(self, primer: "Primer", seeds: list[int]) -> "list[Candidate]":
         from ambient.music_transformer.composing import compose_by_beam
-        from ambient.music_transformer.ensemble import Order, cached_decoder, compose_songs
+        from ambient.music_transformer.parallel import CompositionRequest, cached_decoder, compose_songs
+        from ambient.music_transformer.placement import Alignment
+        from ambient.music_transformer.ranking import score
+        from ambient.music_transformer.wishes import make_wishes
 
         arguments, sampling = self.arguments, _sampling(self.arguments)
+        wishes = make_wishes(primer, _turned(arguments))
         if arguments.beam:
             decoder = cached_decoder(self.folder, arguments.beam)
             decoder.reset()
-            made = [compose_by_beam(decoder, primer, length=arguments.length, sampling=sampling)]
+            alignment = Alignment(*decoder.config.alignment)
+            made = [
+                compose_by_beam(
+                    decoder, primer, length=arguments.length, sampling=sampling, alignment=alignment, wishes=wishes
+                )
+            ]
         else:
             seconds = 60 * arguments.minutes if arguments.minutes else None
             length = None if seconds else arguments.length
-            made = compose_songs(Order(self.folder, tuple(primer), sampling, length, seconds), seeds)
+            made = compose_songs(CompositionRequest(self.folder, primer, sampling, wishes, length, seconds), seeds)
         return [
-            judge(song, _from_start(song.tokens), seed=seed, heard=self.heard, held_out_nats=self.held_out_nats)
+            score(song, _from_start(song), seed=seed, heard=self.heard, held_out_nats=self.held_out_nats)
             for song, seed in zip(made, seeds, strict=True)
         ]
 
-    def _write(self, target: Path, primer: list[int], song: "Candidate", settings: dict[str, Any]) -> None:
+    def _primer(self, path: Path | None) -> "Primer":
+        """Read a primer; without one the music begins from nothing."""
+        from ambient.music_transformer.fields import notes_to_fields
+        from ambient.music_transformer.parallel import SONGS_TOGETHER, cached_decoder
+        from ambient.music_transformer.wishes import make_primer
+
+        arguments = self.arguments
+        config = cached_decoder(self.folder, arguments.beam or min(arguments.songs, SONGS_TOGETHER)).config
+        if path is None:
+            return make_primer(notes_to_fields([]), config, heard=False)
+        notes, heard = read_primer(path)
+        primer = make_primer(notes_to_fields(notes), config, heard=heard)
+        if len(primer.fields) < len(notes):
+            log(f"  {path.name}: fades out; goes on from its note {len(primer.fields)} of {len(notes)}")
+        return primer
+
+    def _write(self, target: Path, primer: "Primer", song: "Candidate", settings: dict[str, Any]) -> None:
         from ambient.midi import write_midi
-        from ambient.music_transformer.tokens import tokens_to_notes
+        from ambient.music_transformer.fields import Fields, fields_to_notes
 
         notes = song.notes
         if self.arguments.keep_primer:
-            notes = tokens_to_notes([*primer, *song.composition.tokens]).notes
+            notes = fields_to_notes(Fields.joined([primer.fields, song.composition.fields]))
         with written_atomically(target) as partial:
             text = MARK + json.dumps(settings, sort_keys=True)
             write_midi(partial, notes, program=self.arguments.program, texts=[text])
 
 
-def _from_start(tokens: list[int]) -> "list[Note]":
-    """Return the notes of new tokens, the first one at 0 s."""
-    from ambient.music_transformer.tokens import tokens_to_notes
-    from ambient.notes import Note
+def _from_start(song: "Composition") -> "list[Note]":
+    """Return the new notes, the first one at 0 s."""
+    from ambient.music_transformer.fields import Fields, fields_to_notes
 
-    notes = tokens_to_notes(tokens).notes
-    first_s = notes[0].start_s if notes else 0.0
-    return [Note(note.start_s - first_s, note.pitch, note.end_s - first_s, note.velocity) for note in notes]
+    new = song.fields
+    return fields_to_notes(Fields(new.starts - new.starts[:1], new.pitches, new.lengths, new.velocities))
+
+
+def _turned(arguments: argparse.Namespace) -> dict[str, Curve]:
+    """Return the descriptions that flags set, over time."""
+    turned = {name: getattr(arguments, name) for name in DESCRIPTIONS if getattr(arguments, name) is not None}
+    return turned | dict(arguments.shape)
+
+
+def _curve_text(points: Curve) -> str:
+    """Return a curve as its flag takes it."""
+    if len(points) == 1 and points[0][0] == 0:
+        return f"{points[0][1]:g}"
+    return " ".join(f"{minute:g}:{value:g}" for minute, value in points)
 
 
 def _description(song: "Candidate") -> str:
@@ -267,7 +351,7 @@ def _description(song: "Candidate") -> str:
     moments = song.composition.loops_broken_s
     loops = f", {len(moments)} times out of a loop (at {', '.join(f'{each:.0f} s' for each in moments)})"
     copied = f", {song.copied_notes} notes as in {song.match.source}" if song.match else ""
-    surprise = f"{song.composition.nats_per_token:.2f} nats per token"
+    surprise = f"{song.composition.nats_per_note:.2f} nats per note"
     return f"{len(song.notes)} notes, {seconds:.0f} s, {surprise}{copied}{loops if moments else ''}"
 
 
@@ -284,20 +368,20 @@ def _sampling(arguments: argparse.Namespace) -> SamplingConfig:
     return SamplingConfig(**chosen, break_loops=not arguments.keep_loops)
 
 
-def read_primer(path: Path) -> list[int]:
-    """Read a MIDI file as tokens.
+def read_primer(path: Path) -> "tuple[list[Note], bool]":
+    """Read a MIDI file; returns its notes and whether a transcriber wrote it.
 
     Raises:
         InputError: not a MIDI file, or no notes in it.
     """
     from ambient.errors import InputError
     from ambient.midi import read_midi
-    from ambient.music_transformer.tokens import notes_to_tokens
+    from ambient.transcription import is_transcription
 
-    notes = read_midi(path).notes
-    if not notes:
+    piece = read_midi(path)
+    if not piece.notes:
         raise InputError(path, "0 notes", "a primer needs at least 1", "Give another primer, or none")
-    return notes_to_tokens(notes)
+    return piece.notes, is_transcription(piece.texts)
 
 
 def main(argv: list[str] | None = None) -> int:

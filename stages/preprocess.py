@@ -62,12 +62,13 @@ def piece_to_record(path: Path, *, source: str) -> tuple["TokenRecord", dict[str
     from ambient.midi import read_midi
     from ambient.music_transformer.records import make_record
     from ambient.music_transformer.tokens import notes_to_tokens, tokens_to_notes
+    from ambient.transcription import is_transcription
 
     piece = read_midi(path)
     if not piece.notes:
         drums = f" ({piece.drum_notes} drum notes are not used)" if piece.drum_notes else ""
         raise InputError(path, f"0 notes{drums}", "needs at least 1", "Is the recording silent?")
-    record = make_record(notes_to_tokens(piece.notes), source=source)
+    record = make_record(notes_to_tokens(piece.notes), source=source, heard=is_transcription(piece.texts))
     kept = tokens_to_notes(record.tokens)
     dropped = {"drum_notes": piece.drum_notes, "unreadable_notes": len(piece.notes) - len(kept.notes)}
     report = {

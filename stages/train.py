@@ -9,8 +9,8 @@ from ambient.music_transformer.config import KIND, OPTIMIZERS, SHIPPED_MODEL, SI
 from stages.common import SHIPPED_MODELS, files_below, log, number, run_program
 
 if TYPE_CHECKING:
-    from ambient.music_transformer.copies import TrainingNotes
-    from ambient.music_transformer.data import Split
+    from ambient.music_transformer.data import Piece, Split
+    from ambient.music_transformer.memorisation import TrainingNotes
     from ambient.music_transformer.model import MusicTransformer
     from ambient.music_transformer.records import TokenRecord
 
@@ -26,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--input_path", type=Path, required=True, help="folder of TFRecord files from preprocess")
     parser.add_argument("--save_path", type=Path, default=Path("/pfs/out"), help="model folder to write (%(default)s)")
     parser.add_argument("--load_path", type=Path, help="model folder to start from (the shipped model)")
-    parser.add_argument("--held_out_path", type=Path, help="TFRecord files to judge by (a part of the input)")
+    parser.add_argument("--held_out_path", type=Path, help="TFRecord files to measure by (a part of the input)")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="keep a checkpoint here, and go on from it")
     parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write the course of the training here")
     # Model
@@ -38,20 +38,26 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dropout",
         type=number(float, least=0, most=0.9),
-        help="share of activations dropped in training (the model's own; from scratch 0.1)",
+        help="share of activations dropped in training (the model's own; from scratch none)",
     )
     # Training
     for flag, kind, meaning in (
         ("epochs", number(int, least=1), "ceiling of passes over the corpus"),
         ("batch_size", number(int, least=1), "crops computed at once, on all devices together"),
         ("accumulate", number(int, least=1), "batches a step, for more crops than memory has room for at once"),
-        ("max_seq", number(int, least=1), "tokens a crop; the model composes at any length"),
+        ("max_seq", number(int, least=1), "notes a crop; the model composes at any length"),
         ("warmup_steps", number(int, least=0), "steps in which the learning rate rises"),
         ("patience", number(int, least=1), "evaluations without gain before the end"),
         ("minutes", number(float, least=0), "ceiling of wall-clock time, 0 for none"),
         ("schedule_minutes", number(float, least=0), "time the learning rate takes to fall, if longer than --minutes"),
         ("evaluate_every", number(int, least=0), "steps between evaluations, 0 for an epoch"),
         ("calm_weight", number(float, above=0), "draw pieces of under six notes a second so much more often"),
+        ("transpose", number(int, least=0, most=24), "semitones up and down that crops are transposed by"),
+        ("stretch", number(float, least=0, most=1), "change of tempo up and down, as a natural logarithm"),
+        ("hands", number(float, least=0, most=1), "share of crops that get other dynamics, timing and note ends"),
+        ("imitation", number(float, least=0, most=1), "share of clean crops that are changed as by the transcriber"),
+        ("unsaid", number(float, least=0, most=1), "chance that a local description is left out of a crop"),
+        ("rehearsal", number(float, least=0, most=1), "share of crops of the base model's own music when fine-tuning"),
         (
             "performed_weight",
             number(float, above=0),
@@ -80,13 +86,17 @@ def run(arguments: argparse.Namespace) -> None:
     check_flags(arguments)
     arguments.save_path.mkdir(parents=True, exist_ok=True)  # a place that cannot be written is known before training
     start_framework()
+    import numpy as np
+
     records = read_records(arguments.input_path)
-    split, judges = split_corpus(arguments, records)
+    split, measured = split_corpus(arguments, records)
 
     from ambient.model_folder import save_model_folder, weights_of
     from ambient.music_transformer.card import describe_training, model_card
     from ambient.music_transformer.data import evaluation_batches
+    from ambient.music_transformer.descriptions import Percentiles
     from ambient.music_transformer.model import share_batches, use_precision
+    from ambient.music_transformer.placement import Alignment
     from ambient.music_transformer.tensorboard import EventLog
     from ambient.music_transformer.training import Trainer, evaluate
 
@@ -95,25 +105,51 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.batch_size % devices:
         found = f"{arguments.batch_size} crops a batch for {devices} devices"
         raise InputError("--batch_size", found, "each device needs as many", f"Give a multiple of {devices}")
-    model, origin = starting_model(arguments)
+    model, origin = starting_model(arguments, split.training)
     config = training_config(arguments)
-    longest = max(piece.size - 1 for piece in split.training)
+    rehearsed = rehearsal_of(arguments)
+    longest = max(len(piece.fields) for piece in [*split.training, *rehearsed])
     if config.max_seq > min(longest, model.config.window):
         config = replace(config, max_seq=min(longest, model.config.window))
-        log(f"crops of {config.max_seq} tokens: no song is longer, or the model sees no farther")
-    music = f"{len(records)} songs, {sum(r.tokens.size for r in records)} tokens, {minutes_of(records):.1f} minutes"
+        log(f"crops of {config.max_seq} notes: no song is longer, or the model sees no farther")
+    heard = f", {sum(r.heard for r in records)} of them transcribed" if any(r.heard for r in records) else ""
+    music = (
+        f"{len(records)} songs{heard}, {sum(len(r.fields) for r in records)} notes, {minutes_of(records):.1f} minutes"
+    )
     for line in split.duplicates:
         log(line)
     shared = f"; on {devices} devices" if devices > 1 else ""
     log(f"{music}; {origin}; held out: {split.explanation}{shared}")
     checkpoint = arguments.resume / CHECKPOINT if arguments.resume else None
     events = EventLog(arguments.tensorboard) if arguments.tensorboard else None
-    trainer = Trainer(model, config, split.training, split.held_out, report=log, checkpoint=checkpoint, events=events)
+    percentiles = Percentiles(np.array(model.config.percentiles))
+    trainer = Trainer(
+        model,
+        config,
+        split.training,
+        split.held_out,
+        percentiles,
+        rehearsed=rehearsed,
+        report=log,
+        checkpoint=checkpoint,
+        events=events,
+    )
     trainer.resume()
     result = trainer.run()
-    after = evaluate(model, evaluation_batches(split.held_out, config))
+    if result.stopped_by == "minutes" and result.best_step == result.steps:
+        log(f"still improving after {config.minutes:g} minutes: a longer --minutes would bring more")
+    after = evaluate(model, evaluation_batches(split.held_out, percentiles, config))
+    alignment = Alignment(*model.config.alignment)
     training = describe_training(
-        result, config, split, records, judges, origin=origin, held_out=after, precision=arguments.precision
+        result,
+        config,
+        split,
+        records,
+        measured,
+        alignment,
+        origin=origin,
+        held_out=after,
+        precision=arguments.precision,
     )
     save_model_folder(
         arguments.save_path,
@@ -127,22 +163,35 @@ def run(arguments: argparse.Namespace) -> None:
     notes_heard(arguments, records).save(arguments.save_path)
     kept = "" if result.best_step else "; training did not improve on the weights it started from, so they are kept"
     log(
-        f"held-out {result.before:.3f} -> {result.best:.3f} nats per token, {training['held_out']['bits_per_second']} "
+        f"held-out {result.before:.3f} -> {result.best:.3f} nats per note, {training['held_out']['bits_per_second']} "
         f"bits per second of music; best at step {result.best_step} of {result.steps}, stopped by {result.stopped_by}, "
         f"{result.seconds:.0f} s{kept}"
     )
 
 
 def notes_heard(arguments: argparse.Namespace, records: "list[TokenRecord]") -> "TrainingNotes":
-    """Return the notes that the model has heard by now, so that `generate` can tell what it copies."""
-    from ambient.music_transformer.copies import TrainingNotes
-    from ambient.music_transformer.tokens import tokens_to_notes
+    """Return the notes that the model has heard by now: to look for copies in, and to rehearse when fine-tuning."""
+    from ambient.music_transformer.memorisation import TrainingNotes
 
-    heard = TrainingNotes.of([(record.source, tokens_to_notes(record.tokens.tolist()).notes) for record in records])
-    before = None
-    if not arguments.from_scratch:
-        before = TrainingNotes.load(arguments.load_path or SHIPPED_MODELS / SHIPPED_MODEL)
+    heard = TrainingNotes.of([(record.source, record.fields, record.heard) for record in records])
+    before = _notes_of_base(arguments)
     return before.joined(heard) if before else heard
+
+
+def rehearsal_of(arguments: argparse.Namespace) -> "list[Piece]":
+    """Return the music that the model to start from was trained on, so that fine-tuning does not forget it."""
+    from ambient.music_transformer.data import Piece
+
+    before = _notes_of_base(arguments) if arguments.rehearsal > 0 else None
+    return [Piece(fields, heard=heard) for fields, heard in before.pieces()] if before else []
+
+
+def _notes_of_base(arguments: argparse.Namespace) -> "TrainingNotes | None":
+    from ambient.music_transformer.memorisation import TrainingNotes
+
+    if arguments.from_scratch:
+        return None
+    return TrainingNotes.load(arguments.load_path or SHIPPED_MODELS / SHIPPED_MODEL)
 
 
 def check_flags(arguments: argparse.Namespace) -> None:
@@ -161,20 +210,19 @@ def check_flags(arguments: argparse.Namespace) -> None:
 
 
 def split_corpus(arguments: argparse.Namespace, records: "list[TokenRecord]") -> "tuple[Split, list[TokenRecord]]":
-    """Return what to train on and what to judge by, and the songs that the latter come from."""
+    """Return what to train on and what to measure by, and the songs that the latter come from."""
     from ambient.errors import InputError
-    from ambient.music_transformer.data import Split, split_records, whole, without_those_of
+    from ambient.music_transformer.data import Split, drop_duplicates_of, piece_of, split_records
 
     if not arguments.held_out_path:
         return split_records(records, source=arguments.input_path), records
-    judges = read_records(arguments.held_out_path)
-    explanation = f"{len(judges)} songs in a folder of their own"
-    kept, lines = without_those_of(judges, records)
+    measured = read_records(arguments.held_out_path)
+    explanation = f"{len(measured)} songs in a folder of their own"
+    kept, lines = drop_duplicates_of(measured, records)
     if not kept:
-        found = "only songs that are nearly the same music as those to judge by"
-        raise InputError(arguments.input_path, found, "expected others too", "Add songs, or give others to judge by")
-    training, held_out = [whole(r.tokens) for r in kept], [whole(r.tokens) for r in judges]
-    return Split(training, held_out, sum(r.seconds for r in judges), explanation, tuple(lines)), judges
+        found = "only songs that are nearly the same music as the held-out ones"
+        raise InputError(arguments.input_path, found, "expected others too", "Add songs, or hold out others")
+    return Split([piece_of(r) for r in kept], [piece_of(r) for r in measured], explanation, tuple(lines)), measured
 
 
 def training_config(arguments: argparse.Namespace) -> TrainingConfig:
@@ -184,18 +232,25 @@ def training_config(arguments: argparse.Namespace) -> TrainingConfig:
     return TrainingConfig(**given, learning_rate=rate)
 
 
-def starting_model(arguments: argparse.Namespace) -> "tuple[MusicTransformer, str]":
-    """Make the model to train, and say where its weights come from."""
+def starting_model(arguments: argparse.Namespace, pieces: "list[Piece]") -> "tuple[MusicTransformer, str]":
+    """Make the model to train, and say where its weights come from; one from scratch is measured out on the corpus."""
     from ambient.model_folder import model_digest
+    from ambient.music_transformer.descriptions import Percentiles
     from ambient.music_transformer.model import build_model, load_model
+    from ambient.music_transformer.placement import Alignment
 
     if arguments.from_scratch:
         shape = SIZES[arguments.size or "base"]
         if arguments.num_layers:
             shape = replace(shape, layers=arguments.num_layers)
-        # Farther than it was trained to see, a model guesses worse, not better: the base model after 1200 steps of
-        # 256 tokens had 2.38, 2.49 and 2.59 held-out nats per token with windows of 256, 512 and 1024.
-        shape = replace(shape, window=min(shape.window, arguments.max_seq))
+        fields = [piece.fields for piece in pieces]
+        edges = Percentiles.of(fields).edges
+        alignment = Alignment.of([piece.fields for piece in pieces if not piece.heard] or fields)
+        shape = replace(
+            shape,
+            percentiles=tuple(tuple(float(edge) for edge in row) for row in edges.round(4)),
+            alignment=(alignment.gap, alignment.length),
+        )
         if arguments.dropout is not None:
             shape = replace(shape, dropout=arguments.dropout)
         return build_model(shape, seed=arguments.seed), "from scratch"

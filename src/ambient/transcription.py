@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ambient.notes import Note
 
+_TRANSCRIBER = "transcriber: "
 _CONFIDENCE = "confidence: "
 
 
@@ -49,7 +50,12 @@ class Transcriber(Protocol):
 def provenance_to_texts(name: str, confidence: float | None) -> list[str]:
     """Return the text events of a transcription's MIDI file; `texts_to_confidence` reads them."""
     said = [] if confidence is None else [f"{_CONFIDENCE}{confidence:.4f}"]
-    return [f"transcriber: {name}", *said]
+    return [f"{_TRANSCRIBER}{name}", *said]
+
+
+def is_transcription(texts: Iterable[str]) -> bool:
+    """Say whether the text events of a MIDI file name a transcriber: its notes were heard, not played."""
+    return any(text.startswith(_TRANSCRIBER) for text in texts)
 
 
 def texts_to_confidence(texts: Iterable[str]) -> float | None:

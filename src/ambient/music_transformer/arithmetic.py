@@ -11,14 +11,15 @@ import numpy as np
 from keras import ops
 
 from ambient.music_transformer.config import ModelConfig
-from ambient.music_transformer.tokens import VOCABULARY_SIZE
+from ambient.music_transformer.rows import FIELD_SIZES
 
 
 def step_operations(config: ModelConfig, batch_size: int, length: int) -> float:
     """Return the operations of one training step, forward and backward."""
     width = config.width
-    matrices = config.layers * (4 * width * width + 2 * width * config.feed_forward) + width * VOCABULARY_SIZE
-    attention = config.layers * width * (2 * length + min(length, config.max_distance))
+    choices = sum(width * width + width * size for size in FIELD_SIZES)
+    matrices = config.layers * (4 * width * width + 2 * width * config.feed_forward) + choices
+    attention = config.layers * width * 2 * length
     return 3 * 2 * (matrices + attention) * batch_size * length
 
 

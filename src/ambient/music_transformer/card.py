@@ -7,16 +7,24 @@ from dataclasses import asdict
 from typing import Any
 
 from ambient.music_transformer.config import ModelConfig, TrainingConfig
-from ambient.music_transformer.data import Split
+from ambient.music_transformer.data import Piece, Split
+from ambient.music_transformer.placement import Alignment, placement_nats
 from ambient.music_transformer.records import TokenRecord
-from ambient.music_transformer.tokens import PAD
 from ambient.music_transformer.training import TrainingResult
 
 
-def bits_per_second(nats_per_token: float, pieces: Sequence[Any], seconds: float) -> float:
-    """Return what a second of music costs: comparable between vocabularies, unlike nats per token."""
-    labels = sum(int((piece[1:] != PAD).sum()) for piece in pieces)
-    return nats_per_token * labels / math.log(2) / max(seconds, 1e-9)
+def bits_per_second(nats_per_note: float, pieces: Sequence[Piece], alignment: Alignment) -> float:
+    """Return what a second of music costs, to 10 ms and 32 velocities: comparable between kinds of models.
+
+    Args:
+        nats_per_note: What the network pays for bins.
+        pieces: The music it was measured on.
+        alignment: With which the places of times within their bins are paid for.
+    """
+    notes = sum(len(piece.fields) - (not piece.begins) + piece.ends for piece in pieces)
+    placed = sum(float(placement_nats(piece.fields, alignment).sum()) for piece in pieces)
+    seconds = sum(piece.fields.seconds for piece in pieces)
+    return (nats_per_note * notes + placed) / math.log(2) / max(seconds, 1e-9)
 
 
 def describe_training(
@@ -24,7 +32,8 @@ def describe_training(
     config: TrainingConfig,
     split: Split,
     records: Sequence[TokenRecord],
-    judges: Sequence[TokenRecord],
+    measured: Sequence[TokenRecord],
+    alignment: Alignment,
     *,
     origin: str,
     held_out: float,
@@ -37,32 +46,36 @@ def describe_training(
         config: What was asked for.
         split: What was trained on and held out.
         records: The songs of the corpus.
-        judges: The songs that the held-out part comes from.
+        measured: The songs that the held-out part comes from.
+        alignment: Of the model.
         origin: Where the first weights came from.
-        held_out: Nats per token of the final weights over the whole held-out part.
+        held_out: Nats per note of the final weights over the whole held-out part.
         precision: Of the matrix products.
     """
-    digest = hashlib.sha256("".join(sorted(record.digest for record in [*records, *judges])).encode()).hexdigest()[:16]
+    digest = hashlib.sha256("".join(sorted(record.digest for record in [*records, *measured])).encode()).hexdigest()[
+        :16
+    ]
     return {
         "origin": origin,
         "settings": {**asdict(config), "precision": precision},
         "data": {
             "digest": digest,
             "songs": len(records),
-            "tokens": sum(int(record.tokens.size) for record in records),
+            "notes": sum(len(record.fields) for record in records),
+            "heard_songs": sum(record.heard for record in records),
             "minutes": round(sum(record.seconds for record in records) / 60, 2),
         },
         "held_out": {
             "what": split.explanation,
-            "tokens": sum(piece.size - 1 for piece in split.held_out),
+            "notes": sum(len(piece.fields) for piece in split.held_out),
             "seconds": round(split.held_out_seconds, 2),
-            "nats_per_token_before": round(result.before, 4),
-            "nats_per_token": round(held_out, 4),
-            "bits_per_second": round(bits_per_second(held_out, split.held_out, split.held_out_seconds), 2),
+            "nats_per_note_before": round(result.before, 4),
+            "nats_per_note": round(held_out, 4),
+            "bits_per_second": round(bits_per_second(held_out, split.held_out, alignment), 2),
         },
         "steps": result.steps,
         "best_step": result.best_step,
-        "tokens_seen": result.tokens_seen,
+        "notes_seen": result.notes_seen,
         "stopped_by": result.stopped_by,
         "history": [{name: entry[name] for name in ("step", "training", "held_out")} for entry in result.history],
     }
@@ -78,11 +91,11 @@ A Music Transformer ({config.layers} blocks of width {config.width}, {config.hea
 `{config.vocabulary}`) that continues piano music. Compose with
 `python3 -m stages.generate --load_path THIS_FOLDER --inputs PRIMER.mid --save_path OUT.mid`.
 
-- Weights: {training["origin"]}; {training["steps"]} steps of {" and ".join(crops)} tokens,
+- Weights: {training["origin"]}; {training["steps"]} steps of {" and ".join(crops)} notes,
   best at step {training["best_step"]}, stopped by {training["stopped_by"]}; random seed {settings["seed"]}.
-- Learned from: {data["songs"]} songs, {data["tokens"]} tokens, {data["minutes"]} minutes (digest `{data["digest"]}`).
-- Held out: {held_out["what"]}; {held_out["tokens"]} tokens, {held_out["seconds"]} seconds of music.
-- Held-out loss: {held_out["nats_per_token"]} nats per token, {held_out["bits_per_second"]} bits per second of music
-  (before training {held_out["nats_per_token_before"]} nats per token).
+- Learned from: {data["songs"]} songs, {data["notes"]} notes, {data["minutes"]} minutes (digest `{data["digest"]}`).
+- Held out: {held_out["what"]}; {held_out["notes"]} notes, {held_out["seconds"]} seconds of music.
+- Held-out loss: {held_out["nats_per_note"]} nats per note, {held_out["bits_per_second"]} bits per second of music
+  (before training {held_out["nats_per_note_before"]} nats per note).
 - Limits: solo keyboard music without tempo, metre or pedal events; a model of few songs recites them.
 """

@@ -1,4 +1,7 @@
-"""Continue a primer, event by event: the loop that joins the decoder with the choice of events."""
+"""Continue a primer, note by note: the loop that joins the decoder with the choice of fields.
+
+Conventions: times are steps of 10 ms; the clock of a song goes on from its primer's.
+"""
 
 from collections.abc import Sequence
 from copy import copy
@@ -8,21 +11,57 @@ from typing import Protocol
 import numpy as np
 
 from ambient.music_transformer.config import SamplingConfig
+from ambient.music_transformer.fields import Fields, steps_to_bins
 from ambient.music_transformer.loops import LoopWatch
-from ambient.music_transformer.sampling import LegalEvents, draw_token, velocity_or_default, with_note_ends
-from ambient.music_transformer.tokens import NOTE_OFF, NOTE_ON, START, STEPS_PER_SECOND
+from ambient.music_transformer.placement import REMEMBERED, Alignment, place
+from ambient.music_transformer.rows import (
+    CLEAN,
+    COLUMNS,
+    DESCRIPTIONS,
+    LOOK_BACK,
+    MARK,
+    MOST_SOUNDING,
+    NO_TIME,
+    TIME,
+    note_rows,
+    start_row,
+)
+from ambient.music_transformer.sampling import (
+    GAP,
+    LENGTH,
+    PITCH,
+    VELOCITY,
+    allowed_gaps,
+    allowed_lengths,
+    allowed_pitches,
+    draw,
+    nats,
+    probabilities,
+)
+from ambient.music_transformer.tokens import MAX_SHIFT_STEPS, STEPS_PER_SECOND, VELOCITY_BINS
+from ambient.music_transformer.wishes import Primer, Wishes
+
+NO_WISHES = Wishes()
+_LENGTHS = allowed_lengths()
+_VELOCITIES = np.ones(VELOCITY_BINS, dtype=bool)
 
 
-class NextToken(Protocol):
+class NextNote(Protocol):
     """What composing needs of a model; tests bring their own."""
 
     songs: int
 
-    def read(self, tokens: np.ndarray) -> np.ndarray:
-        """Hear [n] tokens, return logits [S, V]."""
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Hear [n, 14] rows, return states [S, E]."""
 
-    def step(self, tokens: np.ndarray) -> np.ndarray:
-        """Hear [S] tokens, return logits [S, V]."""
+    def step(self, rows: np.ndarray) -> np.ndarray:
+        """Hear [S, 14] rows, return states [S, E]."""
+
+    def choose(self, field: int, state: np.ndarray) -> np.ndarray:
+        """Return logits [S, C] of a field."""
+
+    def tell(self, field: int, state: np.ndarray, choices: np.ndarray) -> np.ndarray:
+        """Return states [S, E] that know what was chosen."""
 
     def reorder(self, songs: np.ndarray) -> None:
         """Let song i go on from song `songs[i]`."""
@@ -33,143 +72,295 @@ class Composition:
     """New music.
 
     Attributes:
-        tokens: The new events, without the primer; they restate its velocity and end every note.
-        nats_per_token: Mean surprise of the drawn events under the model, before temperature and filters.
-        loops_broken_s: When loops were broken, in seconds after the primer.
+        fields: The new notes, without the primer, on its clock.
+        nats_per_note: Mean surprise of the drawn notes under the model, before temperature and filters.
+        begin: Step at which the primer's music ends and the new music begins.
+        loops_broken_s: When loops were broken, in seconds of new music.
     """
 
-    tokens: list[int]
-    nats_per_token: float
+    fields: Fields
+    nats_per_note: float
+    begin: int
     loops_broken_s: tuple[float, ...] = ()
 
 
 class _Song:
-    """The new events of a song so far, and what may come next.
+    """The notes of a song so far, and what may come next.
 
     Args:
         primer: What was heard before.
         sampling: Its bounds, and whether loops are broken. A loop in the primer is the primer's own business.
+        alignment: How times are placed within their bins.
+        wishes: How the music should be.
     """
 
-    def __init__(self, primer: Sequence[int], sampling: SamplingConfig) -> None:
-        self.legal = LegalEvents(notes_per_second=sampling.notes_per_second)
-        self._note_end_rate = sampling.note_end_rate
-        for token in primer:
-            self.legal.observe(token)
+    def __init__(self, primer: Fields, sampling: SamplingConfig, alignment: Alignment, wishes: Wishes) -> None:
+        self._sampling, self._alignment, self._wishes = sampling, alignment, wishes
+        self.heard = len(primer)
+        columns = (primer.starts, primer.pitches, primer.ends, primer.velocities)
+        self.starts, self.pitches, self.ends, self.velocities = ([int(x) for x in column] for column in columns)
+        self.gaps = [int(gap) for gap in np.diff(primer.starts)][-REMEMBERED:]
         self.loops = LoopWatch() if sampling.break_loops else None
         self.broken_s: list[float] = []
-        # What the primer left in force is restated, so that the new music stands on its own.
-        self.tokens = [velocity_or_default(self.legal.velocity_bin)] if primer else []
-        self._begun = self.legal.now
+        self.begin = self.starts[-1] if self.starts else 0
+        self.choice = [0, 0, 0, 0]
+        self.events = 0  # about how many performance events the new notes take
+        self._moments: set[int] = set()
+
+    @property
+    def now(self) -> int:
+        """Start of the last note."""
+        return self.starts[-1] if self.starts else 0
 
     @property
     def seconds(self) -> float:
-        """Length of the new music."""
-        return (self.legal.now - self._begun) / STEPS_PER_SECOND
+        """Length of the new music up to its last start."""
+        return (self.now - self.begin) / STEPS_PER_SECOND
 
     def copy(self) -> "_Song":
         """Return an independent copy."""
         other = copy(self)
-        other.legal, other.tokens, other.broken_s = self.legal.copy(), list(self.tokens), list(self.broken_s)
+        for name in ("starts", "pitches", "ends", "velocities", "gaps", "broken_s", "choice", "_moments"):
+            setattr(other, name, copy(getattr(self, name)))
         other.loops = self.loops and self.loops.copy()
         return other
 
-    def adjusted(self, logits: np.ndarray) -> np.ndarray:
-        """Return [V] logits that do not forget the notes that have sounded for long."""
-        return with_note_ends(logits, self.legal.held(), self._note_end_rate)
+    def allowed(self, field: int) -> np.ndarray:
+        """Return which choices of a field may come, [C] bool; at least one may."""
+        last = self.pitches[-1] if self.pitches else None
+        if field == GAP:
+            return allowed_gaps(last, self._soonest())
+        if field == PITCH:
+            looped = self.loops.next_pitch if self.loops else None
+            return allowed_pitches(last, together=self.choice[GAP] == 0, looped=looped)
+        return _LENGTHS if field == LENGTH else _VELOCITIES
 
-    def allowed(self) -> np.ndarray:
-        """Return which events may come next, [V] bool; at least one may."""
-        allowed = self.legal.mask()
-        looped = self.loops.next_pitch if self.loops else None
-        if looped is not None and np.count_nonzero(allowed) > 1:
-            allowed[NOTE_ON + looped] = False
-        return allowed
+    def _soonest(self) -> int:
+        """Return how long to wait until another note keeps within the bound of notes a second; 0 without one."""
+        most = self._sampling.notes_per_second
+        if not most or len(self.starts) < most:
+            return 0
+        return max(0, self.starts[-most] + STEPS_PER_SECOND - self.now)
 
-    def observe(self, token: int) -> None:
-        """Take an event into the song."""
+    def add(self, rng: np.random.Generator) -> None:
+        """Take the chosen note into the song, its times placed within their bins."""
+        recent_ends = np.array(self.ends[-LOOK_BACK:], dtype=np.int64)
+        candidates = np.concatenate([recent_ends - self.now, np.array(self.gaps[-REMEMBERED:], dtype=np.int64)])
+        gap = place(self.choice[GAP], candidates, self._alignment.gap, rng) if self.starts else 0
+        gap = max(gap, self._soonest())  # still in its bin: only bins that reach beyond this may come
+        start, pitch = self.now + gap, self.choice[PITCH]
+        lengths = recent_ends[-REMEMBERED:] - np.array(self.starts[-REMEMBERED:], dtype=np.int64)
+        candidates = np.concatenate([recent_ends - start, lengths])
+        length = place(self.choice[LENGTH], candidates, self._alignment.length, rng)
         if self.loops:
-            if NOTE_ON <= token < NOTE_OFF and self.loops.next_pitch is not None:
-                self.broken_s.append(round(self.seconds, 2))
-            self.loops.observe(token)
-        self.legal.observe(token)
-        self.tokens.append(token)
+            if self.loops.next_pitch is not None and self.loops.next_pitch != pitch:
+                self.broken_s.append(round(max(0.0, (start - self.begin) / STEPS_PER_SECOND), 2))
+            self.loops.observe(pitch)
+        self._end_same_pitch(start, pitch)
+        self._count_events(start, start + length)
+        if self.starts:
+            self.gaps.append(gap)
+        self.starts.append(start)
+        self.pitches.append(pitch)
+        self.ends.append(start + length)
+        self.velocities.append(self.choice[VELOCITY])
 
-    def finished(self, surprise: float, drawn: int) -> Composition:
-        """Return the song with every note ended."""
-        tokens = self.tokens + self.legal.closing_tokens()
-        return Composition(tokens, surprise / max(drawn, 1), tuple(self.broken_s))
+    def _end_same_pitch(self, start: int, pitch: int) -> None:
+        """Let a note that still sounds end where its pitch is struck again; primer notes stay as they are."""
+        for index in range(len(self.starts) - 1, max(self.heard, len(self.starts) - LOOK_BACK) - 1, -1):
+            if self.pitches[index] == pitch and self.ends[index] > start > self.starts[index]:
+                self.ends[index] = start
+
+    def _count_events(self, start: int, end: int) -> None:
+        """Count a start, an end, a velocity if it is new, and shifts to moments that nothing else stands at."""
+        self.events += 2 + (not self.velocities or self.velocities[-1] != self.choice[VELOCITY])
+        self.events += (start - self.now) // MAX_SHIFT_STEPS
+        self.events += len({start, end} - self._moments)
+        self._moments |= {start, end}
+
+    def row(self) -> np.ndarray:
+        """Return the row of the last note, [14]."""
+        part = slice(-LOOK_BACK, None)
+        columns = [np.array(column[part], dtype=np.int64) for column in (self.starts, self.pitches, self.ends)]
+        starts, pitches, ends = columns
+        velocities = np.array(self.velocities[part], dtype=np.int64)
+        row = last_row(starts, pitches, ends - starts, velocities, self.gaps[-1] if self.gaps else 0)
+        return self.with_wishes(row)
+
+    def with_wishes(self, row: np.ndarray) -> np.ndarray:
+        """Put mark and descriptions into a row: whatever was heard, new music is asked for as clean."""
+        row[MARK] = CLEAN
+        row[DESCRIPTIONS:TIME] = self._wishes(max(0.0, self.seconds))
+        return row
+
+    def finished(self, surprise: float) -> Composition:
+        """Return the new notes."""
+        part = slice(self.heard, None)
+        starts, ends = (np.array(column[part], dtype=np.int64) for column in (self.starts, self.ends))
+        pitches, velocities = (np.array(column[part], dtype=np.int64) for column in (self.pitches, self.velocities))
+        fields = Fields(starts, pitches, ends - starts, velocities)
+        return Composition(fields, surprise / max(len(fields), 1), self.begin, tuple(self.broken_s))
+
+
+def last_row(
+    starts: np.ndarray, pitches: np.ndarray, lengths: np.ndarray, velocities: np.ndarray, gap: int
+) -> np.ndarray:
+    """Return the row of the last of up to `LOOK_BACK` notes, [14]; the same as `note_rows` has for it."""
+    row = np.zeros(COLUMNS, dtype=np.int32)
+    left = starts + lengths - starts[-1]
+    left = left[left > 0]
+    first = int(left.min())
+    later = left[left > first]
+    times = np.array([gap, lengths[-1], first, later.min() if later.size else 0])
+    bins = steps_to_bins(times)
+    row[:4] = bins[0], pitches[-1], max(int(bins[1]), 1), velocities[-1]
+    row[4:7] = bins[2], bins[3] if later.size else NO_TIME, min(left.size, MOST_SOUNDING)
+    row[TIME] = starts[-1]
+    return row
+
+
+def primer_rows(primer: Fields, mark: int, described: np.ndarray) -> np.ndarray:
+    """Return [N + 1, 14] rows of a start and a primer.
+
+    Args:
+        primer: May be empty.
+        mark: Where it comes from.
+        described: [N, 5] bins of its descriptions.
+    """
+    rows = note_rows(primer)
+    rows[:, MARK] = mark
+    rows[:, DESCRIPTIONS:TIME] = described
+    opening = start_row(int(primer.starts[0]) if len(primer) else 0)
+    if len(primer):
+        opening[MARK:TIME] = rows[0, MARK:TIME]
+        rows[0, 0] = 0
+    return np.concatenate([opening[None], rows])
 
 
 def compose(
-    model: NextToken,
-    primer: Sequence[int],
+    model: NextNote,
+    primer: Primer,
     *,
     length: int | None = None,
     seconds: float | None = None,
     sampling: SamplingConfig,
+    alignment: Alignment,
+    wishes: Wishes = NO_WISHES,
     seeds: Sequence[int],
 ) -> list[Composition]:
-    """Draw new events after a primer, for several songs that share the work of reading the weights.
+    """Draw new notes after a primer, for several songs that share the work of reading the weights.
 
     Args:
         model: A decoder of as many songs as there are seeds, that has heard nothing yet.
-        primer: Performance tokens without specials; may be empty. All of it is heard.
-        length: New tokens a song; the offs that close sounding notes come on top.
+        primer: All of it is heard.
+        length: About so many performance events of new music a song: a note takes three to four.
         seconds: New music a song, in place of `length`.
         sampling: How to draw.
+        alignment: How times are placed within their bins.
+        wishes: How the music should be, over time.
         seeds: One a song. The same seeds, model and primer give the same music.
     """
     assert (length is None) != (seconds is None), "give either a length or seconds"
-    draws = [_Draw(_Song(primer, sampling), np.random.default_rng(seed), sampling) for seed in seeds]
-    logits = model.read(np.array([START, *primer], dtype=np.int64))
+    songs = [_Song(primer.fields, sampling, alignment, wishes) for _ in seeds]
+    rngs = [np.random.default_rng(seed) for seed in seeds]
+    surprise, done = np.zeros(len(songs)), [False] * len(songs)
+    state = model.read(_opening(primer, songs[0]))
     while True:
-        for draw, row in zip(draws, logits, strict=True):
-            if not draw.done:
-                draw.one(row)
-                draw.done = draw.drawn == length or (seconds is not None and draw.song.seconds >= seconds)
-        if all(draw.done for draw in draws):
-            return [draw.song.finished(draw.surprise, draw.drawn) for draw in draws]
-        logits = model.step(np.array([draw.song.tokens[-1] for draw in draws]))
+        state = _choose_all(model, state, songs, rngs, sampling, surprise, done)
+        for index, (song, rng) in enumerate(zip(songs, rngs, strict=True)):
+            if not done[index]:
+                # Where nothing is drawn at random, as in a search with one beam, the places within bins are not either.
+                song.add(rng if sampling.temperature > 0 else np.random.default_rng(0))
+                done[index] = song.events >= length if length is not None else song.seconds >= (seconds or 0.0)
+        if all(done):
+            return [song.finished(float(each)) for song, each in zip(songs, surprise, strict=True)]
+        state = model.step(np.stack([song.row() for song in songs]))
 
 
-class _Draw:
-    """A song that grows at random."""
-
-    def __init__(self, song: _Song, rng: np.random.Generator, sampling: SamplingConfig) -> None:
-        self.song, self._rng, self._sampling = song, rng, sampling
-        self.surprise, self.drawn, self.done = 0.0, 0, False
-
-    def one(self, logits: np.ndarray) -> None:
-        """Draw one event from [V] logits."""
-        token = draw_token(self.song.adjusted(logits), self.song.allowed(), self._sampling, self._rng)
-        self.surprise += _nats(logits, token)
-        self.drawn += 1
-        self.song.observe(token)
+def _opening(primer: Primer, song: _Song) -> np.ndarray:
+    """Return the rows of the primer; its last row says what is wished of the new music."""
+    rows = primer_rows(primer.fields, primer.mark, primer.described)
+    rows[-1] = song.with_wishes(rows[-1])
+    return rows
 
 
-def compose_by_beam(model: NextToken, primer: Sequence[int], *, length: int, sampling: SamplingConfig) -> Composition:
-    """Find a likely continuation: beams are ranked by the sum of their log-probabilities.
+def _choose_all(
+    model: NextNote,
+    state: np.ndarray,
+    songs: Sequence[_Song],
+    rngs: Sequence[np.random.Generator],
+    sampling: SamplingConfig,
+    surprise: np.ndarray,
+    done: Sequence[bool],
+) -> np.ndarray:
+    """Draw the four fields of each song's next note in turn."""
+    for field in range(4):
+        logits = model.choose(field, state)
+        for index, song in enumerate(songs):
+            if not done[index]:
+                choice = draw(field, logits[index], song.allowed(field), sampling, rngs[index])
+                surprise[index] += nats(logits[index], choice)
+                song.choice[field] = choice
+        if field < VELOCITY:
+            state = model.tell(field, state, np.array([song.choice[field] for song in songs]))
+    return state
+
+
+def compose_by_beam(
+    model: NextNote,
+    primer: Primer,
+    *,
+    length: int,
+    sampling: SamplingConfig,
+    alignment: Alignment,
+    wishes: Wishes = NO_WISHES,
+) -> Composition:
+    """Find a likely continuation: beams are ranked by the sum of their log-probabilities, field by field.
 
     Args:
         model: A decoder of as many songs as there are beams, that has heard nothing yet.
         primer: As in `compose`.
-        length: New tokens.
-        sampling: Its bounds and whether loops are broken; nothing is drawn.
+        length: About so many performance events.
+        sampling: Its bounds and whether loops are broken; nothing is drawn but the places within bins, with seed 0.
+        alignment: How times are placed within their bins.
+        wishes: How the music should be, over time.
     """
-    beams = [_Beam(_Song(primer, sampling), 0.0)]
-    logits = model.read(np.array([START, *primer], dtype=np.int64))[:1]  # all beams are still the same song
-    for _ in range(length):
-        scores = np.stack([beam.extended(row) for beam, row in zip(beams, logits, strict=True)])  # [beams, V]
-        best = np.argsort(-scores, axis=None, kind="stable")[: model.songs]
-        best = best[np.isfinite(scores.ravel()[best])]
-        parents, tokens = np.divmod(best, scores.shape[1])
-        beams = [beams[p].grown(int(t), float(scores[p, t])) for p, t in zip(parents, tokens, strict=True)]
-        spare = model.songs - len(beams)  # fewer legal continuations than beams
-        model.reorder(np.concatenate([parents, np.repeat(parents[:1], spare)]))
-        logits = model.step(np.concatenate([tokens, np.repeat(tokens[:1], spare)]))[: len(beams)]
-    winner = max(beams, key=lambda beam: beam.score)
-    return winner.song.finished(-winner.score, length)
+    width = model.songs
+    beams = [_Beam(_Song(primer.fields, sampling, alignment, wishes), 0.0)]
+    state = model.read(_opening(primer, beams[0].song))[:1]
+    while True:
+        parents = np.arange(len(beams))
+        for field in range(4):
+            logits = model.choose(field, _filled(state, width))[: len(beams)]
+            beams, chosen_parents, choices = _extend(beams, logits, field, width)
+            parents = parents[chosen_parents]
+            state = state[chosen_parents]
+            if field < VELOCITY:
+                state = model.tell(field, state, choices)
+        for beam in beams:
+            beam.song.add(np.random.default_rng(0))
+        if max(beams, key=lambda beam: beam.score).song.events >= length:
+            winner = max(beams, key=lambda beam: beam.score)
+            return winner.song.finished(-winner.score)
+        model.reorder(_filled(parents, width))
+        state = model.step(_filled(np.stack([beam.song.row() for beam in beams]), width))[: len(beams)]
+
+
+def _filled(rows: np.ndarray, count: int) -> np.ndarray:
+    """Repeat the first row until there are `count`."""
+    return np.concatenate([rows, np.repeat(rows[:1], count - len(rows), axis=0)])
+
+
+def _extend(
+    beams: "Sequence[_Beam]", logits: np.ndarray, field: int, width: int
+) -> "tuple[list[_Beam], np.ndarray, np.ndarray]":
+    """Return the best beams after one more field, which beam each comes from, and what it chose."""
+    scores = np.stack([beam.extended(row, field) for beam, row in zip(beams, logits, strict=True)])  # [beams, C]
+    best = np.argsort(-scores, axis=None, kind="stable")[:width]
+    best = best[np.isfinite(scores.ravel()[best])]
+    parents, choices = np.divmod(best, scores.shape[1])
+    grown = [beams[p].chosen(field, int(c), float(scores[p, c])) for p, c in zip(parents, choices, strict=True)]
+    return grown, parents, choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,22 +368,16 @@ class _Beam:
     song: _Song
     score: float
 
-    def extended(self, logits: np.ndarray) -> np.ndarray:
-        """Return the score of each continuation, [V]; illegal ones are minus infinity."""
-        wide = np.nan_to_num(self.song.adjusted(logits).astype(np.float64))
-        shifted = wide - wide.max()
-        return np.where(self.song.allowed(), self.score + shifted - np.log(np.exp(shifted).sum()), -np.inf)
+    def extended(self, logits: np.ndarray, field: int) -> np.ndarray:
+        """Return the score of each choice, [C]; what may not come is minus infinity."""
+        likely = probabilities(field, logits, self.song.allowed(field), _PLAIN)
+        with np.errstate(divide="ignore"):
+            return self.score + np.log(likely)
 
-    def grown(self, token: int, score: float) -> "_Beam":
+    def chosen(self, field: int, choice: int, score: float) -> "_Beam":
         song = self.song.copy()
-        song.observe(token)
+        song.choice[field] = choice
         return _Beam(song, score)
 
 
-def _nats(logits: np.ndarray, token: int) -> float:
-    wide = logits.astype(np.float64)
-    top = wide.max()
-    if not (np.isfinite(top) and np.isfinite(wide[token])):  # broken weights
-        wide = np.nan_to_num(wide)
-        top = wide.max()
-    return float(top + np.log(np.exp(wide - top).sum()) - wide[token])
+_PLAIN = SamplingConfig(temperature=1.0, top_p=1.0)

@@ -7,7 +7,8 @@ from ambient.errors import InputError
 
 KIND = "music-transformer"
 SHIPPED_MODEL = "music-transformer"  # folder below trained-models/
-VOCABULARY = "performance-388+3"  # version of the token table of `tokens.py`
+VOCABULARY = "performance-388+3"  # version of the token table of `tokens.py`, which TFRecords hold
+NOTE_FIELDS = "notes-1"  # version of the rows of `rows.py` and the bins of `fields.py`
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +20,26 @@ class ModelConfig:
         width: Model width E.
         heads: Attention heads H; they divide the width.
         feed_forward: Width of the hidden layer of a block.
-        max_distance: Relative positions learned one by one; all farther ones share the farthest.
-        window: How many tokens back a token can see, itself included; generation keeps no more than that.
+        window: How many notes back a note can see, itself included; composing keeps no more than that.
         dropout: Share of activations dropped in training.
-        vocabulary: Version of the token table the weights were trained on.
+        vocabulary: Version of the fields of a note that the weights were trained on.
+        percentiles: For each local description nine values that part the base model's training music into tenths
+            (`descriptions.py`); empty before training.
+        alignment: How often gaps and lengths are times that the music already has (`placement.py`).
     """
 
     layers: int = 4
     width: int = 256
     heads: int = 4
     feed_forward: int = 1024
-    max_distance: int = 256
-    window: int = 1024
-    dropout: float = 0.1
-    vocabulary: str = VOCABULARY
+    window: int = 768
+    dropout: float = 0.0
+    vocabulary: str = NOTE_FIELDS
+    percentiles: tuple[tuple[float, ...], ...] = ()
+    alignment: tuple[float, float] = (0.5, 0.5)
 
     def __post_init__(self) -> None:
-        for name in ("layers", "width", "heads", "feed_forward", "max_distance", "window"):
+        for name in ("layers", "width", "heads", "feed_forward", "window"):
             size = getattr(self, name)
             if not isinstance(size, int) or size < 1:
                 raise ValueError(f"{name} must be a whole number from 1 up. Received: {size!r}")
@@ -64,16 +68,18 @@ class ModelConfig:
             if odd:
                 found = f"configuration with {fault} fields ({', '.join(sorted(odd))})"
                 raise InputError(source, found, "expected ours", remedy)
-        if values["vocabulary"] != VOCABULARY:
-            raise InputError(source, f"vocabulary {values['vocabulary']!r}", f"expected {VOCABULARY!r}", remedy)
+        if values["vocabulary"] != NOTE_FIELDS:
+            raise InputError(source, f"vocabulary {values['vocabulary']!r}", f"expected {NOTE_FIELDS!r}", remedy)
         try:
-            return cls(**values)
+            percentiles = tuple(tuple(float(edge) for edge in edges) for edges in values["percentiles"])
+            gap, length = (float(share) for share in values["alignment"])
+            return cls(**{**values, "percentiles": percentiles, "alignment": (gap, length)})
         except (TypeError, ValueError) as error:
             raise InputError(source, f"impossible configuration ({error})", "expected ours", remedy) from error
 
 
 SIZES = {
-    "tiny": ModelConfig(layers=2, width=64, heads=2, feed_forward=128, max_distance=64, window=256),
+    "tiny": ModelConfig(layers=2, width=64, heads=2, feed_forward=128, window=256),
     "small": ModelConfig(layers=4, width=128, heads=4, feed_forward=512),
     "base": ModelConfig(),
     "large": ModelConfig(layers=6, width=384, heads=6, feed_forward=1536),
@@ -81,6 +87,14 @@ SIZES = {
 
 
 OPTIMIZERS = ("adamw", "muon")
+# What the composer can be told of the music, and what the words mean (`descriptions.py`).
+DESCRIPTIONS = {
+    "density": "how many notes start in a second",
+    "register": "how high the notes are",
+    "polyphony": "how many notes sound together",
+    "loudness": "how hard the notes are struck",
+    "note_length": "how long the notes sound",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +102,10 @@ class TrainingConfig:
     """How a model is trained.
 
     Attributes:
-        epochs: Ceiling; early stopping usually ends before it. An epoch shows about as many tokens as the corpus has.
+        epochs: Ceiling; early stopping usually ends before it. An epoch shows about as many notes as the corpus has.
         batch_size: Crops that are computed at once.
         accumulate: Batches a step; their gradients are averaged, which takes the memory of one.
-        max_seq: Tokens a crop.
+        max_seq: Notes a crop.
         optimizer: `adamw` or `muon`.
         learning_rate: Peak, after the warm-up.
         warmup_steps: Steps of linear rise.
@@ -103,27 +117,35 @@ class TrainingConfig:
             `minutes`.
         evaluate_every: Steps between two evaluations; 0 means once an epoch.
         transpose: Semitones up and down that crops are transposed by.
-        stretch: Largest change of tempo, as a fraction.
+        stretch: Largest change of tempo, as a natural logarithm: 0.1 is about a tenth slower or faster.
+        hands: Share of crops that are given other dynamics; half as many another timing, a third other note ends.
+        imitation: Share of crops of clean pieces that are changed as the transcriber would, and marked as heard.
+        unsaid: Chance that a description is left out of a crop, and that all of them are.
+        rehearsal: Share of crops that come from the base model's own music when fine-tuning.
         calm_weight: How much more often crops of pieces with fewer than six notes a second are drawn.
         performed_weight: How much more often crops of pieces with the dynamics of a performance are drawn.
         seed: Random seed: same data, flags and seed give the same weights on the same machine.
     """
 
     epochs: int = 100
-    batch_size: int = 4
+    batch_size: int = 8
     accumulate: int = 1
-    max_seq: int = 512
+    max_seq: int = 256
     optimizer: str = "adamw"
     learning_rate: float = 3e-4
     warmup_steps: int = 10
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     patience: int = 3
-    minutes: float = 0.0
+    minutes: float = 30.0
     schedule_minutes: float = 0.0
     evaluate_every: int = 0
-    transpose: int = 3
-    stretch: float = 0.05
+    transpose: int = 5
+    stretch: float = 0.1
+    hands: float = 0.3
+    imitation: float = 0.4
+    unsaid: float = 0.3
+    rehearsal: float = 0.5
     calm_weight: float = 1.0
     performed_weight: float = 1.0
     seed: int = 1
@@ -131,21 +153,19 @@ class TrainingConfig:
 
 @dataclass(frozen=True, slots=True)
 class SamplingConfig:
-    """How the next token is drawn; the order is creativity, temperature, top-k, min-p, top-p.
+    """How the fields of the next note are drawn; the order is creativity, temperature, offset, top-k, min-p, top-p.
 
     Attributes:
-        temperature: Logits are divided by it; 0 takes the likeliest event.
-        timing_temperature: The same for time shifts alone; None takes `temperature`.
-        top_k: Keep the k likeliest events; 0 keeps all.
-        timing_top_k: Keep the k likeliest time shifts, and `top_k` of all other events; None counts them together.
-        top_k_offset: Leave out so many of the likeliest notes first, where more are legal: away from the obvious.
-        top_p: Keep the likeliest events that together hold this probability; 1 keeps all.
-        min_p: Keep events at least this fraction as likely as the likeliest; 0 keeps all.
-        creativity: Nats taken from every time shift: above 0 more happens, below 0 there are more rests.
-        notes_per_second: At most so many notes start within a second, which keeps a model that has learned from concert
-            music calm; 0 sets no bound.
-        note_end_rate: A note that has sounded for two seconds ends at a rate of at least so many a second; 0 leaves it
-            to the model, which forgets some.
+        temperature: Logits are divided by it; 0 takes the likeliest choice.
+        timing_temperature: The same for gaps and lengths alone; None takes `temperature`.
+        top_k: Keep the k likeliest choices of a field; 0 keeps all.
+        timing_top_k: The same for gaps and lengths alone; None takes `top_k`.
+        top_k_offset: Leave out so many of the likeliest pitches first: away from the obvious.
+        top_p: Keep the likeliest choices of a field that together hold this probability; 1 keeps all.
+        min_p: Keep choices at least this fraction as likely as the likeliest; 0 keeps all.
+        creativity: Nats taken from a gap each time it doubles beyond 100 ms: above 0 more happens, below 0 there are
+            more rests.
+        notes_per_second: At most so many notes start within a second; 0 sets no bound.
         break_loops: Forbid the note that would carry on a loop (`loops.py`).
     """
 
@@ -157,6 +177,5 @@ class SamplingConfig:
     top_p: float = 0.97
     min_p: float = 0.0
     creativity: float = 0.0
-    notes_per_second: int = 8
-    note_end_rate: float = 1.0
+    notes_per_second: int = 0
     break_loops: bool = True

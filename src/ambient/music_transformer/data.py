@@ -1,39 +1,63 @@
 """What the composer learns from: which songs are held out, and which crops each step sees.
 
-Conventions: a sequence is start token, tokens, end token. A crop is max_seq + 1 tokens of it, padded at its end if the
-piece is shorter; inputs are the first max_seq of them, labels the last. Everything drawn depends on the seed and the
-number of the step alone, so that a resumed run sees what an undisturbed one would have seen.
+Conventions: a crop is `max_seq` + 1 rows of consecutive notes (`rows.py`), a start row before the first note of a
+piece and an end after its last; inputs are the rows, labels the notes of all but the first. Everything drawn depends
+on the seed and the number of the step alone, so that a resumed run sees what an undisturbed one would have seen.
 """
 
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from ambient.errors import InputError
+from ambient.music_transformer import variation
 from ambient.music_transformer.config import TrainingConfig
-from ambient.music_transformer.duplicates import Duplicate, describe, near_duplicates
+from ambient.music_transformer.descriptions import NAMES, WINDOW_STEPS, Percentiles, describe
+from ambient.music_transformer.duplicates import Duplicate, near_duplicates
+from ambient.music_transformer.duplicates import describe as describe_duplicate
+from ambient.music_transformer.fields import Fields
 from ambient.music_transformer.records import TokenRecord
-from ambient.music_transformer.tokens import (
+from ambient.music_transformer.rows import (
+    CLEAN,
+    COLUMNS,
+    DESCRIPTIONS,
     END,
-    NOTE_OFF,
-    PAD,
-    START,
-    STEPS_PER_SECOND,
-    VELOCITY,
-    duration_steps,
-    stretch_tokens,
-    transpose_tokens,
+    HEARD,
+    LOOK_BACK,
+    MARK,
+    NOT_SAID,
+    TIME,
+    labels_of,
+    note_rows,
+    start_row,
 )
 
 HELD_OUT_SHARE = 0.1
-TAIL_SHARE = 0.1  # of each song's tokens, where no whole song can be held out
-LEAST_TOKENS = 64  # about a dozen notes
+TAIL_SHARE = 0.1  # of each song's notes, where no whole song can be held out
+LEAST_NOTES = 12
 CALM_NOTES_PER_SECOND = 6.0
 PERFORMED_VELOCITIES = 12  # of 32 bins; score-like files use one to five
+MOST_AHEAD = 400  # notes beyond a crop that its descriptions may look at
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece to learn from or to be measured by.
+
+    Attributes:
+        fields: Its notes.
+        heard: Whether a transcriber wrote it.
+        begins: Whether its first note begins the music; False for the last part of a song.
+        ends: Whether its last note ends the music.
+    """
+
+    fields: Fields
+    heard: bool = False
+    begins: bool = True
+    ends: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +65,26 @@ class Split:
     """The two parts of a corpus.
 
     Attributes:
-        training: [T] token arrays with their specials.
-        held_out: [T] token arrays with their specials; never trained on.
-        held_out_seconds: Length of the music held out.
+        training: Pieces to train on.
+        held_out: Pieces never trained on.
         explanation: For people: what was held out and why.
         duplicates: For people: songs that are nearly the same music, one line a pair.
     """
 
-    training: list[np.ndarray]
-    held_out: list[np.ndarray]
-    held_out_seconds: float
+    training: list[Piece]
+    held_out: list[Piece]
     explanation: str
     duplicates: tuple[str, ...] = ()
+
+    @property
+    def held_out_seconds(self) -> float:
+        """Length of the music held out."""
+        return sum(piece.fields.seconds for piece in self.held_out)
+
+
+def piece_of(record: TokenRecord) -> Piece:
+    """Return what a token file holds as notes."""
+    return Piece(record.fields, heard=record.heard)
 
 
 def is_held_out(digest: str) -> bool:
@@ -64,106 +96,196 @@ def split_records(records: Sequence[TokenRecord], *, source: object) -> Split:
     """Hold out about a tenth of the songs, by content hash; the end of every song where that leaves either side empty.
 
     Of songs that are nearly the same music none is held out if another is trained on, and only the longest is held out
-    otherwise: nothing is judged by what was learned. What that leaves out is trained on by neither side, so that adding
-    a song moves no other one to the other side.
+    otherwise: nothing is measured by what was learned. What that leaves out is on neither side, so that adding a song
+    moves no other one to the other side.
 
     Raises:
         InputError: there is too little music to learn anything from.
     """
-    total = sum(record.tokens.size for record in records)
-    if total < LEAST_TOKENS:
+    total = sum(len(record.fields) for record in records)
+    if total < LEAST_NOTES:
         minutes = sum(record.seconds for record in records) / 60
-        found = f"{minutes:.1f} minutes of music in {len(records)} songs ({total} tokens)"
-        raise InputError(
-            source,
-            found,
-            f"needs at least 0.1 minutes with {LEAST_TOKENS} tokens",
-            "Add songs, or check the MIDI files",
-        )
+        found = f"{minutes:.1f} minutes of music in {len(records)} songs ({total} notes)"
+        expected = f"needs at least 0.1 minutes with {LEAST_NOTES} notes"
+        raise InputError(source, found, expected, "Add songs, or check the MIDI files")
     duplicates = near_duplicates(records)
-    lines = tuple(describe(duplicate, records) for duplicate in duplicates)
+    lines = tuple(describe_duplicate(duplicate, records) for duplicate in duplicates)
     training = [record for record in records if not is_held_out(record.digest)]
     held_out = [record for record in _once(records, duplicates) if is_held_out(record.digest)]
     if held_out and training:
-        seconds = sum(record.seconds for record in held_out)
         names = f"{len(held_out)} of {len(records)} songs, chosen by their content"
-        return Split([whole(r.tokens) for r in training], [whole(r.tokens) for r in held_out], seconds, names, lines)
+        return Split([piece_of(r) for r in training], [piece_of(r) for r in held_out], names, lines)
     left_out = {duplicate.index for duplicate in duplicates}
-    records = [record for index, record in enumerate(records) if index not in left_out]
-    cuts = [int(record.tokens.size * (1 - TAIL_SHARE)) for record in records]
-    heads = [np.concatenate([[START], r.tokens[:cut]]).astype(np.int16) for r, cut in zip(records, cuts, strict=True)]
-    tails = [np.concatenate([r.tokens[cut:], [END]]).astype(np.int16) for r, cut in zip(records, cuts, strict=True)]
-    seconds = sum(duration_steps(tail) for tail in tails) / STEPS_PER_SECOND
-    explanation = f"the last tenth of each of {len(records)} songs; too few for a song of its own"
-    return Split(heads, tails, seconds, explanation, lines)
+    pieces = [piece_of(record) for index, record in enumerate(records) if index not in left_out]
+    heads, tails = [], []
+    for piece in pieces:
+        cut = min(int(len(piece.fields) * (1 - TAIL_SHARE)), len(piece.fields) - 1)
+        heads.append(Piece(piece.fields[:cut], piece.heard, ends=False))
+        tails.append(Piece(piece.fields[cut:], piece.heard, begins=False))
+    explanation = f"the last tenth of each of {len(pieces)} songs; too few for a song of its own"
+    return Split([head for head in heads if len(head.fields)], tails, explanation, lines)
 
 
 def _once(records: Sequence[TokenRecord], duplicates: Sequence[Duplicate]) -> list[TokenRecord]:
     """Return the songs that may be held out: no duplicates, and none whose duplicate is trained on."""
-    not_to_judge = {duplicate.index for duplicate in duplicates}
-    not_to_judge |= {each.of for each in duplicates if not is_held_out(records[each.index].digest)}
-    return [record for index, record in enumerate(records) if index not in not_to_judge]
+    left_out = {duplicate.index for duplicate in duplicates}
+    left_out |= {each.of for each in duplicates if not is_held_out(records[each.index].digest)}
+    return [record for index, record in enumerate(records) if index not in left_out]
 
 
-def without_those_of(
-    judges: Sequence[TokenRecord], records: Sequence[TokenRecord]
+def drop_duplicates_of(
+    held_out: Sequence[TokenRecord], records: Sequence[TokenRecord]
 ) -> tuple[list[TokenRecord], list[str]]:
-    """Leave out songs that are nearly the same music as one to judge by; returns the others, and a line for each."""
-    both = [*judges, *records]
+    """Leave out songs that are nearly the same music as a held-out one; returns the others, and a line for each."""
+    both = [*held_out, *records]
     group = list(range(len(both)))
     duplicates = near_duplicates(both)
     for duplicate in duplicates:
         group[duplicate.index] = duplicate.of
-    judged = set(group[: len(judges)])
-    left_out = [index for index in range(len(judges), len(both)) if group[index] in judged]
-    lines = [f"{both[index].source} is nearly the same music as a song to judge by: left out" for index in left_out]
-    return [both[index] for index in range(len(judges), len(both)) if index not in set(left_out)], lines
+    measured = set(group[: len(held_out)])
+    left_out = {index for index in range(len(held_out), len(both)) if group[index] in measured}
+    lines = [
+        f"{both[index].source} is nearly the same music as a held-out song: left out" for index in sorted(left_out)
+    ]
+    return [both[index] for index in range(len(held_out), len(both)) if index not in left_out], lines
 
 
-def whole(tokens: np.ndarray) -> np.ndarray:
-    """Put the start and end tokens around a piece."""
-    return np.concatenate([[START], tokens, [END]]).astype(np.int16)
-
-
-def piece_weights(pieces: Sequence[np.ndarray], config: TrainingConfig) -> np.ndarray:
+def piece_weights(pieces: Sequence[Piece], config: TrainingConfig) -> np.ndarray:
     """Return how likely a crop comes from each piece: by length, calm and performed pieces more often; sums to 1."""
     weights = np.empty(len(pieces))
     for index, piece in enumerate(pieces):
-        seconds = max(duration_steps(piece) / STEPS_PER_SECOND, 1.0)
-        weights[index] = piece.size
-        if (piece < NOTE_OFF).sum() / seconds < CALM_NOTES_PER_SECOND:
+        notes = len(piece.fields)
+        weights[index] = notes
+        if notes / max(piece.fields.seconds, 1.0) < CALM_NOTES_PER_SECOND:
             weights[index] *= config.calm_weight
-        if np.unique(piece[(piece >= VELOCITY) & (piece < PAD)]).size >= PERFORMED_VELOCITIES:
+        if np.unique(piece.fields.velocities).size >= PERFORMED_VELOCITIES:
             weights[index] *= config.performed_weight
     return weights / weights.sum()
 
 
-def training_batch(
-    pieces: Sequence[np.ndarray], weights: np.ndarray, config: TrainingConfig, step: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the crops of one step, each transposed and stretched at random.
+class Crops:
+    """Draws the crops of each step.
 
-    Returns:
-        Inputs and labels, [B, T] int32 each.
+    Args:
+        pieces: The corpus.
+        rehearsed: Music of the base model that is drawn beside it when fine-tuning; may be empty.
+        percentiles: Bins of the local descriptions.
+        config: Sizes, variations, seed.
     """
-    rng = np.random.default_rng([config.seed, step])
-    crops = np.full((config.batch_size, config.max_seq + 1), PAD, dtype=np.int32)
-    for row in crops:
-        crop = augment(_random_crop(pieces[rng.choice(len(pieces), p=weights)], config, rng), config, rng)
-        row[: crop.size] = crop[: row.size]
-    return crops[:, :-1], crops[:, 1:]
+
+    def __init__(
+        self, pieces: Sequence[Piece], rehearsed: Sequence[Piece], percentiles: Percentiles, config: TrainingConfig
+    ) -> None:
+        self.config, self.percentiles = config, percentiles
+        self.sets = [(list(part), piece_weights(part, config)) for part in (pieces, rehearsed) if part]
+
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows [B, T + 1, 14] and labels [B, T, 4] of one step, int32."""
+        config = self.config
+        rng = np.random.default_rng([config.seed, step])
+        rows = np.zeros((config.batch_size, config.max_seq + 1, COLUMNS), dtype=np.int32)
+        labels = np.full((config.batch_size, config.max_seq, 4), -1, dtype=np.int32)
+        for row, label in zip(rows, labels, strict=True):
+            pieces, weights = self.sets[-1 if rng.random() < config.rehearsal else 0]
+            crop = self._crop(pieces[rng.choice(len(pieces), p=weights)], rng)
+            row[: len(crop)] = crop
+            label[: len(crop) - 1] = labels_of(crop[1:])
+        return rows, labels
+
+    def _crop(self, piece: Piece, rng: np.random.Generator) -> np.ndarray:
+        """Draw a stretch of a piece, vary it, and return its rows: up to T + 1."""
+        config = self.config
+        count, notes = config.max_seq + 1, len(piece.fields)
+        # Starts before the piece count as its start, so that beginnings are seen as often as any other place.
+        first = max(0, int(rng.integers(-(count // 4), max(1, notes - count // 2))))
+        before = min(first, LOOK_BACK)
+        part = piece.fields[first - before : first + count + MOST_AHEAD]
+        reaches_end = first + count + MOST_AHEAD >= notes and piece.ends
+        part, mark = self._varied(part, rng, heard=piece.heard)
+        if len(part) <= before + 1:  # so few notes that losing some left none
+            part, before = piece.fields, 0
+        return self.rows_of(part, before, count, mark, rng, begins=piece.begins and first == 0, ends=reaches_end)
+
+    def rows_of(
+        self,
+        part: Fields,
+        before: int,
+        count: int,
+        mark: int,
+        rng: np.random.Generator | None,
+        *,
+        begins: bool,
+        ends: bool,
+    ) -> np.ndarray:
+        """Return up to `count` rows of a stretch whose first `before` notes only say what still sounds.
+
+        Args:
+            part: The notes before, those of the crop, and those ahead that descriptions look at.
+            before: How many notes stand before the crop.
+            count: Rows wanted.
+            mark: Where the music comes from.
+            rng: Leaves descriptions and mark out at random; None says all of them.
+            begins: The crop begins the piece: a start row comes first.
+            ends: The part reaches the end of the piece: an end comes after its last note.
+        """
+        rows = note_rows(part)
+        values = describe(part)
+        if not ends and len(part):  # what lies beyond the part is not known
+            values[part.starts + WINDOW_STEPS > part.starts[-1]] = np.nan
+        rows[:, DESCRIPTIONS : DESCRIPTIONS + len(NAMES)] = self.percentiles.bins(values)
+        rows[:, MARK] = mark
+        rows = rows[before:]
+        if begins:
+            opening = start_row(int(part.starts[0]))
+            opening[MARK:TIME] = rows[0, MARK:TIME]
+            rows[0, 0] = 0
+            rows = np.concatenate([opening[None], rows])
+        if ends and len(rows) < count:
+            closing = rows[-1:].copy()
+            closing[:, 0] = END
+            rows = np.concatenate([rows, closing])
+        rows = rows[:count]
+        if rng is not None:
+            self._leave_out(rows, rng)
+        rows[:, TIME] -= rows[0, TIME]
+        return rows
+
+    def _leave_out(self, rows: np.ndarray, rng: np.random.Generator) -> None:
+        """Leave descriptions and the mark unsaid at random, so that each may be left out while composing."""
+        drop = rng.random(len(NAMES)) < self.config.unsaid
+        if rng.random() < self.config.unsaid:
+            drop[:] = True
+        rows[:, np.flatnonzero(drop) + DESCRIPTIONS] = 0
+        if rng.random() < self.config.unsaid / 3:
+            rows[:, MARK] = NOT_SAID
+
+    def _varied(self, part: Fields, rng: np.random.Generator, *, heard: bool) -> tuple[Fields, int]:
+        """Vary a stretch; returns it and its mark."""
+        config = self.config
+        part = variation.transpose(part, int(rng.integers(-config.transpose, config.transpose + 1)))
+        part = variation.stretch(part, float(np.exp(rng.uniform(-config.stretch, config.stretch))))
+        if config.hands:
+            if rng.random() < config.hands:
+                part = variation.change_dynamics(part, rng)
+            if not heard and rng.random() < config.hands / 2:
+                part = variation.drift_tempo(part, rng)
+            if not heard and rng.random() < config.hands / 3:
+                part = variation.change_ends(part, rng)
+        if heard:
+            return part, HEARD
+        if rng.random() < config.imitation:
+            return variation.imitate_transcriber(part, rng), HEARD
+        return part, CLEAN
 
 
 class BatchesAhead:
     """The batches of a training, drawn ahead of their use by processes of their own, or on demand by this one.
 
-    Call: number of the step -> inputs and labels, as `training_batch`; steps are asked for in order.
+    Call: number of the step -> rows and labels, as `Crops.batch`; steps are asked for in order.
     """
 
-    def __init__(
-        self, pieces: Sequence[np.ndarray], weights: np.ndarray, config: TrainingConfig, *, processes: int
-    ) -> None:
-        self._draw = partial(training_batch, pieces, weights, config)
+    def __init__(self, crops: Crops, *, processes: int) -> None:
+        self._draw = crops.batch
         self._waiting: dict[int, Future[tuple[np.ndarray, np.ndarray]]] = {}
         self._ahead = 2 * processes
         self._pool = None
@@ -199,45 +321,44 @@ def _drawn(step: int) -> tuple[np.ndarray, np.ndarray]:
     return _kept[0](step)
 
 
-def _random_crop(piece: np.ndarray, config: TrainingConfig, rng: np.random.Generator) -> np.ndarray:
-    # Somewhat longer than needed: a faster tempo leaves fewer shift tokens.
-    length = int((config.max_seq + 1) * (1 + 2 * config.stretch)) + 8
-    # Starts before the piece count as its start, so that beginnings are seen as often as any other place.
-    start = int(rng.integers(-(config.max_seq // 4), max(1, piece.size - config.max_seq // 2)))
-    return piece[max(0, start) : max(0, start) + length]
-
-
-def augment(crop: np.ndarray, config: TrainingConfig, rng: np.random.Generator) -> np.ndarray:
-    """Transpose and stretch a crop; a transposition that leaves the range of pitches is discarded, never clipped."""
-    semitones = int(rng.integers(-config.transpose, config.transpose + 1))
-    factor = float(rng.uniform(1 - config.stretch, 1 + config.stretch))
-    moved = transpose_tokens(crop, semitones)
-    crop = crop if moved is None else moved
-    return stretch_tokens(crop, factor) if config.stretch else crop
-
-
 def evaluation_batches(
-    pieces: Sequence[np.ndarray], config: TrainingConfig, *, most_crops: int = 0
-) -> list[np.ndarray]:
-    """Cut pieces into consecutive crops of max_seq labels, the rest included.
+    pieces: Sequence[Piece],
+    percentiles: Percentiles,
+    config: TrainingConfig,
+    *,
+    most_crops: int = 0,
+    described: bool = False,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Cut pieces into consecutive crops of `max_seq` labels, the rest included, without variation.
 
     Args:
-        pieces: [T] token arrays.
+        pieces: Each with its own mark.
+        percentiles: Bins of the descriptions.
         config: Gives the length of a crop and how many make a batch.
         most_crops: Keep only so many crops, evenly spread; 0 keeps all.
+        described: Whether the local descriptions are said; without them nothing of what follows is given away.
 
     Returns:
-        Batches [B, max_seq + 1] int32, padded at the end; each label of each piece stands in exactly one crop.
+        Rows [B, T + 1, 14] and labels [B, T, 4], int32; each note and each end of a piece stands in exactly one crop.
     """
-    crops = []
+    crops = Crops(pieces, [], percentiles, config)
+    cut: list[tuple[np.ndarray, np.ndarray]] = []
     for piece in pieces:
-        for start in range(0, piece.size - 1, config.max_seq):
-            crop = np.full(config.max_seq + 1, PAD, dtype=np.int32)
-            part = piece[start : start + config.max_seq + 1]
-            crop[: part.size] = part
-            crops.append(crop)
-    if most_crops and len(crops) > most_crops:
-        crops = [crops[index] for index in np.linspace(0, len(crops) - 1, most_crops).astype(int)]
-    while len(crops) % config.batch_size:
-        crops.append(np.full(config.max_seq + 1, PAD, dtype=np.int32))
-    return [np.stack(crops[i : i + config.batch_size]) for i in range(0, len(crops), config.batch_size)]
+        mark = HEARD if piece.heard else CLEAN
+        notes = len(piece.fields)
+        rows = crops.rows_of(piece.fields, 0, notes + 2, mark, None, begins=piece.begins, ends=piece.ends)
+        if not described:
+            rows[:, DESCRIPTIONS:TIME] = 0
+        for begin in range(0, len(rows) - 1, config.max_seq):
+            part = rows[begin : begin + config.max_seq + 1].copy()
+            part[:, TIME] -= part[0, TIME]
+            full = np.zeros((config.max_seq + 1, COLUMNS), np.int32)
+            labels = np.full((config.max_seq, 4), -1, np.int32)
+            full[: len(part)], labels[: len(part) - 1] = part, labels_of(part[1:])
+            cut.append((full, labels))
+    if most_crops and len(cut) > most_crops:
+        cut = [cut[index] for index in np.linspace(0, len(cut) - 1, most_crops).astype(int)]
+    while len(cut) % config.batch_size:
+        cut.append((np.zeros_like(cut[0][0]), np.full_like(cut[0][1], -1)))
+    groups = [cut[i : i + config.batch_size] for i in range(0, len(cut), config.batch_size)]
+    return [(np.stack([rows for rows, _ in group]), np.stack([labels for _, labels in group])) for group in groups]

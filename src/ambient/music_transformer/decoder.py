@@ -1,10 +1,10 @@
-"""The composer without a framework: the same function of the same weights as the Keras model, one token at a time.
+"""The composer without a framework: the same function of the same weights as the Keras model, one note at a time.
 
-Conventions: S songs that share one clock, n new tokens a call, m keys in reach, H heads, D head width, E model width,
-R rows of the distance table, V vocabulary; float32 throughout. Keys and values of the last `window - 1` tokens are
-kept, so memory and time per token are constant at any length, and equal to the Keras model's, whose attention has the
-same window. The gain and shift of each norm are folded into the product after it, the scale of the queries too.
-Whatever is added to the stream has mean zero (embedding and products are centred beforehand), so no norm centres it.
+Conventions: S songs that grow together, n new notes a call, m keys in reach, H heads, D head width, E model width;
+float32 throughout, angles in float64. Keys and values of the last `window - 1` notes are kept, so memory and time per
+note are constant at any length, and equal to the Keras model's, whose attention has the same window. The gain and shift
+of each norm are folded into the product after it, the scale of the queries too. Whatever is added to the stream has
+mean zero (embeddings and products are centred beforehand), so no norm centres it.
 """
 
 from collections.abc import Mapping
@@ -15,9 +15,19 @@ import numpy as np
 from ambient.errors import InputError
 from ambient.model_folder import load_config, load_weights
 from ambient.music_transformer.config import KIND, ModelConfig
-from ambient.music_transformer.tokens import VOCABULARY_SIZE
+from ambient.music_transformer.rows import (
+    CHOSEN_OFFSETS,
+    CHOSEN_SIZE,
+    FIELD_NAMES,
+    FIELD_SIZES,
+    INPUT_OFFSETS,
+    INPUT_SIZE,
+    NO_PITCH,
+    TIME,
+    wavelengths,
+)
 
-CHUNK = 256  # tokens a call of the primer; bounds the memory that reading it takes
+CHUNK = 256  # notes a call of the primer; bounds the memory that reading it takes
 EPSILON = 1e-5
 COLUMNS = 64
 
@@ -25,8 +35,8 @@ COLUMNS = 64
 class _Memory:
     """One piece of memory for all matrices.
 
-    Each token goes through all of them. For 4 MB and more numpy asks the kernel for large pages, of which the processor
-    has to look up few; in pieces of their own most matrices are smaller, and a token takes a tenth longer.
+    Each note goes through all of them. For 4 MB and more numpy asks the kernel for large pages, of which the processor
+    has to look up few; in pieces of their own most matrices are smaller, and a note takes a tenth longer.
     """
 
     def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
@@ -73,18 +83,32 @@ class _Block:
     ) -> None:
         qkv = weights[f"{prefix}/attention/qkv/kernel"].copy()
         qkv[:, : config.width] /= np.float32(config.head_width**0.5)
-        self.qkv = _behind_norm(weights, f"{prefix}/attention_norm", qkv, None, memory, songs=songs)
+        self.qkv = _fold_norm(weights, f"{prefix}/attention_norm", qkv, None, memory, songs=songs)
         self.out = _Product(_centred(weights[f"{prefix}/attention/out/kernel"]), None, memory, songs=songs)
         expand, bias = weights[f"{prefix}/expand/kernel"], weights[f"{prefix}/expand/bias"]
-        self.expand = _behind_norm(weights, f"{prefix}/feed_norm", expand, bias, memory, songs=songs)
+        self.expand = _fold_norm(weights, f"{prefix}/feed_norm", expand, bias, memory, songs=songs)
         kernel, bias = weights[f"{prefix}/contract/kernel"], weights[f"{prefix}/contract/bias"]
         self.contract = _Product(_centred(kernel), _centred(bias), memory, songs=songs)
-        distances = weights[f"{prefix}/attention/distances"]  # [H, R, D], far to near
-        self.distances = memory.keep(distances.transpose(0, 2, 1))  # [H, D, R]
+
+
+class _Choice:
+    """Weights of the head that chooses one field."""
+
+    def __init__(self, weights: Mapping[str, np.ndarray], prefix: str, memory: _Memory, songs: int) -> None:
+        kernel, bias = weights[f"{prefix}/hidden/kernel"], weights[f"{prefix}/hidden/bias"]
+        self.hidden = _fold_norm(weights, f"{prefix}/norm", kernel, bias, memory, songs=songs)
+        kernel, bias = weights[f"{prefix}/to_logits/kernel"], weights[f"{prefix}/to_logits/bias"]
+        self.to_logits = _Product(kernel, bias, memory, songs=songs)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Return logits [N, choices] of [N, E]."""
+        return self.to_logits(_squared_relu(self.hidden(_normal(x))))
 
 
 class Decoder:
-    """Logits of the next token, for songs that grow together.
+    """What the music so far says of the next note, for songs that grow together.
+
+    Hearing notes gives a state; from it `choose` gives the logits of each field in turn, `tell` adds what was chosen.
 
     Args:
         config: Shape of the model.
@@ -102,96 +126,108 @@ class Decoder:
         _check(config, weights, source)
         self.config, self.songs = config, songs
         self.embedding = _centred(weights["music_transformer/embedding/embeddings"])
+        self.chosen = _centred(weights["music_transformer/chosen/embeddings"])
         memory = _Memory(weights)
         names = (f"music_transformer/block_{index}" for index in range(config.layers))
         self.blocks = [_Block(config, weights, name, memory, songs) for name in names]
-        kernel, bias = weights["music_transformer/to_logits/kernel"], weights["music_transformer/to_logits/bias"]
-        self.to_logits = _behind_norm(weights, "music_transformer/norm", kernel, bias, memory, songs=songs)
+        self.choices = [_Choice(weights, f"music_transformer/choose_{name}", memory, songs) for name in FIELD_NAMES]
+        self.rates = [1 / each for each in wavelengths(config.head_width)]
         room = config.window - 1 + CHUNK
         self.cache = np.zeros((config.layers, 2, songs, config.heads, room, config.head_width), np.float32)
-        self.held = 0  # cache entries in use
+        self.reset()
 
     def reset(self) -> None:
         """Forget everything heard so far."""
-        self.held = 0
+        self.held = 0  # cache entries in use
+        self.count = 0  # notes heard
 
     def reorder(self, songs: np.ndarray) -> None:
         """Let song i go on from what song `songs[i]` heard."""
         for each in self.cache:  # [2, S, H, room, D]
             each[..., : self.held, :] = each[:, songs, :, : self.held]
 
-    def read(self, tokens: np.ndarray) -> np.ndarray:
-        """Hear a stretch that all songs share, and return the logits after its last token.
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Hear a stretch that all songs share, and return the state after its last note.
 
-        Only the part that can still be felt is computed: each block sees `window` tokens.
+        Only the part that can still be felt is computed: each block sees `window` notes.
 
         Args:
-            tokens: [n] at least one.
+            rows: [n, 14] at least one.
 
         Returns:
-            [S, V].
+            [S, E].
         """
-        felt = np.asarray(tokens)[-(self.config.layers * (self.config.window - 1) + 1) :]
-        for start in range(0, felt.size, CHUNK):
+        felt = np.asarray(rows)[-(self.config.layers * (self.config.window - 1) + 1) :]
+        for start in range(0, len(felt), CHUNK):
             x = self._hidden(felt[None, start : start + CHUNK])
         heard = self.cache[..., : self.held, :]
         heard[:, :, 1:] = heard[:, :, :1]  # the first song has heard it for all
-        return np.repeat(self._logits(x[:, -1]), self.songs, axis=0)
+        return np.repeat(x[:, -1], self.songs, axis=0)
 
-    def step(self, tokens: np.ndarray) -> np.ndarray:
-        """Hear one token a song; [S] -> logits [S, V]."""
-        return self._logits(self._hidden(np.asarray(tokens)[:, None])[:, 0])
+    def step(self, rows: np.ndarray) -> np.ndarray:
+        """Hear one note a song; [S, 14] -> state [S, E]."""
+        return self._hidden(np.asarray(rows)[:, None])[:, 0]
 
-    def logits(self, tokens: np.ndarray) -> np.ndarray:
-        """Hear [S, n] tokens, n up to `CHUNK`, and return the logits after each, [S, n, V]."""
-        return self._logits(self._hidden(np.asarray(tokens)))
+    def states(self, rows: np.ndarray) -> np.ndarray:
+        """Hear [S, n, 14] rows, n up to `CHUNK`, and return the state after each, [S, n, E]."""
+        return self._hidden(np.asarray(rows))
 
-    def _hidden(self, tokens: np.ndarray) -> np.ndarray:
-        count = tokens.shape[1]
+    def choose(self, field: int, state: np.ndarray) -> np.ndarray:
+        """Return the logits of a field, 0 the gap to 3 the velocity: [N, E] -> [N, choices]."""
+        return self.choices[field](state)
+
+    def tell(self, field: int, state: np.ndarray, choices: np.ndarray) -> np.ndarray:
+        """Return the state [N, E] that knows what was chosen, [N], of field 0, 1 or 2."""
+        told: np.ndarray = state + self.chosen[choices + CHOSEN_OFFSETS[field]]
+        return told
+
+    def _hidden(self, rows: np.ndarray) -> np.ndarray:
+        songs, count = rows.shape[:2]
         kept = self.config.window - 1
         if self.held + count > kept + CHUNK:  # move the part still in reach to the front
             for each in self.cache:
                 each[..., :kept, :] = each[..., self.held - kept : self.held, :].copy()
             self.held = kept
-        x = self.embedding[tokens.ravel()]  # [S * n, E]
+        pitches = rows[..., 1:2]
+        ids = np.concatenate([rows[..., :TIME], np.where(pitches < NO_PITCH, pitches % 12, 12)], axis=-1)
+        embedded = self.embedding[ids + np.array(INPUT_OFFSETS)]  # [S, n, 14, E]
+        x = embedded.sum(axis=2).reshape(songs * count, -1)  # [S * n, E]
+        cosine, sine = self._angles(rows)
         for block, cache in zip(self.blocks, self.cache, strict=True):
-            x += self._attend(block, cache, block.qkv(_normal(x)), *tokens.shape)
-            hidden = block.expand(_normal(x))  # [S * n, F]
-            np.maximum(hidden, 0.0, out=hidden)
-            x += block.contract(hidden)
+            x += self._attend(block, cache, block.qkv(_normal(x)), cosine, sine)
+            x += block.contract(_squared_relu(block.expand(_normal(x))))
         self.held += count
-        return x.reshape(*tokens.shape, -1)
+        self.count += count
+        return x.reshape(songs, count, -1)
 
-    def _attend(self, block: _Block, cache: np.ndarray, qkv: np.ndarray, songs: int, count: int) -> np.ndarray:
+    def _angles(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return cosine and sine of each pair of columns, [S, 1, n, D / 2] float32."""
+        order = np.broadcast_to(self.count + np.arange(rows.shape[1]), rows.shape[:2])
+        positions = (order, rows[..., TIME], rows[..., 1])
+        turns = [place[..., None] * rate for place, rate in zip(positions, self.rates, strict=True)]
+        angle = 2 * np.pi * np.concatenate(turns, axis=-1)[:, None]
+        return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+
+    def _attend(
+        self, block: _Block, cache: np.ndarray, qkv: np.ndarray, cosine: np.ndarray, sine: np.ndarray
+    ) -> np.ndarray:
         config = self.config
+        songs, count = cosine.shape[0], cosine.shape[2]
         split = qkv.reshape(songs, count, 3, config.heads, config.head_width).transpose(2, 0, 3, 1, 4)
-        query = split[0]  # [S, H, n, D]
+        query = _turned(split[0], cosine, sine)  # [S, H, n, D]
         start, end = max(0, self.held - config.window + 1), self.held + count
-        cache[:, :songs, :, self.held : end] = split[1:]
+        cache[0, :songs, :, self.held : end] = _turned(split[1], cosine, sine)
+        cache[1, :songs, :, self.held : end] = split[2]
         keys, values = cache[:, :songs, :, start:end]  # [S, H, m, D]
         logits = query @ keys.swapaxes(2, 3)  # [S, H, n, m]
-        songs_of_heads = query.transpose(1, 0, 2, 3).reshape(config.heads, songs * count, -1)  # [H, S * n, D]
-        by_distance = songs_of_heads @ block.distances  # [H, S * n, R], far to near; songs share the table
-        by_distance = by_distance.reshape(config.heads, songs, count, -1).transpose(1, 0, 2, 3)  # [S, H, n, R]
-        rows = config.max_distance
-        if count == 1:
-            near = min(rows, end - start)
-            logits[..., -near:] += by_distance[..., -near:]
-            logits[..., :-near] += by_distance[..., :1]
-        else:
+        if count > 1:
             distance = np.arange(self.held, end)[:, None] - np.arange(start, end)[None, :]  # [n, m]
-            columns = np.clip(rows - 1 - distance, 0, rows - 1)[None, None]
-            logits += np.take_along_axis(by_distance, np.broadcast_to(columns, logits.shape), axis=3)
             logits += np.where((distance >= 0) & (distance < config.window), np.float32(0), np.float32(-1e9))
         logits -= np.maximum.reduce(logits, axis=3, keepdims=True)
         np.exp(logits, out=logits)
         mixed = logits @ values  # [S, H, n, D]
         mixed /= np.add.reduce(logits, axis=3, keepdims=True)
         return block.out(mixed.swapaxes(1, 2).reshape(songs * count, config.width))
-
-    def _logits(self, x: np.ndarray) -> np.ndarray:
-        rows = self.to_logits(_normal(x.reshape(-1, x.shape[-1])))
-        return rows.reshape(*x.shape[:-1], -1)
 
 
 def load_decoder(folder: Path | str, *, songs: int = 1) -> Decoder:
@@ -202,6 +238,20 @@ def load_decoder(folder: Path | str, *, songs: int = 1) -> Decoder:
     """
     config = ModelConfig.from_json(load_config(folder, kind=KIND), source=folder)
     return Decoder(config, load_weights(folder), songs=songs, source=folder)
+
+
+def _turned(x: np.ndarray, cosine: np.ndarray, sine: np.ndarray) -> np.ndarray:
+    """Turn the columns of [S, H, n, D] in pairs: column c goes with column c + D / 2."""
+    half = x.shape[-1] // 2
+    left, right = x[..., :half], x[..., half:]
+    return np.concatenate([left * cosine - right * sine, left * sine + right * cosine], axis=-1)
+
+
+def _squared_relu(x: np.ndarray) -> np.ndarray:
+    """Square what is above zero, in place."""
+    np.maximum(x, 0.0, out=x)
+    x *= x
+    return x
 
 
 def _normal(x: np.ndarray) -> np.ndarray:
@@ -219,7 +269,7 @@ def _centred(rows: np.ndarray) -> np.ndarray:
     return (wide - wide.mean(axis=-1, keepdims=True)).astype(np.float32)
 
 
-def _behind_norm(
+def _fold_norm(
     weights: Mapping[str, np.ndarray],
     norm: str,
     kernel: np.ndarray,
@@ -237,16 +287,21 @@ def _behind_norm(
 def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Return every tensor's name and shape, as the Keras model has them."""
     width, hidden = config.width, config.feed_forward
-    shapes: dict[str, tuple[int, ...]] = {"embedding/embeddings": (VOCABULARY_SIZE, width)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "embedding/embeddings": (INPUT_SIZE, width),
+        "chosen/embeddings": (CHOSEN_SIZE, width),
+    }
     for block in (f"block_{index}" for index in range(config.layers)):
         for norm in ("attention_norm", "feed_norm"):
             shapes |= {f"{block}/{norm}/gamma": (width,), f"{block}/{norm}/beta": (width,)}
-        shapes[f"{block}/attention/distances"] = (config.heads, config.max_distance, config.head_width)
         shapes |= {f"{block}/attention/qkv/kernel": (width, 3 * width), f"{block}/attention/out/kernel": (width, width)}
         shapes |= {f"{block}/expand/kernel": (width, hidden), f"{block}/expand/bias": (hidden,)}
         shapes |= {f"{block}/contract/kernel": (hidden, width), f"{block}/contract/bias": (width,)}
-    shapes |= {"norm/gamma": (width,), "norm/beta": (width,)}
-    shapes |= {"to_logits/kernel": (width, VOCABULARY_SIZE), "to_logits/bias": (VOCABULARY_SIZE,)}
+    for name, size in zip(FIELD_NAMES, FIELD_SIZES, strict=True):
+        head = f"choose_{name}"
+        shapes |= {f"{head}/norm/gamma": (width,), f"{head}/norm/beta": (width,)}
+        shapes |= {f"{head}/hidden/kernel": (width, width), f"{head}/hidden/bias": (width,)}
+        shapes |= {f"{head}/to_logits/kernel": (width, size), f"{head}/to_logits/bias": (size,)}
     return {f"music_transformer/{name}": shape for name, shape in shapes.items()}
 
 

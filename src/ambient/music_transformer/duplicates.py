@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ambient.music_transformer.copies import RowHashes, note_steps
+from ambient.music_transformer.memorisation import RowHashes, note_steps
 from ambient.music_transformer.records import TokenRecord
-from ambient.music_transformer.tokens import tokens_to_notes
+from ambient.music_transformer.tokens import STEPS_PER_SECOND
 
 FIGURE_STEPS = 8
 ENOUGH_SHARED = 0.5
@@ -66,10 +66,10 @@ def describe(duplicate: Duplicate, records: Sequence[TokenRecord]) -> str:
 
 def _figures(record: TokenRecord) -> np.ndarray:
     """Return the hashes of the different figures of a song, [N] uint64."""
-    notes = tokens_to_notes(record.tokens.tolist()).notes
-    if len(notes) <= FIGURE_STEPS:
+    fields = record.fields
+    if len(fields) <= FIGURE_STEPS:
         return np.zeros(0, np.uint64)
-    steps = note_steps(np.array([note.pitch for note in notes]), np.array([note.start_s for note in notes]))
+    steps = note_steps(fields.pitches, fields.starts / STEPS_PER_SECOND)
     return np.unique(RowHashes(steps).hashes(FIGURE_STEPS))
 
 

@@ -4,8 +4,6 @@ from collections import deque
 
 import numpy as np
 
-from ambient.music_transformer.tokens import NOTE_OFF, NOTE_ON
-
 LONGEST_PERIOD = 32  # notes
 REPEATS = 3  # a figure may be heard so often; ostinati of short figures until LEAST_NOTES
 LEAST_NOTES = 16
@@ -30,13 +28,11 @@ class LoopWatch:
         other._pitches, other._matches = self._pitches.copy(), self._matches.copy()
         return other
 
-    def observe(self, token: int) -> None:
-        """Note that this event happened."""
-        if NOTE_ON <= token < NOTE_OFF:
-            pitch = token - NOTE_ON
-            before = np.array(self._pitches)[::-1]
-            self._matches = np.where(before == pitch, self._matches + 1, 0)
-            self._pitches.append(pitch)
+    def observe(self, pitch: int) -> None:
+        """Take in the pitch of the note that came."""
+        before = np.array(self._pitches)[::-1]
+        self._matches = np.where(before == pitch, self._matches + 1, 0)
+        self._pitches.append(pitch)
 
     @property
     def next_pitch(self) -> int | None:

@@ -1,7 +1,8 @@
-"""The composer as a Keras model: tokens in, logits of the next token out.
+"""The composer as a Keras model: rows of notes in, logits of the four fields of each next note out.
 
-Decoder-only, pre-norm, relative attention only. Differs from Huang et al. 2018 in that no sinusoid is added: the
-relative positions carry all order, and the model runs at any length.
+Decoder-only and pre-norm over notes; all order, time and pitch is relative (`layers.py`). From what the blocks make of
+the music so far, a small head each chooses the time until the next note, its pitch, its length and its velocity, each
+head knowing what the ones before it chose.
 """
 
 from dataclasses import replace
@@ -9,67 +10,98 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from ambient.model_folder import assign_weights, load_config, load_weights
 from ambient.music_transformer.config import KIND, ModelConfig
-from ambient.music_transformer.layers import Block
-from ambient.music_transformer.tokens import PAD, VOCABULARY_SIZE
+from ambient.music_transformer.layers import Angles, Block, FieldChoice
+from ambient.music_transformer.rows import (
+    CHOSEN_OFFSETS,
+    CHOSEN_SIZE,
+    COLUMNS,
+    FIELD_NAMES,
+    FIELD_SIZES,
+    INPUT_OFFSETS,
+    INPUT_SIZE,
+    NO_PITCH,
+    TIME,
+)
 
 
 class MusicTransformer(keras.Model):
-    """Call: tokens [B, T] -> logits [B, T, 391], float32; the logits at t see tokens 0..t."""
+    """Call: rows [B, T + 1, 14] int32 -> logits [B, T, 515], float32.
+
+    The logits at t belong to the note of row t + 1; they see the rows up to t, and of row t + 1 the fields that come
+    before the one predicted. The four fields stand side by side in the order of `FIELD_SIZES`.
+    """
 
     def __init__(self, config: ModelConfig, seed: int = 0, **kwargs: Any) -> None:
         kwargs.setdefault("name", "music_transformer")
         super().__init__(**kwargs)
         # === Layers ===
         self.embedding = keras.layers.Embedding(
-            VOCABULARY_SIZE,
+            INPUT_SIZE,
             config.width,
             embeddings_initializer=keras.initializers.RandomNormal(stddev=0.02, seed=seed),
             name="embedding",
         )
+        self.chosen = keras.layers.Embedding(
+            CHOSEN_SIZE,
+            config.width,
+            embeddings_initializer=keras.initializers.RandomNormal(stddev=0.02, seed=seed + 1),
+            name="chosen",
+        )
+        self.angles = Angles(config.head_width)
         self.embedding_dropout = keras.layers.Dropout(config.dropout)
         self.blocks = [
-            Block(
-                config.width,
-                config.heads,
-                config.feed_forward,
-                config.max_distance,
-                config.window,
-                config.dropout,
-                name=f"block_{index}",
-            )
+            Block(config.width, config.heads, config.feed_forward, config.window, config.dropout, name=f"block_{index}")
             for index in range(config.layers)
         ]
-        self.norm = keras.layers.LayerNormalization(epsilon=1e-5, name="norm")
-        self.to_logits = keras.layers.Dense(VOCABULARY_SIZE, dtype="float32", name="to_logits")
+        self.choices = [
+            FieldChoice(config.width, size, name=f"choose_{name}")
+            for name, size in zip(FIELD_NAMES, FIELD_SIZES, strict=True)
+        ]
         # === Config ===
         self.config = config
 
     def build(self, input_shape: tuple) -> None:
         """Build the layers inside."""
+        inner = (*input_shape[:2], self.config.width)
         self.embedding.build(input_shape)
-        inner = (*input_shape, self.config.width)
-        for layer in (*self.blocks, self.norm, self.to_logits):
-            layer.build(inner)
+        self.chosen.build(input_shape)
+        for block in self.blocks:
+            block.build(inner)
+        for choice in self.choices:
+            choice.build(inner)
         self.built = True
 
-    def call(self, tokens: Any, training: bool = False) -> Any:
-        """Return the logits of each next token."""
-        x = self.embedding(tokens)  # [B, T, E]
+    def call(self, rows: Any, training: bool = False) -> Any:
+        """Return the logits of each next note."""
+        heard, following = rows[:, :-1], rows[:, 1:]
+        pitches = heard[..., 1:2]
+        classes = ops.where(pitches < NO_PITCH, pitches % 12, 12)
+        ids = ops.concatenate([heard[..., :TIME], classes], axis=-1) + np.array(INPUT_OFFSETS, np.int32)
+        x = ops.sum(self.embedding(ids), axis=2)  # [B, T, E]
         x = self.embedding_dropout(x, training=training)
+        cosine, sine = self.angles(heard[..., 1], heard[..., TIME])
         for block in self.blocks:
-            x = block(x, training=training)  # [B, T, E]
-        return ops.cast(self.to_logits(self.norm(x)), "float32")  # [B, T, V]
+            x = block(x, cosine, sine, training=training)  # [B, T, E]
+        limits = np.array(FIELD_SIZES[:3], np.int32) - 1
+        picked = self.chosen(ops.minimum(following[..., :3], limits) + np.array(CHOSEN_OFFSETS, np.int32))
+        logits = []
+        for index, choice in enumerate(self.choices):
+            logits.append(choice(x))
+            if index < 3:
+                x = x + picked[:, :, index]  # [B, T, E]
+        return ops.concatenate([ops.cast(each, "float32") for each in logits], axis=-1)  # [B, T, 515]
 
 
 def build_model(config: ModelConfig, *, seed: int = 0) -> MusicTransformer:
     """Make a model with fresh weights; the same seed gives the same weights and the same dropout."""
     keras.utils.set_random_seed(seed)
     model = MusicTransformer(config)
-    model.build((None, None))
+    model.build((None, None, COLUMNS))
     return model
 
 
@@ -104,8 +136,27 @@ def share_batches() -> int:
     return len(devices)
 
 
-def token_loss(labels: Any, logits: Any) -> Any:
-    """Return the mean cross-entropy in nats over the labels that are not padding."""
-    nats = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)  # [B, T]
-    real = ops.cast(ops.not_equal(labels, PAD), nats.dtype)  # [B, T]
-    return ops.sum(nats * real) / ops.maximum(ops.sum(real), 1.0)
+def field_nats(labels: Any, logits: Any) -> tuple[list[Any], list[Any]]:
+    """Return the cross-entropy of each field in nats and where it counts: four times [B, T] each.
+
+    Args:
+        labels: [B, T, 4] int; -1 where a field does not count.
+        logits: [B, T, 515].
+    """
+    nats, counts, begin = [], [], 0
+    for index, size in enumerate(FIELD_SIZES):
+        label = labels[..., index]
+        real = ops.cast(label >= 0, "float32")
+        loss = keras.losses.sparse_categorical_crossentropy(
+            ops.maximum(label, 0), logits[..., begin : begin + size], from_logits=True
+        )
+        nats.append(loss * real)
+        counts.append(real)
+        begin += size
+    return nats, counts
+
+
+def note_loss(labels: Any, logits: Any) -> Any:
+    """Return the mean cross-entropy in nats a note, its fields added up; ends of pieces count as notes."""
+    nats, counts = field_nats(labels, logits)
+    return ops.sum(sum(nats)) / ops.maximum(ops.sum(counts[0]), 1.0)

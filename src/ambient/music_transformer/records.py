@@ -7,6 +7,7 @@ Each file holds one `tf.train.Example`:
     source      bytes        relative path of the MIDI it came from, UTF-8
     digest      bytes        16 hex digits of the SHA-256 of the tokens: names the content
     vocabulary  bytes        version of the token table
+    heard       int64        1 if a transcriber wrote the MIDI, else 0; files of version 0.1 lack it and count as 0
 """
 
 import hashlib
@@ -18,6 +19,7 @@ import numpy as np
 
 from ambient.errors import InputError
 from ambient.music_transformer.config import VOCABULARY
+from ambient.music_transformer.fields import Fields, tokens_to_fields
 from ambient.music_transformer.tfrecord import frame, read_example, read_payloads, write_example
 from ambient.music_transformer.tokens import PAD, STEPS_PER_SECOND, duration_steps
 from ambient.protobuf import DamagedBytesError
@@ -35,18 +37,23 @@ class TokenRecord:
         seconds: Length of the music.
         source: Where it came from.
         digest: Names the content: equal tokens, equal digest.
+        fields: Its notes, on the grid of the tokens.
+        heard: Whether a transcriber wrote it.
     """
 
     tokens: np.ndarray
     seconds: float
     source: str
     digest: str
+    fields: Fields
+    heard: bool = False
 
 
-def make_record(tokens: Sequence[int] | np.ndarray, *, source: str) -> TokenRecord:
+def make_record(tokens: Sequence[int] | np.ndarray, *, source: str, heard: bool = False) -> TokenRecord:
     """Describe a token stream; the length is the sum of its time shifts."""
     array = np.asarray(tokens, dtype=np.int16)
-    return TokenRecord(array, duration_steps(array) / STEPS_PER_SECOND, source, tokens_digest(array))
+    seconds = duration_steps(array) / STEPS_PER_SECOND
+    return TokenRecord(array, seconds, source, tokens_digest(array), tokens_to_fields(array), heard)
 
 
 def tokens_digest(tokens: np.ndarray) -> str:
@@ -63,6 +70,7 @@ def write_record(path: Path, record: TokenRecord) -> None:
             "source": record.source.encode(),
             "digest": record.digest.encode(),
             "vocabulary": VOCABULARY.encode(),
+            "heard": [int(record.heard)],
         }
     )
     path.write_bytes(frame(payload))
@@ -85,6 +93,7 @@ def read_record(path: Path) -> TokenRecord:
         features = read_example(payloads[0])
         vocabulary, source, digest = (_text(features[name]) for name in ("vocabulary", "source", "digest"))
         seconds, tokens = float(features["seconds"]), np.asarray(features["tokens"], dtype=np.int64)
+        heard = bool(np.any(np.asarray(features.get("heard", 0))))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(path, "a record of other content", "expected tokens of one piece", REMEDY) from error
     if vocabulary != VOCABULARY:
@@ -94,7 +103,7 @@ def read_record(path: Path) -> TokenRecord:
     narrow = tokens.astype(np.int16)
     if tokens_digest(narrow) != digest:
         raise InputError(path, "tokens that do not match their digest", "expected an undamaged record", REMEDY)
-    return TokenRecord(narrow, seconds, source, digest)
+    return TokenRecord(narrow, seconds, source, digest, tokens_to_fields(narrow), heard)
 
 
 def _text(value: object) -> str:

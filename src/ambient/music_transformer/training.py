@@ -1,7 +1,8 @@
 """Train the composer: steps, evaluation, early stop, checkpoints; knows no files but its checkpoint.
 
-Conventions: losses are nats per token over labels that are not padding. The learning rate rises linearly over the
-warm-up and falls as half a cosine to a hundredth of its peak, over the planned steps or minutes, whichever end first.
+Conventions: losses are nats per note, the fields of a note added up; ends of pieces count as notes. The learning rate
+rises linearly over the warm-up and falls as half a cosine to a hundredth of its peak, over the planned steps or
+minutes, whichever end first.
 """
 
 import json
@@ -19,17 +20,18 @@ import numpy as np
 from ambient.errors import InputError
 from ambient.music_transformer.arithmetic import accelerators, device_rate, step_operations
 from ambient.music_transformer.config import TrainingConfig
-from ambient.music_transformer.data import BatchesAhead, evaluation_batches, piece_weights
-from ambient.music_transformer.model import MusicTransformer, token_loss
+from ambient.music_transformer.data import BatchesAhead, Crops, Piece, evaluation_batches
+from ambient.music_transformer.descriptions import Percentiles
+from ambient.music_transformer.model import MusicTransformer, note_loss
 from ambient.music_transformer.tensorboard import EventLog
-from ambient.music_transformer.tokens import PAD
 
-MOST_EVALUATION_CROPS = 96  # of an evaluation between steps; the final figures use every token
+MOST_EVALUATION_CROPS = 96  # of an evaluation between steps; the final figures use every note
 FINAL_RATE = 0.01
 BETA_2 = 0.98
+ADAM_SHARE = 0.5  # of the learning rate, for what Muon leaves to AdamW: embeddings, norms, the last layers
 CHECKPOINT_SECONDS = 300.0
 PROGRESS_SECONDS = 15.0
-PROGRESS = ("steps", "tokens_seen", "seconds", "before", "best", "best_step", "history", "losses")
+PROGRESS = ("steps", "notes_seen", "seconds", "before", "best", "best_step", "history", "losses")
 
 
 @dataclass(slots=True)
@@ -38,18 +40,18 @@ class TrainingResult:
 
     Attributes:
         steps: Optimizer steps taken.
-        tokens_seen: Labels trained on, padding left out.
+        notes_seen: Notes trained on.
         seconds: Wall-clock time, earlier parts of a resumed run included.
         stopped_by: `epochs`, `patience` or `minutes`.
-        before: Held-out nats per token before the first step.
-        best: Lowest held-out nats per token.
+        before: Held-out nats per note before the first step.
+        best: Lowest held-out nats per note.
         best_step: Step it was reached at; 0 means that training did not improve the model.
         history: One entry an evaluation: step, training loss, held-out loss, seconds.
         losses: Of each step since the last evaluation.
     """
 
     steps: int = 0
-    tokens_seen: int = 0
+    notes_seen: int = 0
     seconds: float = 0.0
     stopped_by: str = "epochs"
     before: float = math.inf
@@ -60,13 +62,15 @@ class TrainingResult:
 
 
 class Trainer:
-    """Trains one model on token arrays and leaves it with its best weights.
+    """Trains one model on pieces and leaves it with its best weights.
 
     Args:
         model: The model; changed in place.
         config: How to train.
-        training: [T] token arrays with their specials.
-        held_out: [T] token arrays that decide which weights are best.
+        training: The corpus.
+        held_out: Pieces that decide which weights are best.
+        percentiles: Bins of the local descriptions.
+        rehearsed: Music of the base model, drawn beside the corpus.
         report: Called with one line for people.
         checkpoint: File to save everything to every few minutes; None saves nothing.
         events: Where TensorBoard finds the course of the training; None writes nothing.
@@ -76,25 +80,26 @@ class Trainer:
         self,
         model: MusicTransformer,
         config: TrainingConfig,
-        training: Sequence[np.ndarray],
-        held_out: Sequence[np.ndarray],
+        training: Sequence[Piece],
+        held_out: Sequence[Piece],
+        percentiles: Percentiles,
         *,
+        rehearsed: Sequence[Piece] = (),
         report: Callable[[str], None],
         checkpoint: Path | None = None,
         events: EventLog | None = None,
     ) -> None:
         self.model, self.config = model, config
-        self.pieces, self.weights = training, piece_weights(training, config)
-        self.held_out = evaluation_batches(held_out, config, most_crops=MOST_EVALUATION_CROPS)
+        self.crops = Crops(training, rehearsed, percentiles, config)
+        self.held_out = evaluation_batches(held_out, percentiles, config, most_crops=MOST_EVALUATION_CROPS)
         self.report, self.checkpoint, self.events = report, checkpoint, events
-        tokens = sum(piece.size for piece in training)
-        self.tokens_per_step = config.batch_size * config.accumulate * config.max_seq
-        self.steps_per_epoch = max(1, math.ceil(tokens / self.tokens_per_step))
+        notes = sum(len(piece.fields) for piece in training)
+        self.steps_per_epoch = max(1, math.ceil(notes / (config.batch_size * config.accumulate * config.max_seq)))
         self.planned_steps = config.epochs * self.steps_per_epoch
         self.result = TrainingResult()
         self.device_rate = len(accelerators()) * device_rate() if accelerators() else 0.0
         optimizer = make_optimizer(config)
-        model.compile(optimizer=optimizer, loss=token_loss, jit_compile=_worth_compiling())
+        model.compile(optimizer=optimizer, loss=note_loss, jit_compile=_worth_compiling())
         optimizer.build(model.trainable_variables)
         self.best_weights = [_array(variable) for variable in model.weights]
 
@@ -106,9 +111,9 @@ class Trainer:
         saved = time.monotonic()
         if not result.history:
             result.before = result.best = evaluate(self.model, self.held_out)
-            self.report(f"before training: held-out {result.before:.3f} nats per token")
+            self.report(f"before training: held-out {result.before:.3f} nats per note")
         told = time.monotonic()
-        batches = BatchesAhead(self.pieces, self.weights, config, processes=self._helpers())
+        batches = BatchesAhead(self.crops, processes=self._helpers())
         with batches:
             while result.steps < self.planned_steps:
                 result.seconds = time.monotonic() - started
@@ -146,7 +151,7 @@ class Trainer:
         for part in range(self.config.accumulate):
             inputs, labels = batches(self.result.steps * self.config.accumulate + part)
             losses.append(float(self.model.train_on_batch(inputs, labels)))
-            self.result.tokens_seen += int((labels != PAD).sum())
+            self.result.notes_seen += int((labels[..., 0] >= 0).sum())
         loss = sum(losses) / len(losses)
         if not math.isfinite(loss):
             raise InputError(
@@ -185,13 +190,13 @@ class Trainer:
             }
         )
         if self.events:
-            scalars = {"loss/training": loss, "loss/held_out": held_out, "tokens_per_s": self._speed()}
+            scalars = {"loss/training": loss, "loss/held_out": held_out, "notes_per_s": self._speed()}
             self.events.write(result.steps, scalars)
         self.report(self._progress(loss, f", held-out {held_out:.3f}{' (best so far)' if improved else ''}"))
 
     def _speed(self) -> float:
-        """Return tokens a second."""
-        return self.result.tokens_seen / max(self.result.seconds, 1e-9)
+        """Return notes a second."""
+        return self.result.notes_seen / max(self.result.seconds, 1e-9)
 
     def _progress(self, loss: float, held_out: str = "") -> str:
         """Return one line: where the training is, the loss, the speed, the time left at most."""
@@ -205,8 +210,8 @@ class Trainer:
             reached = operations * result.steps / max(result.seconds, 1e-9) / self.device_rate
             share = f" ({reached:.0%} of the device's matrix rate)"
         return (
-            f"step {result.steps} of at most {self.planned_steps}: training {loss:.3f}{held_out} nats per token; "
-            f"{self._speed():.0f} tokens/s{share}, {result.seconds:.0f} s, at most {left / 60:.1f} min left"
+            f"step {result.steps} of at most {self.planned_steps}: training {loss:.3f}{held_out} nats per note; "
+            f"{self._speed():.0f} notes/s{share}, {result.seconds:.0f} s, at most {left / 60:.1f} min left"
         )
 
     def _restore_best(self) -> None:
@@ -274,11 +279,15 @@ def make_optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
     }
     if config.optimizer == "muon":
         optimizer = keras.optimizers.Muon(
-            adam_beta_2=BETA_2, adam_weight_decay=config.weight_decay, exclude_layers=["to_logits"], **shared
+            adam_beta_2=BETA_2,
+            adam_weight_decay=config.weight_decay,
+            adam_lr_ratio=ADAM_SHARE,
+            exclude_layers=["to_logits", "embedding", "chosen"],
+            **shared,
         )
     else:
         optimizer = keras.optimizers.AdamW(beta_2=BETA_2, **shared)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embedding", "distances"])
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embedding", "chosen"])
     return optimizer
 
 
@@ -295,12 +304,11 @@ def _array(variable: Any) -> np.ndarray:
     return np.array(variable.numpy(), order="C")
 
 
-def evaluate(model: MusicTransformer, batches: Sequence[np.ndarray]) -> float:
-    """Return the mean cross-entropy in nats per token over every label that is not padding."""
-    nats, tokens = 0.0, 0
-    for batch in batches:
-        labels = batch[:, 1:]
-        real = int((labels != PAD).sum())
-        nats += float(model.test_on_batch(batch[:, :-1], labels)) * real
-        tokens += real
-    return nats / max(tokens, 1)
+def evaluate(model: MusicTransformer, batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+    """Return the mean cross-entropy in nats per note over batches of rows and labels."""
+    nats, notes = 0.0, 0
+    for rows, labels in batches:
+        real = int((labels[..., 0] >= 0).sum())
+        nats += float(model.test_on_batch(rows, labels)) * real
+        notes += real
+    return nats / max(notes, 1)

@@ -11,38 +11,48 @@ from pathlib import Path
 from ambient.music_transformer.composing import Composition, compose
 from ambient.music_transformer.config import SamplingConfig
 from ambient.music_transformer.decoder import Decoder, load_decoder
+from ambient.music_transformer.placement import Alignment
+from ambient.music_transformer.wishes import Primer, Wishes
 
 # Of a fixed size, whatever the machine: another size rounds otherwise, and the same seed would give other music.
 SONGS_TOGETHER = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What to compose; `length` in tokens or `seconds`, as for `compose`."""
+class CompositionRequest:
+    """What to compose; `length` in performance events or `seconds`, as for `compose`."""
 
     folder: Path
-    primer: tuple[int, ...]
+    primer: Primer
     sampling: SamplingConfig
+    wishes: Wishes
     length: int | None = None
     seconds: float | None = None
 
 
-def compose_songs(order: Order, seeds: Sequence[int]) -> list[Composition]:
+def compose_songs(request: CompositionRequest, seeds: Sequence[int]) -> list[Composition]:
     """Compose a song for each seed, in their order; how many cores there are changes nothing but the time."""
     groups = [tuple(seeds[start : start + SONGS_TOGETHER]) for start in range(0, len(seeds), SONGS_TOGETHER)]
     if len(groups) == 1:
-        return _compose_group(order, groups[0])
+        return _compose_group(request, groups[0])
     workers = min(len(groups), os.cpu_count() or 1)
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        made = list(pool.map(_compose_group, [order] * len(groups), groups))
+        made = list(pool.map(_compose_group, [request] * len(groups), groups))
     return [composition for group in made for composition in group]
 
 
-def _compose_group(order: Order, seeds: tuple[int, ...]) -> list[Composition]:
-    decoder = cached_decoder(order.folder, len(seeds))
+def _compose_group(request: CompositionRequest, seeds: tuple[int, ...]) -> list[Composition]:
+    decoder = cached_decoder(request.folder, len(seeds))
     decoder.reset()
     return compose(
-        decoder, order.primer, length=order.length, seconds=order.seconds, sampling=order.sampling, seeds=seeds
+        decoder,
+        request.primer,
+        length=request.length,
+        seconds=request.seconds,
+        sampling=request.sampling,
+        alignment=Alignment(*decoder.config.alignment),
+        wishes=request.wishes,
+        seeds=seeds,
     )
 
 

@@ -1,4 +1,6 @@
-"""How much of a piece was in the training music already? The longest match of pitch and rhythm, in any key.
+"""The training music of a model: how much of a piece was in it already, and what to rehearse when fine-tuning.
+
+A match is the longest passage of equal pitch and rhythm, in any key.
 
 Conventions: a piece is a row of steps from one note start to the next, in order of start, then pitch. A step is the
 difference in pitch and the class of the gap in time: together (under 30 ms), then one class for each doubling. Equal
@@ -12,11 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from ambient.errors import InputError
+from ambient.music_transformer.fields import LONGEST_STEPS, Fields
 from ambient.music_transformer.tokens import STEPS_PER_SECOND
 from ambient.notes import Note
 
 FILE = "training-notes.npz"  # in a model folder, written by training
 TOGETHER_S = 0.03
+NO_NOTES = Fields(*(np.zeros(0, dtype=np.int64) for _ in range(4)))
 _GAP_CLASSES = 16
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no power of it is zero in 64 bits
 
@@ -43,43 +47,45 @@ class Match:
 
 
 class TrainingNotes:
-    """The notes of the training music, to be searched.
+    """The notes of the training music, to be searched and to be rehearsed.
 
     Args:
         names: P pieces.
         begins: [P + 1] int; notes of piece p are `begins[p]` up to, not including, `begins[p + 1]`.
-        pitches: [N] uint8.
-        starts: [N] int32, in hundredths of a second from the beginning of each piece; rising within a piece.
+        notes: All pieces one after the other, starts from the beginning of each.
+        heard: [P] bool, whether a transcriber wrote the piece.
     """
 
-    def __init__(self, names: Sequence[str], begins: np.ndarray, pitches: np.ndarray, starts: np.ndarray) -> None:
+    def __init__(self, names: Sequence[str], begins: np.ndarray, notes: Fields, heard: np.ndarray) -> None:
         self.names = list(names)
-        self.begins, self.pitches, self.starts = begins.astype(np.int64), pitches, starts.astype(np.int32)
-        steps = note_steps(self.pitches.astype(np.int64), self.starts / STEPS_PER_SECOND)
+        self.begins, self.notes, self.heard = begins.astype(np.int64), notes, heard.astype(bool)
+        steps = note_steps(notes.pitches, notes.starts / STEPS_PER_SECOND)
         # A step that leads from one piece into the next is like no other: no passage goes across.
         steps[self.begins[1:-1] - 1] = -2 - np.arange(max(len(self.names) - 1, 0))
         self._rows = RowHashes(steps)
 
     @classmethod
-    def of(cls, pieces: Sequence[tuple[str, Sequence[Note]]]) -> "TrainingNotes":
-        """Make the index of named pieces; those without notes are left out."""
-        kept = [(name, sorted(notes)) for name, notes in pieces if notes]
-        notes = [note for _, piece in kept for note in piece]
-        return cls(
-            [name for name, _ in kept],
-            np.cumsum([0, *(len(piece) for _, piece in kept)]),
-            np.array([note.pitch for note in notes], np.uint8),
-            np.array([round(note.start_s * STEPS_PER_SECOND) for note in notes], np.int32),
-        )
+    def of(cls, pieces: Sequence[tuple[str, Fields, bool]]) -> "TrainingNotes":
+        """Make the index of named pieces, each with whether it was heard; those without notes are left out."""
+        kept = [(name, fields, heard) for name, fields, heard in pieces if len(fields)]
+        parts = [Fields(f.starts - f.starts[0], f.pitches, f.lengths, f.velocities) for _, f, _ in kept]
+        begins = np.cumsum([0, *(len(part) for part in parts)])
+        heard = np.array([heard for _, _, heard in kept], dtype=bool)
+        return cls([name for name, _, _ in kept], begins, Fields.joined([NO_NOTES, *parts]), heard)
 
     def joined(self, other: "TrainingNotes") -> "TrainingNotes":
         """Return an index of both; a fine-tuned model has heard the base model's music too."""
         return TrainingNotes(
             [*self.names, *other.names],
             np.concatenate([self.begins, other.begins[1:] + self.begins[-1]]),
-            np.concatenate([self.pitches, other.pitches]),
-            np.concatenate([self.starts, other.starts]),
+            Fields.joined([self.notes, other.notes]),
+            np.concatenate([self.heard, other.heard]),
         )
+
+    def pieces(self) -> list[tuple[Fields, bool]]:
+        """Return the notes of each piece, and whether it was heard."""
+        bounds = zip(self.begins[:-1], self.begins[1:], self.heard, strict=True)
+        return [(self.notes[begin:end], bool(heard)) for begin, end, heard in bounds]
 
     def longest_match(self, notes: Sequence[Note]) -> Match | None:
         """Find the longest passage that the training music has too; None if there are no two notes to compare."""
@@ -104,8 +110,8 @@ class TrainingNotes:
             seconds=piece[here + shortest].start_s - piece[here].start_s,
             at_s=piece[here].start_s,
             source=self.names[source],
-            source_at_s=float(self.starts[there]) / STEPS_PER_SECOND,
-            transposed=piece[here].pitch - int(self.pitches[there]),
+            source_at_s=float(self.notes.starts[there]) / STEPS_PER_SECOND,
+            transposed=piece[here].pitch - int(self.notes.pitches[there]),
         )
 
     def _shared(self, rows: "RowHashes", length: int) -> tuple[int, int] | None:
@@ -129,8 +135,11 @@ class TrainingNotes:
                 file,
                 names=np.array(self.names),
                 begins=self.begins,
-                pitches=self.pitches,
-                starts=np.diff(self.starts, prepend=0),
+                heard=self.heard,
+                pitches=self.notes.pitches.astype(np.uint8),
+                starts=np.diff(self.notes.starts, prepend=0).astype(np.int32),
+                lengths=np.minimum(self.notes.lengths, LONGEST_STEPS).astype(np.uint16),
+                velocities=self.notes.velocities.astype(np.uint8),
             )
         partial.replace(folder / FILE)
 
@@ -147,7 +156,8 @@ class TrainingNotes:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 starts = np.cumsum(stored["starts"], dtype=np.int64)
-                return cls(stored["names"].tolist(), stored["begins"], stored["pitches"], starts)
+                columns = (stored[name].astype(np.int64) for name in ("pitches", "lengths", "velocities"))
+                return cls(stored["names"].tolist(), stored["begins"], Fields(starts, *columns), stored["heard"])
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise InputError(path, f"damaged ({error})", "expected training's index", "Copy the model again") from error
 

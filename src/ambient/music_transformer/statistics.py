@@ -70,6 +70,49 @@ def measure(notes: Sequence[Note]) -> Measures:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Distances:
+    """How far one passage is from another, each 0 or more.
+
+    Attributes:
+        pitch_classes: 1 - cosine of the histograms of twelve pitch classes.
+        density: Absolute log2 of the ratio of starts a second.
+        mean_pitch: Semitones.
+        median_length: Absolute log2 of the ratio.
+        polyphony: Absolute log2 of the ratio of the mean number of sounding notes while any sounds.
+        velocity: Difference of the means, MIDI velocities.
+    """
+
+    pitch_classes: float
+    density: float
+    mean_pitch: float
+    median_length: float
+    polyphony: float
+    velocity: float
+
+
+def distances(one: Sequence[Note], other: Sequence[Note], *, seconds: tuple[float, float]) -> Distances:
+    """Compare two passages: is one like the other?
+
+    Args:
+        one: At least one note, sorted.
+        other: Likewise.
+        seconds: How long each passage is; starts are counted against it.
+    """
+    classes = [np.bincount([note.pitch % 12 for note in notes], minlength=12).astype(float) for notes in (one, other)]
+    cosine = float(classes[0] @ classes[1] / (np.linalg.norm(classes[0]) * np.linalg.norm(classes[1])))
+    lengths = [float(np.median([note.end_s - note.start_s for note in notes])) for notes in (one, other)]
+    voices = [sum(note.end_s - note.start_s for note in notes) / _seconds_with_sound(notes) for notes in (one, other)]
+    return Distances(
+        pitch_classes=1 - cosine,
+        density=abs(math.log2((len(one) / seconds[0]) / (len(other) / seconds[1]))),
+        mean_pitch=abs(float(np.mean([n.pitch for n in one]) - np.mean([n.pitch for n in other]))),
+        median_length=abs(math.log2(lengths[0] / lengths[1])),
+        polyphony=abs(math.log2(voices[0] / voices[1])),
+        velocity=abs(float(np.mean([n.velocity for n in one]) - np.mean([n.velocity for n in other]))),
+    )
+
+
 def _entropy_bits(counts: np.ndarray) -> float:
     shares = counts[counts > 0] / counts.sum()
     return max(0.0, float(-(shares * np.log2(shares)).sum()))

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ambient.music_transformer.composing import Composition
-from ambient.music_transformer.copies import Match, TrainingNotes
-from ambient.music_transformer.measures import measure
+from ambient.music_transformer.memorisation import Match, TrainingNotes
+from ambient.music_transformer.statistics import measure
 from ambient.notes import Note
 
 # Of the model's own held-out loss. Below the band a piece has hardly any surprises, as a loop has none; above it the
@@ -24,7 +24,7 @@ class Candidate:
         notes: The new music, sorted.
         composition: As it was drawn.
         match: Its longest passage that the training music has too; None where there is no index or no music.
-        outside_band: How far its nats per token lie outside the likelihood band.
+        outside_band: How far its nats per note lie outside the likelihood band.
         repetition: Share of its figures of four pitches that occur more than once.
     """
 
@@ -41,12 +41,12 @@ class Candidate:
         return self.match.notes if self.match else 0
 
     @property
-    def faults(self) -> float:
+    def penalty(self) -> float:
         """What the songs are ranked by: the less, the better."""
         return self.outside_band + max(0.0, self.repetition - MUCH_REPETITION) + self.copied_notes / 100
 
 
-def judge(
+def score(
     composition: Composition,
     notes: Sequence[Note],
     *,
@@ -61,11 +61,11 @@ def judge(
         notes: Its notes.
         seed: It was drawn with.
         heard: The notes of the training music.
-        held_out_nats: The model's loss on music it had not heard, per token; None if it is not on record.
+        held_out_nats: The model's loss on music it had not heard, per note; None if it is not on record.
     """
     low, high = LIKELIHOOD_BAND
-    expected = held_out_nats or composition.nats_per_token
-    surprise = composition.nats_per_token
+    expected = held_out_nats or composition.nats_per_note
+    surprise = composition.nats_per_note
     return Candidate(
         seed=seed,
         notes=notes,
@@ -77,5 +77,5 @@ def judge(
 
 
 def best(candidates: Sequence[Candidate], keep: int) -> list[Candidate]:
-    """Return the songs with the fewest faults, the best first; among equals the lower seed."""
-    return sorted(candidates, key=lambda each: (each.faults, each.seed))[:keep]
+    """Return the songs with the smallest penalty, the best first; among equals the lower seed."""
+    return sorted(candidates, key=lambda each: (each.penalty, each.seed))[:keep]

@@ -1,0 +1,125 @@
+"""How new music should be: what a primer is like, what a person turns, and how both change over time.
+
+Conventions: percentiles are those of the base model's training music, 0-100; time is minutes of new music.
+"""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ambient.music_transformer.config import ModelConfig
+from ambient.music_transformer.descriptions import NAMES, UNKNOWN, Percentiles, describe
+from ambient.music_transformer.fields import Fields
+from ambient.music_transformer.rows import CLEAN, HEARD
+from ambient.music_transformer.tokens import STEPS_PER_SECOND
+
+FADE_WINDOW_STEPS = 6 * STEPS_PER_SECOND
+FADED = 0.5  # of the typical number of notes in a window, or of their velocity
+MOST_FADE = 0.4  # of a primer; what is sparse for longer is the music
+
+
+@dataclass(frozen=True, slots=True)
+class Primer:
+    """What a piece goes on from.
+
+    Attributes:
+        fields: Its notes up to where they fade out; may be empty.
+        mark: `rows.CLEAN` or `rows.HEARD`.
+        described: [N, 5] bins of its own descriptions, 0 where they are not said.
+        typical: [5] bins of its descriptions as a whole, 0 where it is too short to say.
+    """
+
+    fields: Fields
+    mark: int
+    described: np.ndarray
+    typical: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How each description should be over time.
+
+    Call: seconds of new music -> [5] bins, 0 where nothing is said.
+
+    Attributes:
+        typical: [5] bins where nothing else is wished.
+        curves: Name of a description to rising (minute, percentile) points; straight lines between them.
+    """
+
+    typical: tuple[int, ...] = (UNKNOWN,) * len(NAMES)
+    curves: tuple[tuple[str, tuple[tuple[float, float], ...]], ...] = ()
+
+    def __call__(self, seconds: float) -> np.ndarray:
+        """Return what is wished at a moment."""
+        bins = np.array(self.typical, dtype=np.int32)
+        for name, points in self.curves:
+            minutes, values = zip(*points, strict=True)
+            bins[NAMES.index(name)] = Percentiles.bin_of(float(np.interp(seconds / 60, minutes, values)))
+        return bins
+
+
+def make_primer(fields: Fields, config: ModelConfig, *, heard: bool) -> Primer:
+    """Prepare a primer: without its fade-out, described.
+
+    Args:
+        fields: All of its notes.
+        config: Of the model that goes on from it; knows the percentiles.
+        heard: Whether a transcriber wrote it.
+    """
+    music = without_fade(fields)
+    mark = HEARD if heard else CLEAN
+    if not config.percentiles or not len(music):
+        none = np.zeros(len(NAMES), dtype=np.int32)
+        return Primer(music, mark, np.zeros((len(music), len(NAMES)), dtype=np.int32), none)
+    percentiles = Percentiles(np.array(config.percentiles))
+    values = describe(music)
+    known = np.isfinite(values[:, 0])
+    typical = np.full((1, len(NAMES)), np.nan)
+    if known.any():
+        weights = np.diff(music.starts, append=music.starts[-1:])[known] + 1
+        typical = np.average(values[known], axis=0, weights=weights)[None]
+    return Primer(music, mark, percentiles.bins(values), percentiles.bins(typical)[0])
+
+
+def without_fade(fields: Fields) -> Fields:
+    """Leave out the end of a primer where it thins out or grows soft, so that its music goes on, not its silence.
+
+    The end is taken off note by note while the last six seconds hold less than half as many notes as is typical of the
+    primer, or notes less than half as loud.
+    """
+    if len(fields) < 8 or fields.starts[-1] - fields.starts[0] < 3 * FADE_WINDOW_STEPS:
+        return fields
+    first = np.searchsorted(fields.starts, fields.starts - FADE_WINDOW_STEPS, side="right")
+    counts = np.arange(len(fields)) + 1 - first
+    sums = np.concatenate([[0.0], np.cumsum(fields.velocities + 1.0)])
+    loudness = (sums[1:] - sums[first]) / counts
+    complete = fields.starts - fields.starts[0] >= FADE_WINDOW_STEPS
+    enough = (counts >= FADED * np.median(counts[complete])) & (loudness >= FADED * np.median(loudness[complete]))
+    last = int(np.flatnonzero(enough)[-1]) + 1
+    return fields[:last] if last >= (1 - MOST_FADE) * len(fields) else fields
+
+
+def read_curve(text: str) -> tuple[tuple[float, float], ...]:
+    """Read `0:20 4:70 8:10` as points of a curve, or `30` as a constant.
+
+    Raises:
+        ValueError: it is neither, a percentile is outside 0-100, or the minutes do not rise.
+    """
+    points = [(0.0, float(text))] if ":" not in text else [_point(word) for word in text.replace(",", " ").split()]
+    if not points or any(not 0 <= value <= 100 for _, value in points):
+        raise ValueError("percentiles go from 0 to 100")
+    if any(later <= earlier for (earlier, _), (later, _) in itertools.pairwise(points)):
+        raise ValueError("minutes must rise")
+    return tuple(points)
+
+
+def _point(word: str) -> tuple[float, float]:
+    minute, value = word.split(":")
+    return float(minute), float(value)
+
+
+def make_wishes(primer: Primer, turned: Mapping[str, tuple[tuple[float, float], ...]]) -> Wishes:
+    """Return the primer's own descriptions, and in their place what a person turned."""
+    return Wishes(tuple(int(each) for each in primer.typical), tuple(sorted(turned.items())))
