@@ -23,7 +23,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the stage does
 import numpy as np
 
 from ambient.midi import read_midi
-from ambient.music_transformer.config import DESCRIPTIONS, SHIPPED_MODEL, SamplingConfig
+from ambient.music_transformer.config import DESCRIPTIONS, SHIPPED_MODEL, ModelConfig, SamplingConfig
 from ambient.music_transformer.decoder import load_decoder
 from ambient.music_transformer.descriptions import describe
 from ambient.music_transformer.evaluation import Cost, piece_cost
@@ -164,7 +164,7 @@ def compose(
     return fields_to_notes(Fields(new.starts - song.begin, new.pitches, new.lengths, new.velocities))
 
 
-def load_config_once(folder: Path):  # type: ignore[no-untyped-def]
+def load_config_once(folder: Path) -> ModelConfig:
     """Return the configuration of a model folder."""
     from ambient.music_transformer.parallel import cached_decoder
 
@@ -226,7 +226,7 @@ def print_controls(arguments: argparse.Namespace, pairs: Sequence[Pair], samplin
 def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
     """Return Spearman's rank correlation, ties sharing their mean rank."""
     ranks = [np.array([np.mean(np.flatnonzero(np.sort(v) == x)) for x in v]) for v in (np.array(one), np.array(other))]
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(np.stack(ranks))[0, 1])
 
 
 def copied(trained: TrainingNotes, pieces: list[list[Note]]) -> list[int]:

@@ -27,7 +27,7 @@ def trained(name: str, folder: Path, minutes: float, flags: list[str]) -> dict[s
     record = json.loads((folder / name / "training.json").read_text())
     held_out: dict[str, float] = record["held_out"]
     print(
-        f"{name}: {held_out['nats_per_token_before']:.3f} -> {held_out['nats_per_token']:.3f} nats per token, "
+        f"{name}: {held_out['nats_per_note_before']:.3f} -> {held_out['nats_per_note']:.3f} nats per note, "
         f"{held_out['bits_per_second']:.1f} bits per second; best at step {record['best_step']} of {record['steps']}, "
         f"stopped by {record['stopped_by']}",
         flush=True,
@@ -59,7 +59,7 @@ def main() -> None:
             trained(f"from-scratch-{size}", folder, arguments.minutes, ["--from_scratch", "--size", size])
             for size in arguments.sizes
         ]
-    baseline = min(scratch_runs, key=lambda held_out: held_out["nats_per_token"])
+    baseline = min(scratch_runs, key=lambda held_out: held_out["nats_per_note"])
     print(f"ratio to the baseline, bits per second: {tuned['bits_per_second'] / baseline['bits_per_second']:.2f}")
 
 

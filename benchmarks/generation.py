@@ -1,18 +1,15 @@
 """How fast the composer composes: whole programs from their start to the MIDI on disk, and the decoder within them.
 
-    python3 benchmarks/generation.py [--load_path MODEL_FOLDER] [--length 2048] [--songs 16] [--repeats 3]
+    python3 benchmarks/generation.py [--load_path MODEL_FOLDER] [--minutes 3] [--songs 16] [--repeats 3]
 
-Baselines: what was published of the reference, which recomputes the whole prefix for every token (477 s for 2048 tokens
-at its size on two cores, TensorFlow 2.15); our decoder without its cache, in this run, at a shorter length, since its
-time grows with the square of it; and the machine's memory, by copying 256 MB. The model of the reference's size (6
-blocks of width 256, hidden width 128, 4 heads, window 2048) has random weights, which take as long.
-
-*Undisturbed* is the sum over the positions of the least time that a token took there in any run: other work on the
-machine interrupts a run, but seldom at the same token each time.
+Baselines: our decoder without its cache, in this run, which computes all notes anew for each; one song, for many at
+once; and the machine's memory, by copying 256 MB. *Undisturbed* is the sum over the positions of the least time that a
+note took there in any run: other work on the machine interrupts a run, but seldom at the same note each time.
 """
 
 import argparse
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -27,13 +24,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the stage does
 
 import numpy as np
 
-from ambient.model_folder import save_model_folder
-from ambient.music_transformer.config import KIND, ModelConfig
-from ambient.music_transformer.decoder import Decoder, load_decoder, tensor_shapes
-from ambient.music_transformer.tokens import START, VOCABULARY_SIZE
-
-PUBLISHED_S = 477.0
-REFERENCE = ModelConfig(layers=6, width=256, heads=4, feed_forward=128, max_distance=512, window=2048)
+from ambient.music_transformer.config import ModelConfig
+from ambient.music_transformer.decoder import Decoder, load_decoder
+from ambient.music_transformer.rows import COLUMNS, FIELD_SIZES, TIME, start_row
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -43,26 +36,28 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def program(folder: Path, length: int, *flags: str, repeats: int) -> tuple[float, float]:
-    """Run `stages.generate` and return the least wall-clock and the least processor time of a few runs."""
-    wall, processor = [], []
+def program(folder: Path, minutes: float, *flags: str, repeats: int = 1) -> tuple[float, float, int, int]:
+    """Run `stages.generate` a few times.
+
+    Returns:
+        The least wall-clock and the least processor seconds; notes of the first song; peak memory in MB of any program
+        that this one started so far.
+    """
+    wall, processor, notes = [], [], 0
     with tempfile.TemporaryDirectory() as scratch:
-        command = [sys.executable, "-m", "stages.generate", "--load_path", str(folder), "--length", str(length)]
-        command += ["--save_path", f"{scratch}/song.mid", "--copy_limit", "0", *flags]
+        command = [sys.executable, "-m", "stages.generate", "--load_path", str(folder), "--minutes", str(minutes)]
+        command += ["--save_path", f"{scratch}/song.mid", *flags]
         for _ in range(repeats):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            wall.append(seconds(lambda: subprocess.run(command, check=True, capture_output=True)))
+            started = time.perf_counter()
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            wall.append(time.perf_counter() - started)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             processor.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(wall), min(processor)
-
-
-def random_model(folder: Path) -> Path:
-    """Write a model of the reference's size."""
-    rng = np.random.default_rng(0)
-    weights = {name: rng.normal(0, 0.05, shape).astype(np.float32) for name, shape in tensor_shapes(REFERENCE).items()}
-    save_model_folder(folder, kind=KIND, config=REFERENCE.to_json(), weights=weights, training={}, card="")
-    return folder
+            found = re.search(r"(\d+) notes", done.stderr)
+            notes = int(found.group(1)) if found else 0
+    peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1000
+    return min(wall), min(processor), notes, peak_mb
 
 
 def copy_rate() -> float:
@@ -72,76 +67,83 @@ def copy_rate() -> float:
     return 2.0 * source.nbytes / min(seconds(lambda: np.copyto(target, source)) for _ in range(5))
 
 
-def bytes_per_token(config: ModelConfig, length: int) -> float:
-    """Return the bytes that one token reads: matrices, distance tables, and the mean of what the cache holds."""
+def bytes_per_note(config: ModelConfig, length: int) -> float:
+    """Return the bytes that one note reads: matrices, and the mean of what the cache holds."""
     matrices = config.layers * (4 * config.width**2 + 2 * config.width * config.feed_forward)
-    matrices += config.width * VOCABULARY_SIZE + config.layers * config.width * config.max_distance
+    matrices += sum(config.width**2 + config.width * size for size in FIELD_SIZES)
     held = np.minimum(np.arange(length) + 1, config.window).mean()
     return float(4 * (matrices + 2 * config.layers * config.width * held))
 
 
-def decode(decoder: Decoder, length: int) -> np.ndarray:
-    """Feed random tokens one by one and return the seconds of each, [length]."""
+def random_rows(length: int) -> np.ndarray:
+    """Return [length, 14] rows of any notes."""
+    rng = np.random.default_rng(1)
+    rows = np.zeros((length, COLUMNS), np.int32)
+    for column, size in enumerate(FIELD_SIZES):
+        rows[:, column] = rng.integers(1, size - 1, length)
+    rows[:, TIME] = np.cumsum(rng.integers(0, 50, length))
+    rows[0] = start_row()
+    return rows
+
+
+def decode(decoder: Decoder, rows: np.ndarray) -> np.ndarray:
+    """Feed notes one by one, all four fields chosen; return the seconds each took."""
     decoder.reset()
     times = []
-    for row in np.random.default_rng(1).integers(0, VOCABULARY_SIZE - 3, (length, decoder.songs)):
-        times.append(seconds(lambda row=row: decoder.step(row)))  # type: ignore[misc]
+    for row in rows:
+        started = time.perf_counter()
+        state = decoder.step(np.repeat(row[None], decoder.songs, axis=0))
+        for field in range(4):
+            decoder.choose(field, state)
+            if field < 3:
+                state = decoder.tell(field, state, np.full(decoder.songs, row[field] % FIELD_SIZES[field]))
+        times.append(time.perf_counter() - started)
     return np.array(times)
 
 
-def without_cache(decoder: Decoder, length: int) -> None:
-    """Feed random tokens, recomputing the prefix for each."""
-    tokens = [START, *np.random.default_rng(1).integers(0, VOCABULARY_SIZE - 3, length - 1)]
-    for end in range(1, length + 1):
+def without_cache(decoder: Decoder, rows: np.ndarray) -> None:
+    """Compute all notes anew for each note."""
+    for end in range(1, len(rows) + 1):
         decoder.reset()
-        decoder.read(np.array(tokens[:end]))
+        decoder.read(rows[:end])
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--load_path", type=Path, default=SHIPPED_MODELS / "music-transformer", help="(%(default)s)")
-    parser.add_argument("--length", type=int, default=2048, help="tokens with the cache (%(default)s)")
-    parser.add_argument("--baseline_length", type=int, default=256, help="tokens without (%(default)s)")
+    parser.add_argument("--minutes", type=float, default=3.0, help="of music (%(default)s)")
+    parser.add_argument("--long_minutes", type=float, default=30.0, help="of the long piece (%(default)s)")
+    parser.add_argument("--baseline_notes", type=int, default=256, help="notes without the cache (%(default)s)")
     parser.add_argument("--songs", type=int, default=16, help="songs at once, against one (%(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each program; the best counts (%(default)s)")
     arguments = parser.parse_args()
-    length, repeats = arguments.length, arguments.repeats
-    load = os.getloadavg()[0]
-    print(f"{os.cpu_count()} cores, load {load:.1f}; `wall / processor` seconds of whole programs")
+    folder, minutes, repeats = arguments.load_path, arguments.minutes, arguments.repeats
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; `wall / processor` seconds of whole programs")
 
-    with tempfile.TemporaryDirectory() as scratch:
-        folders = {"reference's size": random_model(Path(scratch)), "shipped": arguments.load_path}
-        rate = copy_rate()
-        print(f"memory: copying moves {rate / 1e9:.1f} GB/s")
-        for name, folder in folders.items():
-            wall, processor = program(folder, length, repeats=repeats)
-            decoder = load_decoder(folder)
-            alone = np.min([decode(decoder, length) for _ in range(repeats)], axis=0).sum()
-            moved = bytes_per_token(decoder.config, length) * length / alone
-            print(
-                f"{name}: {length} tokens in {wall:.2f} / {processor:.2f} s; "
-                f"the decoder alone, undisturbed, {alone:.2f} s, "
-                f"{moved / 1e9:.1f} GB/s, {moved / rate:.2f} of a copy's"
-            )
-            if name != "shipped" and length == 2048:
-                print(f"ratio to the reference's published {PUBLISHED_S:.0f} s: {PUBLISHED_S / wall:.0f} times as fast")
+    wall, processor, notes, peak_mb = program(folder, minutes, repeats=repeats)
+    print(f"{minutes:g} minutes, {notes} notes, in {wall:.2f} / {processor:.2f} s, {peak_mb} MB")
+    decoder = load_decoder(folder)
+    rows = random_rows(max(notes, arguments.baseline_notes))
+    alone = np.min([decode(decoder, rows) for _ in range(repeats)], axis=0).sum()
+    rate = copy_rate()
+    moved = bytes_per_note(decoder.config, len(rows)) * len(rows) / alone
+    print(
+        f"the decoder alone, undisturbed: {alone:.2f} s, {moved / rate:.2f} of what a copy moves ({rate / 1e9:.1f} GB/s)"
+    )
 
-    decoder = load_decoder(arguments.load_path)
-    short = seconds(lambda: decode(decoder, arguments.baseline_length))
-    slow = seconds(lambda: without_cache(decoder, arguments.baseline_length))
-    print(f"baseline, without the cache, {arguments.baseline_length} tokens: {slow:.2f} s; with it {short:.2f} s")
+    short = seconds(lambda: decode(decoder, rows[: arguments.baseline_notes]))
+    slow = seconds(lambda: without_cache(decoder, rows[: arguments.baseline_notes]))
+    print(f"baseline, without the cache, {arguments.baseline_notes} notes: {slow:.2f} s; with it {short:.2f} s")
     print(f"ratio to the baseline: {slow / short:.1f} times as fast")
-    for tokens in (length // 4, length):
-        runs = [  # in turn, so that a quick or a slow minute of the machine meets both
-            [program(arguments.load_path, tokens, "--songs", str(songs), repeats=1) for songs in (1, arguments.songs)]
-            for _ in range(repeats)
-        ]
-        one, many = np.min(runs, axis=0)
-        figures = f"one song {one[0]:.2f} / {one[1]:.2f} s, {arguments.songs} songs {many[0]:.2f} / {many[1]:.2f} s"
-        print(f"{tokens} tokens: {figures}")
-        ratio = f"{many[0] / one[0]:.1f} times the time, {many[1] / one[1]:.1f} times the processor time"
-        print(f"ratio of {arguments.songs} songs to one: {ratio}")
+    runs = [  # in turn, so that a quick or a slow minute of the machine meets both
+        [program(folder, minutes, "--songs", str(songs))[:2] for songs in (1, arguments.songs)] for _ in range(repeats)
+    ]
+    one, many = np.min(runs, axis=0)
+    print(f"one song {one[0]:.2f} / {one[1]:.2f} s, {arguments.songs} songs {many[0]:.2f} / {many[1]:.2f} s")
+    print(f"ratio of {arguments.songs} songs to one: {many[0] / one[0]:.1f} times the time")
+    wall, processor, notes, peak_mb = program(folder, arguments.long_minutes)
+    print(f"{arguments.long_minutes:g} minutes, {notes} notes, in {wall:.2f} / {processor:.2f} s, {peak_mb} MB")
 
 
 if __name__ == "__main__":
