@@ -35,8 +35,8 @@ from ambient.music_transformer.rows import CLEAN, FIELD_SIZES, HEARD, note_rows
 from ambient.music_transformer.statistics import Distances, Measures, distances, measure
 from ambient.music_transformer.wishes import Wishes, make_primer, make_wishes
 from ambient.notes import Note
-from stages.common import SHIPPED_MODELS, files_below
-from stages.generate import COPY_LIMIT_NOTES, MIDI_SUFFIXES
+from stages.common import MIDI_SUFFIXES, SHIPPED_MODELS, files_below
+from stages.generate import COPY_LIMIT_NOTES
 
 DEFAULTS = SamplingConfig()
 PRIMER_S, PIECE_S = 30.0, 60.0
@@ -116,7 +116,7 @@ def frequency_cost(trained: TrainingNotes, pieces: Sequence[Fields]) -> float:
         nats += sum(float(table[rows[:, field]].sum()) for field, table in enumerate(tables))
         nats += float(placement_nats(piece, Alignment(0.0, 0.0)).sum())
         seconds += piece.seconds
-    return nats / np.log(2) / max(seconds, 1e-9)
+    return float(nats / np.log(2) / max(seconds, 1e-9))
 
 
 def excerpts(arguments: argparse.Namespace) -> list[Pair]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ambient.errors import InputError
 from stages import generate
-from stages.common import SHIPPED_MODELS, files_below, run_program, written_atomically
+from stages.common import MIDI_SUFFIXES, SHIPPED_MODELS, files_below, run_program, written_atomically
 
 NO_FLAGS = ("model", "primer", "primer_digest", "rank", "keep_primer", "break_loops")
 
@@ -99,7 +99,7 @@ def _primer(arguments: argparse.Namespace, settings: dict[str, Any]) -> Path:
     if arguments.inputs is None:
         raise InputError(arguments.song, f"made from {wanted}", "expected --inputs", "Name the primer or its folder")
     for path in (
-        files_below(arguments.inputs, generate.MIDI_SUFFIXES) if arguments.inputs.is_dir() else [arguments.inputs]
+        files_below(arguments.inputs, MIDI_SUFFIXES) if arguments.inputs.is_dir() else [arguments.inputs]
     ):
         if hashlib.sha256(path.read_bytes()).hexdigest()[:16] == settings["primer_digest"]:
             return path
