@@ -128,9 +128,8 @@ def main() -> None:
     alone = np.min([decode(decoder, rows) for _ in range(repeats)], axis=0).sum()
     rate = copy_rate()
     moved = bytes_per_note(decoder.config, len(rows)) * len(rows) / alone
-    print(
-        f"the decoder alone, undisturbed: {alone:.2f} s, {moved / rate:.2f} of what a copy moves ({rate / 1e9:.1f} GB/s)"
-    )
+    share = f"{moved / rate:.2f} of what a copy moves ({rate / 1e9:.1f} GB/s)"
+    print(f"the decoder alone, undisturbed: {alone:.2f} s, {share}")
 
     short = seconds(lambda: decode(decoder, rows[: arguments.baseline_notes]))
     slow = seconds(lambda: without_cache(decoder, rows[: arguments.baseline_notes]))
