@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("patience", number(int, least=1), "evaluations without gain before the end"),
         ("minutes", number(float, least=0), "ceiling of wall-clock time, 0 for none"),
         ("schedule_minutes", number(float, least=0), "time the learning rate takes to fall, if longer than --minutes"),
-        ("evaluate_every", number(int, least=0), "steps between evaluations, 0 for an epoch"),
+        ("evaluate_every", number(int, least=0), "steps between evaluations, 0 for an epoch, at least 20"),
         ("calm_weight", number(float, above=0), "draw pieces of under six notes a second so much more often"),
         ("transpose", number(int, least=0, most=24), "semitones up and down that crops are transposed by"),
         ("stretch", number(float, least=0, most=1), "change of tempo up and down, as a natural logarithm"),

@@ -115,7 +115,7 @@ class TrainingConfig:
         minutes: Ceiling of wall-clock time; 0 means none.
         schedule_minutes: Time that the learning rate takes to fall, where a run is one phase of several; 0 means
             `minutes`.
-        evaluate_every: Steps between two evaluations; 0 means once an epoch.
+        evaluate_every: Steps between two evaluations; 0 means once an epoch, but not more often than every 20 steps.
         transpose: Semitones up and down that crops are transposed by.
         stretch: Largest change of tempo, as a natural logarithm: 0.1 is about a tenth slower or faster.
         hands: Share of crops that are given other dynamics; half as many another timing, a third other note ends.

@@ -26,6 +26,7 @@ from ambient.music_transformer.model import MusicTransformer, note_loss
 from ambient.music_transformer.tensorboard import EventLog
 
 MOST_EVALUATION_CROPS = 96  # of an evaluation between steps; the final figures use every note
+LEAST_BETWEEN_EVALUATIONS = 20  # steps; a few songs make an epoch of two, too few to tell a gain from chance
 FINAL_RATE = 0.01
 BETA_2 = 0.98
 ADAM_SHARE = 0.5  # of the learning rate, for what Muon leaves to AdamW: embeddings, norms, the last layers
@@ -106,7 +107,7 @@ class Trainer:
     def run(self) -> TrainingResult:
         """Train until the ceiling, the deadline, or no improvement; then put the best weights back."""
         result, config = self.result, self.config
-        every = config.evaluate_every or self.steps_per_epoch
+        every = config.evaluate_every or max(self.steps_per_epoch, LEAST_BETWEEN_EVALUATIONS)
         started = time.monotonic() - result.seconds
         saved = time.monotonic()
         if not result.history:
