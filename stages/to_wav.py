@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> None:
             decoded = decode_to_wav(path, partial)
         if decoded.complaint:
             log(f"warning: {path}: damaged, what could be decoded is kept ({decoded.complaint})")
-        return f"{decoded.seconds:.1f} s"
+        alone = "" if decoded.channel is None else f", channel {decoded.channel + 1} alone: together they cancel out"
+        return f"{decoded.seconds:.1f} s{alone}"
 
     for_each_file(recordings, convert)
 

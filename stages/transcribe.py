@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
         if heard.missing_seconds > 0:
             log(f"warning: {path}: {heard.missing_seconds:.1f} s shorter than its header says; transcribed to its end")
         if not heard.notes:
-            why = "silence" if heard.peak == 0 else "no note is sure enough"
+            why = "silence" if heard.level == 0 else "no note is sure enough"
             log(f"warning: {path}: {why}; the MIDI file has no notes")
         with written_atomically(targets[path]) as partial:
             write_midi(partial, heard.notes, texts=provenance_to_texts(transcriber.name, heard.confidence))

@@ -64,10 +64,10 @@ class BasicPitch:
             InputError: the file is not a 16 kHz WAV file.
         """
         with Recording(path) as recording:
-            peak = recording.peak()
+            level = recording.level
             notes: list[Note] = []
             confidence = 0.0
-            if peak > 0:
+            if level > 0:
                 frame, onset = self._hear(Resampled(recording, RATE_HZ))
                 events = rolls_to_events(frame, onset, self.rules)
                 notes = without_overlaps(
@@ -75,7 +75,7 @@ class BasicPitch:
                     for e in events
                 )
                 confidence = float(np.mean([event.amplitude for event in events])) if events else 0.0
-            return Transcription(notes, confidence, recording.seconds, peak, recording.missing_seconds)
+            return Transcription(notes, confidence, recording.seconds, level, recording.missing_seconds)
 
     def _hear(self, recording: Resampled) -> tuple[np.ndarray, np.ndarray]:
         """Return the probabilities that a key sounds and that it starts: each [frames, 88] float32."""

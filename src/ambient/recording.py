@@ -1,53 +1,27 @@
-"""Read WAV files piece by piece as mono float samples: the one place that knows their bytes.
+"""Read WAV files piece by piece as mono float samples.
 
-Conventions: 16-bit samples are divided by 32767, as magenta's reader does; the whole recording's level is set later, so
-the scale of the other widths does not matter. Channels are averaged. Samples that are no numbers count as silence.
+Conventions: 16-bit samples are divided by 32767, as magenta's reader does, other integers by their largest number.
+Channels are averaged, or one is heard alone where they would cancel each other out. Samples that are no numbers count
+as silence.
 """
 
-import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
 
+from ambient.downmix import choose_channel
 from ambient.errors import InputError
+from ambient.level import BLOCK_SAMPLES, Loudness, measure_loudness
+from ambient.wav_header import NotWavError, Stored, WavHeader, read_wav_header, stored_as
 
 SAMPLE_RATE_HZ = 16_000  # what stages.to_wav writes and the transcribers are given
 _EXPECTED = "expected 16 kHz WAV"
 _REMEDY = "Convert it with python3 -m stages.to_wav"
-_SAMPLES_A_PIECE = 1 << 19
-_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
-_UNKNOWN_LENGTH = 0xFFFFFFFF  # written by programs that stream; the data then go to the end of the file
-_DTYPES = {  # (kind, bits) -> how the bytes of a sample are read; 24 bits take a way of their own
-    (_PCM, 8): "u1",
-    (_PCM, 16): "<i2",
-    (_PCM, 24): "",
-    (_PCM, 32): "<i4",
-    (_FLOAT, 32): "<f4",
-    (_FLOAT, 64): "<f8",
-}
-_FULL_SCALE = {8: 127.0, 16: 32767.0, 24: 8388607.0, 32: 2147483647.0}
-
-
-@dataclass(frozen=True, slots=True)
-class _Format:
-    kind: int
-    channels: int
-    rate_hz: int
-    bits: int
-
-    @property
-    def sample_bytes(self) -> int:
-        return self.channels * self.bits // 8
-
-
-@dataclass(frozen=True, slots=True)
-class _Data:
-    offset: int
-    announced_bytes: int
+_SAMPLES_A_PIECE = 1024 * BLOCK_SAMPLES
 
 
 class Recording:
@@ -56,7 +30,8 @@ class Recording:
     A file that ends before its header says is read as far as it goes; `missing_samples` tells how much is not there.
 
     Args:
-        path: PCM of 8, 16, 24 or 32 bits or float of 32 or 64, any number of channels, plain or extensible header.
+        path: PCM of 8 to 32 bits or float of 32 or 64, any number of channels, plain or extensible header, RIFF, RF64,
+            BW64 or W64.
 
     Raises:
         InputError: not such a WAV file, or of another rate.
@@ -71,14 +46,16 @@ class Recording:
         except OSError as error:
             raise InputError(path, f"not readable ({error.strerror})", _EXPECTED, "Check the path") from error
         try:
-            self._format, self._data = _read_header(self._file, path)
+            self._header, self._stored = _understood(self._file, path)
+            self._file_bytes = self._file.seek(0, 2)
         except BaseException:
             self._file.close()
             raise
-        present_bytes = max(Path(path).stat().st_size - self._data.offset, 0)
-        announced = present_bytes if self._data.announced_bytes == _UNKNOWN_LENGTH else self._data.announced_bytes
-        self._samples = min(announced, present_bytes) // self._format.sample_bytes
-        self.missing_samples = announced // self._format.sample_bytes - self._samples
+        encoding = self._header.encoding
+        self._channels, self._block_bytes = encoding.channels, encoding.block_bytes
+        self._samples = self._header.present_bytes(self._file_bytes) // self._block_bytes
+        announced = self._header.announced_bytes
+        self.missing_samples = 0 if announced is None else announced // self._block_bytes - self._samples
 
     def __enter__(self) -> "Recording":
         return self
@@ -101,69 +78,77 @@ class Recording:
         """How much shorter the file is than its header says."""
         return self.missing_samples / SAMPLE_RATE_HZ
 
+    @cached_property
+    def channel(self) -> int | None:
+        """The channel that is heard alone, from 0; None where all are averaged. Reads the file once."""
+        return None if self._channels == 1 else choose_channel(self._pieces(self._read_channels), SAMPLE_RATE_HZ)
+
     def read(self, first: int, count: int) -> np.ndarray:
         """Return samples `first` to `first + count`, not included, as [count] float32 mono, about -1 to 1."""
-        if count <= 0:
-            return np.zeros(0, dtype=np.float32)
-        self._file.seek(self._data.offset + first * self._format.sample_bytes)
-        raw = self._file.read(min(count, self._samples - first) * self._format.sample_bytes)
-        samples = _decode(raw, self._format).reshape(-1, self._format.channels)
-        mono = np.asarray(samples.mean(axis=1), dtype=np.float32)
-        return mono if np.isfinite(mono).all() else np.nan_to_num(mono, nan=0.0, posinf=0.0, neginf=0.0)
+        samples = self._read_channels(first, count)
+        mono = samples.mean(axis=1) if self.channel is None else samples[:, self.channel]
+        return np.asarray(mono, dtype=np.float32)
 
-    def peak(self) -> float:
-        """Return the largest absolute sample, reading the file once."""
-        return max((float(np.max(np.abs(piece))) for piece in self._pieces()), default=0.0)
+    def read_clean(self, first: int, count: int) -> np.ndarray:
+        """Return the same without clicks, and with nothing beyond the level."""
+        if not len(self._loudness.clicks):
+            return self.read(first, count)
+        begin = max(first - BLOCK_SAMPLES, 0)  # so that a click is taken out alike wherever a piece of it is read
+        samples = self._loudness.without_clicks(self.read(begin, first + count + BLOCK_SAMPLES - begin), begin)
+        return np.clip(samples[first - begin : first - begin + count], -self.level, self.level)
 
-    def _pieces(self) -> Iterator[np.ndarray]:
+    @property
+    def level(self) -> float:
+        """The largest absolute sample, clicks aside; 0 where there is nothing but dither."""
+        return self._loudness.level
+
+    @cached_property
+    def _loudness(self) -> Loudness:
+        """How loud the recording is; reads the file once."""
+        return measure_loudness(self._pieces(self.read))
+
+    def _read_channels(self, first: int, count: int) -> np.ndarray:
+        """Return [count, channels] float64, every sample a number."""
+        count = max(min(count, self._samples - first), 0)
+        self._file.seek(self._header.offset + first * self._block_bytes)
+        raw = self._file.read(count * self._block_bytes)
+        samples = _decode(raw, self._stored).reshape(-1, self._channels)
+        return samples if np.isfinite(samples).all() else np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+
+    def _pieces(self, read: Callable[[int, int], np.ndarray]) -> Iterator[np.ndarray]:
         for first in range(0, len(self), _SAMPLES_A_PIECE):
-            yield self.read(first, min(_SAMPLES_A_PIECE, len(self) - first))
+            yield read(first, min(_SAMPLES_A_PIECE, len(self) - first))
 
 
-def _read_header(file: BinaryIO, path: Path | str) -> tuple[_Format, _Data]:
-    """Walk over the chunks up to the samples.
+def _understood(file: BinaryIO, path: Path | str) -> tuple[WavHeader, Stored]:
+    """Read a header, and make sure that its samples are of a kind that we read.
 
     Raises:
-        InputError: what is there is no WAV file that we read.
+        InputError: they are not, or there is no header.
     """
-    riff, _, wave = struct.unpack("<4sI4s", file.read(12).ljust(12, b"\0"))
-    if riff not in (b"RIFF", b"RF64") or wave != b"WAVE":
-        raise InputError(path, "not a WAV file (it does not begin as one)", _EXPECTED, _REMEDY)
-    found: _Format | None = None
-    while len(head := file.read(8)) == 8:
-        name, size = struct.unpack("<4sI", head)
-        if name == b"data":
-            if found is None:
-                raise InputError(path, "not a WAV file (its samples come before their format)", _EXPECTED, _REMEDY)
-            return found, _Data(file.tell(), size)
-        following = file.tell() + size + size % 2  # chunks begin at even bytes
-        if name == b"fmt ":
-            found = _parsed_format(file.read(min(size, 64)), path)
-        file.seek(following)
-    raise InputError(path, "not a WAV file (it ends within its header)", _EXPECTED, _REMEDY)
+    try:
+        header = read_wav_header(file)
+    except NotWavError as error:
+        raise InputError(path, f"not a WAV file ({error})", _EXPECTED, _REMEDY) from error
+    encoding = header.encoding
+    stored = stored_as(file, header)
+    if stored is None or encoding.channels == 0:
+        found = f"WAV of kind {encoding.kind}, {encoding.valid_bits} bits, {encoding.channels} channels"
+        raise InputError(path, found, _EXPECTED, _REMEDY)
+    if encoding.rate_hz != SAMPLE_RATE_HZ:
+        raise InputError(path, f"{encoding.rate_hz} Hz, {encoding.valid_bits} bits", _EXPECTED, _REMEDY)
+    return header, stored
 
 
-def _parsed_format(chunk: bytes, path: Path | str) -> _Format:
-    if len(chunk) < 16:
-        raise InputError(path, "not a WAV file (its format is cut short)", _EXPECTED, _REMEDY)
-    kind, channels, rate_hz, _, _, bits = struct.unpack("<HHIIHH", chunk[:16])
-    if kind == _EXTENSIBLE and len(chunk) >= 26:
-        kind = struct.unpack("<H", chunk[24:26])[0]  # the first two bytes of the long name of the kind
-    found = _Format(kind, channels, rate_hz, bits)
-    if (kind, bits) not in _DTYPES or channels == 0:
-        raise InputError(path, f"WAV of kind {kind}, {bits} bits, {channels} channels", _EXPECTED, _REMEDY)
-    if rate_hz != SAMPLE_RATE_HZ:
-        raise InputError(path, f"{rate_hz} Hz, {bits} bits", _EXPECTED, _REMEDY)
-    return found
-
-
-def _decode(raw: bytes, form: _Format) -> np.ndarray:
+def _decode(raw: bytes, stored: Stored) -> np.ndarray:
     """Return interleaved samples as float64; 8 bits are unsigned, 24 bits are three little-endian bytes."""
-    if form.bits == 24:
+    if stored.dtype == "i3":
         padded = np.zeros((len(raw) // 3, 4), dtype=np.uint8)
         padded[:, 1:] = np.frombuffer(raw, dtype=np.uint8).reshape(-1, 3)
-        return (padded.view("<i4")[:, 0] >> 8).astype(np.float64) / _FULL_SCALE[24]
-    samples = np.frombuffer(raw, dtype=_DTYPES[form.kind, form.bits]).astype(np.float64)
-    if form.kind == _FLOAT:
-        return samples
-    return (samples - 128.0 if form.bits == 8 else samples) / _FULL_SCALE[form.bits]
+        return (padded.view("<i4")[:, 0] >> 8) / stored.full_scale
+    samples = np.frombuffer(raw, dtype=stored.dtype)
+    if stored.shift_bits:
+        samples = samples << stored.shift_bits
+    if stored.dtype == "u1":
+        return (samples.astype(np.float64) - 128.0) / stored.full_scale
+    return samples.astype(np.float64) / stored.full_scale

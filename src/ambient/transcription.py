@@ -19,14 +19,14 @@ class Transcription:
         notes: Sorted by start, then pitch.
         confidence: 0-1, how sure the transcriber is of the notes on average; 0 without notes, None if it does not say.
         seconds: Length of what was read.
-        peak: Largest absolute sample, 0-1; 0 is digital silence.
+        level: Largest absolute sample, 0-1, clicks aside; 0 is silence, perhaps with dither.
         missing_seconds: How much shorter the file is than its header says.
     """
 
     notes: list[Note]
     confidence: float | None
     seconds: float
-    peak: float
+    level: float
     missing_seconds: float
 
 

@@ -67,9 +67,9 @@ class Transkun:
             InputError: the file is not a 16 kHz WAV file.
         """
         with Recording(path) as recording:
-            peak = recording.peak()
+            level = recording.level
             notes: list[Note] = []
-            if peak > 0:
+            if level > 0:
                 played: list[Note] = []
                 pedals: list[PedalEvent] = []
                 for found in self._hear(Resampled(recording, int(self._model.fs))):
@@ -80,7 +80,7 @@ class Transkun:
                         velocity = min(max(int(found.velocity), 1), 127)
                         played.append(Note(float(found.start), int(found.pitch), end_s, velocity))
                 notes = without_overlaps(apply_sustain(played, pedals))
-            return Transcription(notes, None, recording.seconds, peak, recording.missing_seconds)
+            return Transcription(notes, None, recording.seconds, level, recording.missing_seconds)
 
     def _hear(self, recording: Resampled) -> Iterator[Any]:
         """Yield Transkun's notes, part by part, each by the part in which it starts."""

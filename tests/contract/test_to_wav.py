@@ -60,7 +60,7 @@ def test_bad_recordings_are_named_and_the_others_are_done(run_stage, pfs, record
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 3
     assert "empty.flac: empty file" in errors[0]
-    assert "text.mp3: cannot be decoded (" in errors[1]
+    assert "text.mp3: no sound in it (a text)" in errors[1]
     assert errors[2].startswith("error: 2 of 4 files failed")
     assert sorted(path.name for path in (pfs / "out").iterdir()) == ["high.wav", "low.wav"]
 
@@ -70,7 +70,7 @@ def test_a_single_bad_recording_is_one_line(run_stage, pfs):
     done = to_wav(run_stage, pfs)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith(f"error: {pfs / 'in' / 'text.mp3'}: cannot be decoded")
+    assert done.stderr.startswith(f"error: {pfs / 'in' / 'text.mp3'}: no sound in it (a text)")
     assert not list((pfs / "out").iterdir())
 
 

@@ -41,7 +41,7 @@ def model_folder(tmp_path_factory):
 def write_wav(path, samples):
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as writer:
-        writer.setnchannels(1)
+        writer.setnchannels(np.shape(samples)[1] if np.ndim(samples) == 2 else 1)
         writer.setsampwidth(2)
         writer.setframerate(16_000)
         writer.writeframes((np.asarray(samples) * 32767).astype("<i2").tobytes())
@@ -99,6 +99,45 @@ def test_one_file_and_a_stricter_threshold(songs, contents, model_folder, capfd)
     assert main(["--input", str(song), "--output", str(songs / "out"), "--model", str(model_folder), *strict]) == 0
     assert "no note is sure enough" in capfd.readouterr().err
     assert sorted(contents(songs / "out")) == ["song.mid"]
+
+
+PITCHES = (72, 67, 64, 60)
+
+
+def struck_strings():
+    """Four decaying harmonic sounds, one a second: [samples] float64."""
+    samples = np.zeros(5 * 16_000)
+    time_s = np.arange(16_000) / 16_000
+    for index, pitch in enumerate(PITCHES):
+        hz = 440 * 2 ** ((pitch - 69) / 12)
+        sound = sum(np.sin(2 * np.pi * hz * n * time_s) / n**1.5 for n in range(1, 6))
+        samples[8000 + 16_000 * index :][:16_000] = 0.3 * np.exp(-3 * time_s) * sound
+    return samples
+
+
+def test_clicks_cancelling_channels_and_dither_do_not_change_what_is_heard(pfs, capfd):
+    music = struck_strings()
+    quiet = np.round(music * 300) / 32767
+    clicked = quiet.copy()
+    clicked[30_000:30_002] = 1, -1
+    one_sample = quiet.copy()
+    one_sample[50_000] = 1
+    write_wav(pfs / "in" / "loud.wav", music)
+    write_wav(pfs / "in" / "quiet.wav", quiet)
+    write_wav(pfs / "in" / "clicked.wav", clicked)
+    write_wav(pfs / "in" / "one-sample.wav", one_sample)
+    write_wav(pfs / "in" / "opposite.wav", np.stack([music, -music], axis=1))
+    write_wav(pfs / "in" / "dither.wav", np.random.default_rng(0).integers(-1, 2, 80_000) / 32767)
+    assert main(["--input", str(pfs / "in"), "--output", str(pfs / "out")]) == 0
+    said = capfd.readouterr().err
+    assert "dither.wav: silence; the MIDI file has no notes" in said
+    assert said.count("warning: ") == 1
+    heard = {path.stem: read_midi(path).notes for path in (pfs / "out").iterdir()}
+    starts = {name: sorted((note.pitch, round(note.start_s - 0.5)) for note in notes) for name, notes in heard.items()}
+    assert starts["loud"] == starts["opposite"] == [(60, 3), (64, 2), (67, 1), (72, 0)]
+    assert starts["quiet"] == starts["clicked"] == starts["one-sample"]
+    assert set(starts["quiet"]) >= set(starts["loud"])
+    assert starts["dither"] == []
 
 
 def test_an_empty_folder_is_nothing_to_do(run_stage, pfs, contents):

@@ -2,7 +2,7 @@
 
 Legend: F frames, M mel bins, D dense width, U units, K keys.
 
-A recording is read twice: for its largest sample, and for the picture, which waits for its loudest bin before it is
+A recording is read twice: for its level, and for the picture, which waits for its loudest bin before it is
 heard. The convolution stacks see 3 frames to each side, so they run over pieces that overlap by 3 frames, exactly;
 beyond the true ends they see zeros, as in one pass. The LSTMs run over pieces too, forward from the start and backward
 from the end, and take their state along. So the answer is that of one pass over the whole recording. What must be kept
@@ -110,24 +110,24 @@ class Transcriber:
             OSError: the disk of the scratch folder is full.
         """
         with Recording(path) as recording:
-            peak = recording.peak()
+            level = recording.level
             frames = frame_count(len(recording))
             notes = NoteReader(self.decoding)
-            if peak > 0:  # a constant picture would only show what the network makes of nothing
-                for piece in self._hear(recording, frames, peak, scratch):
+            if level > 0:  # a constant picture would only show what the network makes of nothing
+                for piece in self._hear(recording, frames, level, scratch):
                     notes.feed(piece)
             decoded = notes.finish()
             return Transcription(
                 decoded.notes,
                 decoded.confidence,
                 seconds=recording.seconds,
-                peak=peak,
+                level=level,
                 missing_seconds=recording.missing_seconds,
             )
 
-    def _hear(self, recording: Recording, frames: int, peak: float, scratch: Path | None) -> Iterator[Probabilities]:
+    def _hear(self, recording: Recording, frames: int, level: float, scratch: Path | None) -> Iterator[Probabilities]:
         def read(first: int, count: int) -> np.ndarray:
-            return normalised(recording.read(first, count), peak)
+            return normalised(recording.read_clean(first, count), level)
 
         loudest_db = -np.inf
         with Tape(MEL_BINS, folder=scratch) as unfloored:

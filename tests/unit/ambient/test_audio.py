@@ -92,10 +92,11 @@ def test_damage_in_the_middle_is_told(tmp_path, tone):
     ("content", "reason"),
     [
         (b"", "empty file"),
-        (b"this is text, not music\n" * 20, "cannot be decoded"),
-        (b"#EXTM3U\n#EXTINF:3,\nhttp://127.0.0.1:9/a.mp3\n", "cannot be decoded"),
+        (b"this is text, not music\n" * 20, r"no sound in it \(a text\)"),
+        (bytes(range(255, -1, -1)) * 99, "cannot be decoded"),
+        (b"#EXTM3U\n#EXTINF:3,\nhttp://127.0.0.1:9/a.mp3\n", r"no sound in it \(a playlist\)"),
         (b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x80\x3e\x00\x00\x00\x7d\x00\x00\x02\x00\x10\x00"
-         b"data\x00\x00\x00\x00", "holds no sound|cannot be decoded"),
+         b"data\x00\x00\x00\x00", r"no sound in it \(not one sample\)"),
     ],
 )  # fmt: skip
 def test_file_without_sound_is_one_line_with_its_reason(tmp_path, content, reason):
@@ -223,3 +224,92 @@ def test_clipped_sound_and_a_constant_offset_pass(tmp_path):
     samples = samples_of(tmp_path / "out.wav")
     assert np.abs(samples).max() > 0.99
     assert samples.mean() > 0.05
+
+
+def odd_wav(samples, form, data_size=None, after=b"", riff=b"RIFF", before=b""):
+    """Build a WAV file of 16 kHz whose header is written by hand: [bytes of samples], the format chunk."""
+    size = len(samples) if data_size is None else data_size
+    body = (
+        b"WAVE" + before + b"fmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", size) + samples
+    )
+    return riff + struct.pack("<I", 0xFFFFFFFF if riff == b"RF64" else len(body)) + body + after
+
+
+@pytest.fixture
+def one_tone():
+    """One second of 440 Hz at 16 kHz that fades: [samples] float64."""
+    time_s = np.arange(16_000) / 16_000
+    return 0.5 * np.sin(2 * np.pi * 440 * time_s) * np.exp(-time_s)
+
+
+PLAIN_16 = struct.pack("<HHIIHH", 1, 1, 16_000, 32_000, 2, 16)
+PLAIN_24_IN_4 = struct.pack("<HHIIHH", 1, 1, 16_000, 64_000, 4, 24)
+EXTENSIBLE_24_IN_4 = struct.pack("<HHIIHHHHIH", 0xFFFE, 1, 16_000, 64_000, 4, 32, 22, 24, 4, 1) + bytes.fromhex(
+    "0000000010008000 00aa00389b71"
+)
+
+
+@pytest.mark.parametrize(
+    ("form", "encode"),
+    [
+        (EXTENSIBLE_24_IN_4, lambda sound: np.round(sound * 8388607).astype("<i4") << 8),
+        (PLAIN_24_IN_4, lambda sound: np.round(sound * 8388607).astype("<i4") << 8),
+        (PLAIN_24_IN_4, lambda sound: np.round(sound * 8388607).astype("<i4")),
+        (PLAIN_24_IN_4, lambda sound: (sound * 32768).astype("<f4")),
+    ],
+    ids=["extensible", "plain", "in the lower bytes", "floats"],
+)
+def test_24_bits_in_4_bytes_become_the_tone_and_no_noise(tmp_path, one_tone, form, encode):
+    (tmp_path / "in.wav").write_bytes(odd_wav(encode(one_tone).tobytes(), form))
+    decoded = decode_to_wav(tmp_path / "in.wav", tmp_path / "out.wav")
+    assert (decoded.complaint, decoded.seconds) == ("", 1.0)
+    np.testing.assert_allclose(samples_of(tmp_path / "out.wav"), one_tone, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("data_size", "riff", "before"),
+    [
+        (0, b"RIFF", b""),
+        (0x7FFFF000, b"RIFF", b""),
+        (0xFFFFFFFF, b"RIFF", b""),
+        (0xFFFFFFFF, b"RF64", b"ds64" + struct.pack("<I", 28) + bytes(28)),
+    ],
+)
+def test_a_wav_whose_size_was_never_filled_in_is_whole(tmp_path, one_tone, data_size, riff, before):
+    content = odd_wav((one_tone * 32767).astype("<i2").tobytes(), PLAIN_16, data_size, riff=riff, before=before)
+    (tmp_path / "in.wav").write_bytes(content)
+    decoded = decode_to_wav(tmp_path / "in.wav", tmp_path / "out.wav")
+    assert (decoded.complaint, decoded.seconds) == ("", 1.0)
+    np.testing.assert_allclose(samples_of(tmp_path / "out.wav"), one_tone, atol=1e-3)
+
+
+def test_a_chunk_behind_no_samples_is_not_heard(tmp_path):
+    after = b"LIST" + struct.pack("<I", 2004) + b"INFO" + bytes(range(250)) * 8
+    (tmp_path / "in.wav").write_bytes(odd_wav(b"", PLAIN_16, after=after))
+    with pytest.raises(InputError, match=r"in\.wav: no sound in it \(not one sample\)"):
+        decode_to_wav(tmp_path / "in.wav", tmp_path / "out.wav")
+
+
+def test_a_missing_chunk_behind_the_sound_is_no_missing_sound(tmp_path, tone):
+    write_wav(tmp_path / "in.wav", tone, rate_hz=RATE_HZ)
+    content = (tmp_path / "in.wav").read_bytes()
+    longer = content[:4] + struct.pack("<I", len(content) - 8 + 5000) + content[8:]
+    (tmp_path / "in.wav").write_bytes(longer + b"LIST" + struct.pack("<I", 4992) + b"INFO")
+    assert decode_to_wav(tmp_path / "in.wav", tmp_path / "out.wav").complaint == ""
+
+
+@pytest.mark.parametrize("write", [write_wav, write_mp3])
+def test_channels_that_cancel_each_other_out_are_not_silence(tmp_path, tone, write):
+    write(tmp_path / "in.audio", tone * np.array([1, -1], np.float32), rate_hz=RATE_HZ)
+    decoded = decode_to_wav(tmp_path / "in.audio", tmp_path / "out.wav")
+    assert (decoded.channel, decoded.complaint) == (0, "")
+    middle = samples_of(tmp_path / "out.wav")[8000:24_000]
+    assert np.sqrt(np.mean(middle**2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.06)
+
+
+def test_channels_are_mixed_as_ffmpeg_mixes_them_otherwise(tmp_path, tone):
+    other = 0.3 * np.sin(2 * np.pi * 660 * np.arange(len(tone)) / RATE_HZ)
+    write_wav(tmp_path / "in.wav", np.stack([tone[:, 0], other], axis=1), rate_hz=RATE_HZ)
+    assert decode_to_wav(tmp_path / "in.wav", tmp_path / "out.wav").channel is None
+    spectrum = np.abs(np.fft.rfft(samples_of(tmp_path / "out.wav")[8000:24_000])) / 8000
+    assert (spectrum[440], spectrum[660]) == (pytest.approx(0.25, rel=0.01), pytest.approx(0.15, rel=0.01))

@@ -114,7 +114,7 @@ def test_every_pcm_width_is_read(sound, write_wav, width, tolerance):
     with Recording(write_wav(sound, width=width)) as recording:
         np.testing.assert_allclose(recording.read(0, len(recording)), sound, atol=tolerance)
         np.testing.assert_allclose(recording.read(1000, 50), sound[1000:1050], atol=tolerance)
-        assert recording.peak() == pytest.approx(float(np.abs(sound).max()), abs=tolerance)
+        assert recording.level == pytest.approx(float(np.abs(sound).max()), abs=tolerance)
 
 
 def test_two_channels_are_averaged(sound, write_wav):
