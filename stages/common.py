@@ -103,6 +103,13 @@ def log(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def log_warnings(path: Path, warnings: Iterable[str]) -> None:
+    """Print what is odd about a file as one line, or nothing."""
+    said = "; ".join(warnings)
+    if said:
+        log(f"warning: {path}: {said}")
+
+
 def for_each_file(files: Iterable[Path], process: Callable[[Path], str]) -> None:
     """Process files one by one; a bad one is named and the others go on.
 

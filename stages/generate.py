@@ -15,6 +15,7 @@ from stages.common import (
     files_below,
     for_each_file,
     log,
+    log_warnings,
     number,
     run_program,
     written_atomically,
@@ -379,6 +380,7 @@ def read_primer(path: Path) -> "tuple[list[Note], bool]":
     from ambient.transcription import is_transcription
 
     piece = read_midi(path)
+    log_warnings(path, piece.warnings)
     if not piece.notes:
         raise InputError(path, "0 notes", "a primer needs at least 1", "Give another primer, or none")
     return piece.notes, is_transcription(piece.texts)

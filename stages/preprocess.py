@@ -5,13 +5,21 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages.common import files_below, for_each_file, number, run_program, written_atomically
+from stages.common import (
+    MIDI_SUFFIXES,
+    files_below,
+    for_each_file,
+    log_warnings,
+    number,
+    run_program,
+    written_atomically,
+)
 
 if TYPE_CHECKING:
     from ambient.music_transformer.records import TokenRecord
 
-MIDI_SUFFIXES = (".mid", ".midi")
 REPORT_SUFFIX = ".report.json"
+LOWEST_PIANO_PITCH, HIGHEST_PIANO_PITCH = 21, 108
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,13 +46,14 @@ def run(arguments: argparse.Namespace) -> None:
             return f"left out: confidence {confidence:.2f} is below --min_confidence {arguments.min_confidence:g}"
         relative = path.relative_to(arguments.input)
         record, report = piece_to_record(path, source=relative.as_posix())
+        log_warnings(path, report["warnings"])
         # Only the usual suffix goes, so that song.mid and song.midi stay two pieces.
         target = arguments.output / relative.with_name(relative.name.removesuffix(".mid"))
         with written_atomically(target.with_name(target.name + REPORT_SUFFIX)) as partial:
             partial.write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
         with written_atomically(target.with_name(target.name + SUFFIX)) as partial:
             write_record(partial, record)
-        return f"{report['notes']} notes, {report['tokens']} tokens, {report['seconds']} s{_dropped(report)}"
+        return f"{report['notes']} notes, {report['tokens']} tokens, {report['seconds']} s{_counted(report)}"
 
     for_each_file(files_below(arguments.input, MIDI_SUFFIXES), process)
 
@@ -53,7 +62,8 @@ def piece_to_record(path: Path, *, source: str) -> tuple["TokenRecord", dict[str
     """Read one MIDI file as tokens.
 
     Returns:
-        The tokens, and a report: notes, tokens, seconds, source, digest, and what was dropped and why.
+        The tokens, and a report: notes, tokens, seconds, source, digest, which notes were dropped and why, which were
+        kept though they are odd, and what else was odd in the file.
 
     Raises:
         InputError: not a MIDI file, or no notes in it.
@@ -65,12 +75,20 @@ def piece_to_record(path: Path, *, source: str) -> tuple["TokenRecord", dict[str
     from ambient.transcription import is_transcription
 
     piece = read_midi(path)
+    dropped = {
+        "drum_notes": piece.drum_notes,
+        "zero_length_notes": piece.zero_length_notes,
+        "stray_notes": piece.stray_notes,
+    }
     if not piece.notes:
-        drums = f" ({piece.drum_notes} drum notes are not used)" if piece.drum_notes else ""
-        raise InputError(path, f"0 notes{drums}", "needs at least 1", "Is the recording silent?")
+        said = "; ".join([*([f"left out: {_listed(dropped)}"] if any(dropped.values()) else []), *piece.warnings])
+        found = f"0 notes ({said})" if said else "0 notes"
+        raise InputError(path, found, "needs at least 1", "Is the recording silent?")
     record = make_record(notes_to_tokens(piece.notes), source=source, heard=is_transcription(piece.texts))
     kept = tokens_to_notes(record.tokens)
-    dropped = {"drum_notes": piece.drum_notes, "unreadable_notes": len(piece.notes) - len(kept.notes)}
+    dropped["unreadable_notes"] = len(piece.notes) - len(kept.notes)
+    outside = sum(not LOWEST_PIANO_PITCH <= note.pitch <= HIGHEST_PIANO_PITCH for note in piece.notes)
+    odd = {"hanging_notes": piece.hanging_notes, "notes_outside_the_piano": outside}
     report = {
         "source": source,
         "digest": record.digest,
@@ -78,6 +96,8 @@ def piece_to_record(path: Path, *, source: str) -> tuple["TokenRecord", dict[str
         "tokens": int(record.tokens.size),
         "seconds": round(record.seconds, 2),
         "dropped": {reason: count for reason, count in dropped.items() if count},
+        "kept": {reason: count for reason, count in odd.items() if count},
+        "warnings": piece.warnings,
     }
     return record, report
 
@@ -89,9 +109,13 @@ def _confidence_of(path: Path) -> float | None:
     return texts_to_confidence(read_midi(path).texts)
 
 
-def _dropped(report: dict[str, Any]) -> str:
-    parts = [f"{count} {reason.replace('_', ' ')}" for reason, count in report["dropped"].items()]
-    return f"; left out: {', '.join(parts)}" if parts else ""
+def _counted(report: dict[str, Any]) -> str:
+    words = {"dropped": "left out", "kept": "kept"}
+    return "".join(f"; {word}: {_listed(report[what])}" for what, word in words.items() if report[what])
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in counts.items() if count)
 
 
 def main(argv: list[str] | None = None) -> int:

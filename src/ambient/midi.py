@@ -5,31 +5,38 @@ notes off) it does to its channel in every track; ports (meta event 0x21) have s
 one time, those that end notes act before those that start them. Channel 10 is percussion.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
-
-import pretty_midi
 
 from ambient.errors import InputError
 from ambient.notes import SUSTAIN_CONTROLLER, SUSTAIN_DOWN, Note, PedalEvent, apply_sustain
-from ambient.smf import (
+from ambient.smf import Message, parse_smf, tracks_to_smf
+from ambient.smf_track import (
     CONTROL_CHANGE,
     NOTE_OFF,
     NOTE_ON,
     PITCH_BEND,
     PROGRAM_CHANGE,
-    Message,
-    parse_smf,
+    tempo_event,
+    text_event,
+    track_to_bytes,
 )
 
-TEMPO_BPM = 120.0
+TEMPO_US = 500_000  # microseconds a quarter note, 120 BPM
 TICKS_PER_QUARTER = 480  # about 1 ms at 120 BPM, ten times finer than the 10 ms token grid
 
 LONGEST_GAP_S = 12 * 3600.0  # notes after a longer one are no part of the music
 LONGEST_RELEASE_S = 60.0  # a pedal that lifts later than this after the last note holds nothing: no string sounds on
 STRAY_S = 600.0  # an event so long after the music is named
 SHORTEST_HIT_S = 0.1  # percussion of no length sounds all the same
+
+FAMILIES = (  # of eight General MIDI programs each
+    *("Piano", "Chromatic percussion", "Organ", "Guitar", "Bass", "Strings", "Ensemble", "Brass", "Reed", "Pipe"),
+    *("Synth lead", "Synth pad", "Synth effects", "Ethnic", "Percussive", "Sound effects"),
+)
 
 _DRUM_CHANNEL = 9  # counted from 0
 _ALL_SOUND_OFF, _RESET_CONTROLLERS, _ALL_NOTES_OFF = 120, 121, 123  # 124 to 127 change the mode and end all notes too
@@ -43,9 +50,9 @@ class ChannelEvents:
         port: 0 unless the file says otherwise.
         channel: 0-15; 9 is percussion.
         notes: As the keys are held, without the pedal, sorted; those of no length are left out, but not of percussion.
-        controls: Control changes `(time_s, controller, value)` in order, the pedal among them.
-        programs: Program changes `(time_s, program)` in order.
-        bends: Pitch bends `(time_s, value)` in order, -8192 to 8191.
+        controls: Control changes `(time_s, controller, value)` in order, up to the end of the music; the pedal too.
+        programs: Program changes `(time_s, program)`, likewise.
+        bends: Pitch bends `(time_s, value)`, likewise, -8192 to 8191.
     """
 
     port: int
@@ -54,6 +61,11 @@ class ChannelEvents:
     controls: list[tuple[float, int, int]] = field(default_factory=list)
     programs: list[tuple[float, int]] = field(default_factory=list)
     bends: list[tuple[float, int]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """What it plays: the family of its first General MIDI program."""
+        return "Drums" if self.is_drums else FAMILIES[self.programs[0][1] // 8 if self.programs else 0]
 
     @property
     def is_drums(self) -> bool:
@@ -94,6 +106,7 @@ class _Keys:
 
     channels: dict[int, ChannelEvents] = field(default_factory=dict)
     down: dict[int, dict[int, list[tuple[float, int]]]] = field(default_factory=dict)  # channel, pitch: start, velocity
+    first_s: float = 0.0
     end_s: float = 0.0  # the last note event so far
     struck: int = 0
     zero_length: int = 0
@@ -111,7 +124,16 @@ def read_midi(path: Path | str) -> MidiPiece:
         data = Path(path).read_bytes()
     except OSError as error:
         raise InputError(path, error.strerror or "unreadable", "expected a MIDI file", "Check the path") from error
-    smf = parse_smf(data, source=path)
+    return smf_to_piece(data, source=path)
+
+
+def smf_to_piece(data: bytes, *, source: object) -> MidiPiece:
+    """Read the bytes of a MIDI file; `source` names it in messages.
+
+    Raises:
+        InputError: it is no MIDI, or holds several songs.
+    """
+    smf = parse_smf(data, source=source)
     keys = _press_keys(smf.messages)
     _release_hanging(keys)
     channels = [keys.channels[number] for number in sorted(keys.channels)]
@@ -123,14 +145,19 @@ def read_midi(path: Path | str) -> MidiPiece:
     notes.sort()
     drums = [note for events in channels if events.is_drums for note in events.notes]
     seconds = max((note.end_s for part in (notes, drums) for note in part), default=0.0)
-    warnings = list(smf.warnings)
-    if keys.stray:
-        hours = LONGEST_GAP_S / 3600
-        warnings.append(f"notes more than {hours:.0f} hours after the music, left out ({keys.stray})")
-    elif smf.end_s > seconds + STRAY_S and (notes or drums):
-        warnings.append(f"an event {_duration(smf.end_s - seconds)} after the music, left out of its length")
+    for events in channels:
+        for timed in (events.controls, events.programs, events.bends):
+            del timed[bisect_right(timed, seconds, key=itemgetter(0)) :]
     return MidiPiece(
-        notes, len(drums), smf.texts, keys.zero_length, keys.hanging, keys.stray, channels, seconds, warnings
+        notes,
+        len(drums),
+        smf.texts,
+        keys.zero_length,
+        keys.hanging,
+        keys.stray,
+        channels,
+        seconds,
+        [*smf.warnings, *_absurd_times(keys, seconds, smf.end_s)],
     )
 
 
@@ -151,15 +178,41 @@ def write_midi(
         texts: Text events at time 0, for instance how the piece was made.
         controls: Control changes `(time_s, controller, value)`.
     """
-    midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_QUARTER, initial_tempo=TEMPO_BPM)
-    instrument = pretty_midi.Instrument(program=program)
-    for note in sorted(notes):
-        instrument.notes.append(pretty_midi.Note(note.velocity, note.pitch, note.start_s, note.end_s))
-    for time_s, number, value in controls:
-        instrument.control_changes.append(pretty_midi.ControlChange(number, value, time_s))
-    midi.instruments.append(instrument)
-    midi.text_events.extend(pretty_midi.Text(text, 0.0) for text in texts)
-    midi.write(str(path))
+    events = ChannelEvents(0, 0, sorted(notes), list(controls), [(0.0, program)])
+    Path(path).write_bytes(channels_to_smf([events], texts=texts))
+
+
+def channels_to_smf(channels: Iterable[ChannelEvents], *, texts: Sequence[str] = ()) -> bytes:
+    """Return a MIDI file at 120 BPM that plays these channels of one port, each in a track with a name.
+
+    Args:
+        channels: As `read_midi` gives them; the port is not written.
+        texts: Text events at time 0.
+    """
+    about = track_to_bytes("", [(0, tempo_event(TEMPO_US)), *((0, text_event(text)) for text in texts)])
+    tracks = [track_to_bytes(events.name, _ticks(events)) for events in channels]
+    return tracks_to_smf([about, *tracks], division=TICKS_PER_QUARTER)
+
+
+def _ticks(events: ChannelEvents) -> list[tuple[int, bytes]]:
+    """Return the events of a channel by tick; of one tick, ends of notes come first, starts last."""
+    ordered: list[tuple[int, int, bytes]] = []
+    for note in events.notes:
+        start = _tick(note.start_s)
+        ordered.append((start, 3, bytes((NOTE_ON | events.channel, note.pitch, note.velocity))))
+        ordered.append((max(start + 1, _tick(note.end_s)), 0, bytes((NOTE_OFF | events.channel, note.pitch, 64))))
+    for time_s, controller, value in events.controls:
+        ordered.append((_tick(time_s), 1, bytes((CONTROL_CHANGE | events.channel, controller, value))))
+    for time_s, program in events.programs:  # after the controls, among which may be that of the bank
+        ordered.append((_tick(time_s), 2, bytes((PROGRAM_CHANGE | events.channel, program))))
+    for time_s, value in events.bends:
+        ordered.append((_tick(time_s), 2, bytes((PITCH_BEND | events.channel, value + 8192 & 127, value + 8192 >> 7))))
+    ordered.sort(key=itemgetter(0, 1))
+    return [(tick, event) for tick, _, event in ordered]
+
+
+def _tick(time_s: float) -> int:
+    return round(time_s * TICKS_PER_QUARTER * 1e6 / TEMPO_US)
 
 
 def _press_keys(messages: Iterable[Message]) -> _Keys:
@@ -176,6 +229,8 @@ def _press_keys(messages: Iterable[Message]) -> _Keys:
             if time_s - keys.end_s > LONGEST_GAP_S and keys.struck:
                 keys.stray += 1
                 continue
+            if not keys.struck:
+                keys.first_s = time_s
             keys.end_s = time_s
             keys.struck += 1
             down.setdefault(first, []).append((time_s, second))
@@ -230,5 +285,17 @@ def _sustained(events: ChannelEvents, music_end_s: float) -> list[Note]:
     return apply_sustain(events.notes, pedals, piece_end_s=music_end_s, silences_s=silences_s)
 
 
+def _absurd_times(keys: _Keys, music_end_s: float, file_end_s: float) -> list[str]:
+    """Name what stands so far from the music that it can hardly be meant."""
+    found = []
+    if keys.first_s > LONGEST_GAP_S:
+        found.append(f"its first note stands {_duration(keys.first_s)} after its beginning")
+    if keys.stray:
+        found.append(f"notes more than {_duration(LONGEST_GAP_S)} after the music, left out ({keys.stray})")
+    elif keys.struck and file_end_s > music_end_s + STRAY_S:
+        found.append(f"an event {_duration(file_end_s - music_end_s)} after the music, left out of its length")
+    return found
+
+
 def _duration(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.0f} hours" if seconds >= 2 * 3600 else f"{seconds / 60:.0f} minutes"

@@ -8,7 +8,7 @@ from ambient.names import is_audio_name, standard_names
 from deployment.errors import DeployError
 
 RECORDINGS, PRIMERS = "audio-unprocessed", "seeds"
-_MIDI_SUFFIXES = (".mid", ".midi")
+_MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def songs_below(folder: Path, repo: str) -> tuple[list[Song], list[str]]:
     return sorted(songs, key=lambda song: song.name), sorted(set(originals) - set(wanted))
 
 
-_ENDINGS = {RECORDINGS: ".mp3, .wav, .flac", PRIMERS: ".mid or .midi"}
+_ENDINGS = {RECORDINGS: ".mp3, .wav, .flac", PRIMERS: ".mid, .midi, .kar or .rmi"}
 
 
 def _belongs(original: str, repo: str) -> bool:

@@ -19,8 +19,9 @@ MAY_IMPORT = {
     "ambient.framework": (),
     "ambient.notes": ("numpy",),
     "ambient.model_folder": ("ambient.errors", "numpy", "safetensors*"),
-    "ambient.smf": ("ambient.errors",),
-    "ambient.midi": ("ambient.errors", "ambient.notes", "ambient.smf", "numpy", "pretty_midi"),
+    "ambient.smf_track": (),
+    "ambient.smf": ("ambient.errors", "ambient.smf_track"),
+    "ambient.midi": ("ambient.errors", "ambient.notes", "ambient.smf", "ambient.smf_track"),
     "ambient.tags": (),
     "ambient.mp3_frames": ("ambient.tags",),
     "ambient.without_sound": ("ambient.tags",),
@@ -75,7 +76,6 @@ MAY_IMPORT = {
 }
 # library -> the one file that opens it; numpy and keras are everywhere they are allowed.
 DOORS = {
-    "pretty_midi": "src/ambient/midi.py",
     "ffmpeg": "src/ambient/audio.py",
     "imageio_ffmpeg": "src/ambient/audio.py",
     "midirenderer": "src/ambient/synth.py",

@@ -87,6 +87,16 @@ def test_primers_that_differ_in_their_suffix_alone_give_two_pieces(compose, pfs,
     assert sorted(contents(pfs / "out")) == ["song.MID.mid", "song.mid", "song.midi.mid"]
 
 
+def test_an_odd_karaoke_file_is_a_primer_with_a_warning(compose, pfs, contents):
+    write_midi(pfs / "in" / "song.kar", PRIMER)
+    whole = (pfs / "in" / "song.kar").read_bytes()
+    (pfs / "in" / "song.kar").write_bytes(whole[:-4])
+    code, said = compose("--inputs", pfs / "in", "--save_path", pfs / "out")
+    assert code == 0
+    assert f"warning: {pfs / 'in' / 'song.kar'}: a track breaks off" in said
+    assert sorted(contents(pfs / "out")) == ["song.kar.mid"]
+
+
 def test_a_file_as_input_and_a_folder_to_save_in_names_the_piece_like_the_primer(compose, pfs, seeds):
     assert compose("--inputs", seeds / "calm.mid", "--save_path", pfs / "out")[0] == 0
     assert (pfs / "out" / "calm.mid").exists()

@@ -103,6 +103,68 @@ def test_drums_are_left_out_and_the_report_says_so(preprocess_in, pfs):
     assert json.loads((pfs / "out" / "band.report.json").read_text())["dropped"] == {"drum_notes": 5}
 
 
+def smf(events, *, kind=0, tracks=1):
+    """Return a MIDI file of 480 ticks a quarter note: time since the last event and the event, in hexadecimal."""
+    content = bytes.fromhex(events + "00ff2f00")
+    track = b"MTrk" + len(content).to_bytes(4, "big") + content
+    return bytes.fromhex(f"4d54686400000006 {kind:04x} {tracks:04x} 01e0") + track * tracks
+
+
+# Middle C for half a second; one that never ends, the next pitch of no length, the lowest of all.
+ODD = "00 903c50 8360 803c40  00 903e50  00 904050 00 804040  00 900050 8360 800040"
+
+
+def test_the_report_counts_the_notes_that_are_left_out_and_those_that_are_odd(preprocess_in, pfs):
+    (pfs / "in" / "odd.mid").write_bytes(smf(ODD))
+    code, said = preprocess_in()
+    assert code == 0
+    assert said.endswith("left out: 1 zero length notes; kept: 1 hanging notes, 1 notes outside the piano\n")
+    report = json.loads((pfs / "out" / "odd.report.json").read_text())
+    assert report["notes"] == 3
+    assert report["dropped"] == {"zero_length_notes": 1}
+    assert report["kept"] == {"hanging_notes": 1, "notes_outside_the_piano": 1}
+    assert report["warnings"] == []
+
+
+def test_an_odd_file_is_read_with_one_warning_line_that_the_report_repeats(preprocess_in, pfs):
+    (pfs / "in" / "odd.mid").write_bytes(smf("00 ff5103 000000  00 b007a8  00 903c50 8360 803c40")[:-4])
+    code, said = preprocess_in()
+    assert code == 0
+    warnings = ["a track breaks off", "data bytes above 127", "tempo changes that say none"]
+    assert said.splitlines()[0] == f"warning: {pfs / 'in' / 'odd.mid'}: {'; '.join(warnings)}"
+    assert json.loads((pfs / "out" / "odd.report.json").read_text())["warnings"] == warnings
+
+
+def test_a_file_of_notes_that_all_vanish_says_why_it_has_none(preprocess_in, pfs):
+    (pfs / "in" / "short.mid").write_bytes(smf("00 903c50 00 803c40  00 992450 00 892440"))
+    code, said = preprocess_in()
+    assert code == 1
+    assert "short.mid: 0 notes (left out: 1 drum notes, 1 zero length notes); needs at least 1" in said
+
+
+def test_several_songs_in_one_file_are_one_line_and_the_next_file_is_done(preprocess_in, pfs, contents):
+    song = "00 903c50 8360 803c40"
+    (pfs / "in" / "album.mid").write_bytes(smf(song, kind=2, tracks=2))
+    (pfs / "in" / "single.mid").write_bytes(smf(song))
+    code, said = preprocess_in()
+    assert code == 1
+    assert "album.mid: holds 2 separate songs (MIDI format 2); expected one piece of music." in said
+    assert sorted(contents(pfs / "out")) == ["single.report.json", "single.tfrecord"]
+
+
+def test_karaoke_files_and_midi_in_riff_are_found_in_a_folder(preprocess_in, pfs, contents):
+    song = smf("00 903c50 8360 803c40")
+    (pfs / "in" / "a.kar").write_bytes(song)
+    sizes = [(len(song) + more).to_bytes(4, "little") for more in (12, 0)]
+    (pfs / "in" / "b.RMI").write_bytes(b"RIFF" + sizes[0] + b"RMIDdata" + sizes[1] + song)
+    code, said = preprocess_in()
+    assert (code, said.count("1 notes, 4 tokens, 0.5 s")) == (0, 2)
+    assert sorted(name for name in contents(pfs / "out") if name.endswith(".tfrecord")) == [
+        "a.kar.tfrecord",
+        "b.RMI.tfrecord",
+    ]
+
+
 def test_a_corrupt_file_is_named_and_takes_no_other_with_it_and_gets_no_tokens(
     preprocess_in, pfs, midi_folder, contents
 ):

@@ -64,8 +64,9 @@ def test_the_folder_stays_as_it_is_and_other_files_are_named(music):
 
 
 def test_primers_are_midi_files(music):
-    (music / "Nº 1.MID").write_bytes(b"MThd")
-    assert [song.name for song in songs_below(music, "seeds")[0]] == ["no-1.mid"]
+    for name in ("Nº 1.MID", "b.midi", "c.kar", "d.rmi"):
+        (music / name).write_bytes(b"MThd")
+    assert [song.name for song in songs_below(music, "seeds")[0]] == ["b.midi", "c.kar", "d.rmi", "no-1.mid"]
 
 
 def test_folder_that_leads_back_to_itself_is_read_once(music):
