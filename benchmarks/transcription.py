@@ -6,7 +6,9 @@
 line, then onset and offset in seconds, MIDI note, velocity. `--midi` and `--soundfonts` make a second set, of ambient
 sounds (`ambient_recordings.py`). Each transcriber runs as `stages.transcribe` does, a program of its own for each set,
 so time and memory are those of the whole program, its start included. Prints Markdown: a table for each set, then the
-onset F1 of each recording.
+onset F1 of each recording. `--detune_cents` plays the recordings faster or slower first, so that they are sharp or
+flat. A recording that then lies nearer to the next key may be heard in that key: where its notes fit better a semitone
+higher or lower they count so, and a line says how many do.
 """
 
 import argparse
@@ -16,12 +18,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ambient.errors import InputError
-from stages.common import REPOSITORY, SHIPPED_MODELS, files_below, log, run_program
+from stages.common import REPOSITORY, SHIPPED_MODELS, files_below, log, number, run_program
 
 if TYPE_CHECKING:
     from ambient.notes import Note
@@ -72,6 +74,12 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="TRANSCRIBER=PROGRAM",
         help="the Python to run it with, where it is installed in an environment of its own (default: this one)",
     )
+    parser.add_argument(
+        "--detune_cents",
+        type=number(float, least=-100, most=100),
+        default=0.0,
+        help="make the recordings sharp (above 0) or flat (below) by so much (default: %(default)g)",
+    )
     parser.add_argument("--save_path", type=Path, help="also write the tables there")
     return parser
 
@@ -119,7 +127,12 @@ def measured(title: str, folder: Path, scratch: Path, arguments: argparse.Namesp
     if not sources:
         raise InputError(folder, "no audio file with a TSV", "expected at least one", "Check --recordings")
     (scratch / "wav").mkdir(parents=True)
-    minutes = sum(decode_to_wav(path, scratch / "wav" / f"{path.stem}.wav").seconds for path in sources) / 60
+    cents, minutes = arguments.detune_cents, 0.0
+    for path in sources:
+        wav = scratch / "wav" / f"{path.stem}.wav"
+        minutes += decode_to_wav(path, wav).seconds / 60 / speed_of(cents)
+        if cents != 0:
+            detune(wav, cents)
     results: dict[str, Result] = {}
     missing = []
     for name in arguments.transcribers:
@@ -131,10 +144,13 @@ def measured(title: str, folder: Path, scratch: Path, arguments: argparse.Namesp
             log(missing[-1])
             continue
         seconds, megabytes = outcome
-        scores = [scored(path, scratch / name / f"{path.stem}.mid") for path in sources]
+        scores, moved = scored(sources, scratch / name, cents)
+        if moved:
+            missing.append(f"{name} heard {moved} of {len(sources)} in the next key, and is scored so.")
         results[name] = Result(scores, seconds / minutes, megabytes)
         log(f"{title}: {name} done, {seconds:.0f} s")
-    lines = [f"## {title}: {len(sources)}, {minutes:.1f} minutes", "", *summary(results), "", *missing]
+    detuned = f", detuned by {cents:+g} cents" if cents != 0 else ""
+    lines = [f"## {title}: {len(sources)}, {minutes:.1f} minutes{detuned}", "", *summary(results), "", *missing]
     return "\n".join([*lines, *([""] if missing else []), *by_recording(sources, results), ""])
 
 
@@ -158,12 +174,43 @@ def transcribed(name: str, words: Sequence[str], source: Path, target: Path, pyt
     return spent_s, usage.ru_maxrss / 1024
 
 
-def scored(recording: Path, midi: Path) -> "Scores":
-    """Score the notes of a MIDI file against the true ones of a recording."""
+def speed_of(cents: float) -> float:
+    """Return how much faster a recording runs that is so much sharper."""
+    return float(2 ** (cents / 1200))
+
+
+def detune(wav: Path, cents: float) -> None:
+    """Play a 16 kHz WAV file faster or slower, so that it is sharper by so many cents."""
+    from ambient.audio import TRANSCRIPTION_RATE_HZ, write_wav
+    from ambient.recording import Recording
+    from ambient.resampling import Resampled
+
+    with Recording(wav) as recording:
+        played = Resampled(recording, round(TRANSCRIPTION_RATE_HZ / speed_of(cents)))
+        samples = played.read(0, len(played))
+    write_wav(wav, samples[:, None], rate_hz=TRANSCRIPTION_RATE_HZ)
+
+
+def scored(recordings: Sequence[Path], folder: Path, cents: float) -> "tuple[list[Scores], int]":
+    """Score the MIDI files of a folder against the true notes; returns how many were heard in the next key too."""
     from ambient.midi import read_midi
     from ambient.onsets_and_frames.metrics import score
 
-    return score(read_tsv(recording.with_suffix(".tsv")), read_midi(midi).notes)
+    scores, moved, speed = [], 0, speed_of(cents)
+    for recording in recordings:
+        notes = [
+            replace(note, start_s=note.start_s / speed, end_s=note.end_s / speed)
+            for note in read_tsv(recording.with_suffix(".tsv"))
+        ]
+        heard = read_midi(folder / f"{recording.stem}.mid").notes
+        keys = {
+            semitone: score([replace(note, pitch=note.pitch + semitone) for note in notes], heard)
+            for semitone in ((0, -1, 1) if cents != 0 else (0,))
+        }
+        best = max(keys, key=lambda semitone: keys[semitone].onset)
+        scores.append(keys[best])
+        moved += best != 0
+    return scores, moved
 
 
 def summary(results: dict[str, Result]) -> list[str]:

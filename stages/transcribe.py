@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ambient.transcription import Transcriber
 
 TRANSCRIBERS = (KIND, "basic-pitch", "transkun")
+NOTABLE_CENTS = 10  # what is less is not worth a word
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -54,7 +55,19 @@ def build_parser() -> argparse.ArgumentParser:
         type=number(float, above=0, most=1),
         help="0-1, how sure it must be of a note going on; more gives shorter notes (default: the model's)",
     )
+    parser.add_argument(
+        "--tuning",
+        type=_tuning,
+        default=None,
+        metavar="auto|CENTS",
+        help="how many cents the recordings are sharp of A = 440 Hz, where it is known; 0 leaves them as they are "
+        "(default: auto, estimated for each)",
+    )
     return parser
+
+
+def _tuning(text: str) -> float | None:
+    return None if text == "auto" else float(number(float, least=-100, most=100)(text))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -74,7 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
         return
     transcriber = open_transcriber(arguments)
     from ambient.midi import write_midi
-    from ambient.transcription import provenance_to_texts
+    from ambient.transcription import provenance_to_texts, tuning_to_text
 
     targets = {path: arguments.output / path.relative_to(folder).with_suffix(".mid") for path in files}
 
@@ -88,9 +101,13 @@ def run(arguments: argparse.Namespace) -> None:
             why = "silence" if heard.level == 0 else "no note is sure enough"
             log(f"warning: {path}: {why}; the MIDI file has no notes")
         with written_atomically(targets[path]) as partial:
-            write_midi(partial, heard.notes, texts=provenance_to_texts(transcriber.name, heard.confidence))
+            texts = provenance_to_texts(transcriber.name, heard.confidence, heard.tuning)
+            write_midi(partial, heard.notes, texts=texts)
         sure = "" if heard.confidence is None else f", confidence {heard.confidence:.2f}"
-        return f"{len(heard.notes)} notes in {heard.seconds:.1f} s{sure}"
+        tuned = ""
+        if heard.tuning is not None and max(map(abs, heard.tuning.cents)) > NOTABLE_CENTS:
+            tuned = f", out of tune by {tuning_to_text(heard.tuning)}, corrected"
+        return f"{len(heard.notes)} notes in {heard.seconds:.1f} s{sure}{tuned}"
 
     for_each_file(files, transcribe)
 
@@ -107,12 +124,14 @@ def open_transcriber(arguments: argparse.Namespace) -> "Transcriber":
         if (value := getattr(arguments, name)) is not None
     }
     if arguments.transcriber == KIND:
-        return _open_onsets_and_frames(arguments.model or SHIPPED_MODELS / KIND, thresholds)
+        return _open_onsets_and_frames(arguments.model or SHIPPED_MODELS / KIND, thresholds, arguments.tuning)
     expected = f"expected it with --transcriber {KIND}"
     if arguments.model is not None:
         raise InputError(
             "--model", f"given to {arguments.transcriber}", expected, "Leave it out: the weights are its own"
         )
+    if arguments.tuning is not None:
+        raise InputError("--tuning", f"given to {arguments.transcriber}", expected, "Leave it out")
     if arguments.transcriber == "basic-pitch":
         from ambient.basic_pitch import BasicPitch
         from ambient.basic_pitch_notes import NoteRules
@@ -127,11 +146,12 @@ def open_transcriber(arguments: argparse.Namespace) -> "Transcriber":
     return Transkun()
 
 
-def _open_onsets_and_frames(model: Path, thresholds: dict[str, float]) -> "Transcriber":
+def _open_onsets_and_frames(model: Path, thresholds: dict[str, float], tuning_cents: float | None) -> "Transcriber":
     from ambient.onsets_and_frames.inference import Transcriber
 
     transcriber = Transcriber.from_model(model)
     transcriber.decoding = replace(transcriber.decoding, **thresholds)
+    transcriber.tuning_cents = tuning_cents
     return transcriber
 
 

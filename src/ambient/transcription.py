@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Protocol
 
 from ambient.notes import Note
+from ambient.tuning import Tuning
 
 _TRANSCRIBER = "transcriber: "
 _CONFIDENCE = "confidence: "
+_NOTABLE_DRIFT_CENTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Transcription:
         seconds: Length of what was read.
         level: Largest absolute sample, 0-1, clicks aside; 0 is silence, perhaps with dither.
         missing_seconds: How much shorter the file is than its header says.
+        tuning: How sharp the recording was and was corrected for; None if nothing was corrected.
     """
 
     notes: list[Note]
@@ -28,6 +31,7 @@ class Transcription:
     seconds: float
     level: float
     missing_seconds: float
+    tuning: Tuning | None = None
 
 
 class Transcriber(Protocol):
@@ -47,15 +51,23 @@ class Transcriber(Protocol):
         ...
 
 
-def provenance_to_texts(name: str, confidence: float | None) -> list[str]:
+def provenance_to_texts(name: str, confidence: float | None, tuning: Tuning | None = None) -> list[str]:
     """Return the text events of a transcription's MIDI file; `texts_to_confidence` reads them."""
     said = [] if confidence is None else [f"{_CONFIDENCE}{confidence:.4f}"]
-    return [f"{_TRANSCRIBER}{name}", *said]
+    corrected = [] if tuning is None else [f"tuning: {tuning_to_text(tuning)}"]
+    return [f"{_TRANSCRIBER}{name}", *said, *corrected]
 
 
 def is_transcription(texts: Iterable[str]) -> bool:
     """Say whether the text events of a MIDI file name a transcriber: its notes were heard, not played."""
     return any(text.startswith(_TRANSCRIBER) for text in texts)
+
+
+def tuning_to_text(tuning: Tuning) -> str:
+    """Say a tuning in cents, and between which it drifts if it does so by more than a few."""
+    drift = tuning.highest_cents - tuning.lowest_cents
+    between = f" ({tuning.lowest_cents:+.0f} to {tuning.highest_cents:+.0f})" if drift > _NOTABLE_DRIFT_CENTS else ""
+    return f"{tuning.mean_cents:+.0f} cents{between}"
 
 
 def texts_to_confidence(texts: Iterable[str]) -> float | None:

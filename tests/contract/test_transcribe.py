@@ -84,6 +84,7 @@ def test_songs_become_midi_and_a_broken_one_is_named_and_takes_no_other_with_it(
     assert len(song.notes) > 5
     assert all(10 <= note.velocity <= 90 and 21 <= note.pitch <= 108 for note in song.notes)
     assert silence.notes == []
+    assert song.texts[2] == "tuning: +0 cents"
     assert silence.texts == [f"transcriber: onsets-and-frames {model_digest(model_folder)}", "confidence: 0.0000"]
     assert 0.52 <= float(song.texts[1].removeprefix("confidence: ")) <= 1
 
@@ -140,6 +141,22 @@ def test_clicks_cancelling_channels_and_dither_do_not_change_what_is_heard(pfs, 
     assert starts["dither"] == []
 
 
+def test_a_song_that_is_out_of_tune_is_said_to_be_and_may_be_left_as_it_is(songs, model_folder, capfd):
+    time_s = np.arange(48_000) / 16_000
+    sharp, song = 2 ** (31 / 1200), songs / "in" / "sharp.wav"
+    write_wav(song, sum(0.1 * np.sin(2 * np.pi * hz * sharp * time_s) for hz in (220, 440, 880)))
+    arguments = ["--input", str(song), "--output", str(songs / "out"), "--model", str(model_folder)]
+    for flags, said, text in (
+        ([], ", out of tune by +31 cents, corrected", "tuning: +31 cents"),
+        (["--tuning", "auto"], ", out of tune by +31 cents, corrected", "tuning: +31 cents"),
+        (["--tuning", "-8.5"], "", "tuning: -8 cents"),
+        (["--tuning", "0"], "", "tuning: +0 cents"),
+    ):
+        assert main([*arguments, *flags]) == 0
+        assert re.search(r"notes in 3\.0 s, confidence 0\.\d\d(.*)\n", capfd.readouterr().err)[1] == said
+        assert read_midi(songs / "out" / "sharp.mid").texts[2] == text
+
+
 def test_an_empty_folder_is_nothing_to_do(run_stage, pfs, contents):
     done = run_stage("transcribe", "--input", pfs / "in", "--output", pfs / "out")
     assert done.returncode == 0
@@ -158,7 +175,9 @@ def test_a_missing_folder_and_another_kind_of_model_end_in_one_line(run_stage, s
     assert "a model of kind 'music-transformer'; expected 'onsets-and-frames'" in done.stderr
 
 
-@pytest.mark.parametrize("flags", [["--loud"], ["--onset_threshold", "2"], []])
+@pytest.mark.parametrize(
+    "flags", [["--loud"], ["--onset_threshold", "2"], ["--tuning", "flat"], ["--tuning", "200"], []]
+)
 def test_wrong_usage_is_exit_code_2(run_stage, flags):
     done = run_stage("transcribe", *flags, *(["--input", "a", "--output", "b"] if flags else []))
     assert done.returncode == 2
@@ -174,9 +193,10 @@ def test_the_default_is_the_shipped_model_of_onsets_and_frames(monkeypatch):
     opened = []
     monkeypatch.setattr(transcribe, "_open_onsets_and_frames", lambda *arguments: opened.append(arguments))
     open_transcriber(parsed)
-    ((model, thresholds),) = opened
+    ((model, thresholds, tuning_cents),) = opened
     assert model.parts[-2:] == ("trained-models", "onsets-and-frames")
     assert thresholds == {}
+    assert tuning_cents is None
 
 
 def test_difficult_recordings_become_valid_midi_without_a_word_too_many(pfs, model_folder, capfd):
@@ -254,6 +274,7 @@ def test_another_transcriber_writes_the_same_kind_of_file(songs, monkeypatch, ca
         (["basic-pitch"], "basic-pitch: not installed; .*pip install --no-deps basic-pitch"),
         (["transkun"], "transkun: not installed .*pip install transkun"),
         (["basic-pitch", "--model", "folder"], "--model: given to basic-pitch"),
+        (["basic-pitch", "--tuning", "20"], "--tuning: given to basic-pitch"),
         (["transkun", "--frame_threshold", "0.5"], "--frame_threshold: given to transkun"),
     ],
 )

@@ -2,12 +2,12 @@
 
 Legend: F frames, M mel bins, D dense width, U units, K keys.
 
-A recording is read twice: for its level, and for the picture, which waits for its loudest bin before it is
-heard. The convolution stacks see 3 frames to each side, so they run over pieces that overlap by 3 frames, exactly;
-beyond the true ends they see zeros, as in one pass. The LSTMs run over pieces too, forward from the start and backward
-from the end, and take their state along. So the answer is that of one pass over the whole recording. What must be kept
-between the passes, M + 2 D + 8 K numbers a frame, lies on tapes, which are temporary files; memory does not grow with
-length.
+A recording is read three times: for its level, for its tuning, and for the picture, which waits for its
+loudest bin before it is heard. The convolution stacks see 3 frames to each side, so they run over pieces that overlap
+by 3 frames, exactly; beyond the true ends they see zeros, as in one pass. The LSTMs run over pieces too, forward from
+the start and backward from the end, and take their state along. So the answer is that of one pass over the whole
+recording. What must be kept between the passes, M + 2 D + 8 K numbers a frame, lies on tapes, which are temporary
+files; memory does not grow with length.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,6 +26,7 @@ from ambient.onsets_and_frames.spectrogram import floored, frame_count, log_mel,
 from ambient.onsets_and_frames.tape import Tape
 from ambient.recording import Recording
 from ambient.transcription import Transcription
+from ambient.tuning import Tuning, constant_tuning, estimate_tuning
 
 PIECE_FRAMES = 256  # 8 s; memory of the convolutions grows with it
 
@@ -41,14 +42,22 @@ class Transcriber:
         decoding: Thresholds.
         digest: Names the weights.
         piece_frames: Frames at a time; any number gives the same notes.
+        tuning_cents: How sharp the recordings are, where that is known; by default it is estimated for each.
     """
 
     def __init__(
-        self, network: Network, decoding: DecodingConfig, *, digest: str = "", piece_frames: int = PIECE_FRAMES
+        self,
+        network: Network,
+        decoding: DecodingConfig,
+        *,
+        digest: str = "",
+        piece_frames: int = PIECE_FRAMES,
+        tuning_cents: float | None = None,
     ) -> None:
         self.decoding = decoding
         self.digest = digest
         self.piece_frames = piece_frames
+        self.tuning_cents = tuning_cents
         self.network = network
 
     @property
@@ -111,10 +120,11 @@ class Transcriber:
         """
         with Recording(path) as recording:
             level = recording.level
-            frames = frame_count(len(recording))
             notes = NoteReader(self.decoding)
+            tuning = None
             if level > 0:  # a constant picture would only show what the network makes of nothing
-                for piece in self._hear(recording, frames, level, scratch):
+                tuning = estimate_tuning(recording) if self.tuning_cents is None else constant_tuning(self.tuning_cents)
+                for piece in self._hear(recording, level, tuning, scratch):
                     notes.feed(piece)
             decoded = notes.finish()
             return Transcription(
@@ -123,16 +133,21 @@ class Transcriber:
                 seconds=recording.seconds,
                 level=level,
                 missing_seconds=recording.missing_seconds,
+                tuning=tuning,
             )
 
-    def _hear(self, recording: Recording, frames: int, level: float, scratch: Path | None) -> Iterator[Probabilities]:
+    def _hear(
+        self, recording: Recording, level: float, tuning: Tuning | None, scratch: Path | None
+    ) -> Iterator[Probabilities]:
+        frames = frame_count(len(recording))
+
         def read(first: int, count: int) -> np.ndarray:
             return normalised(recording.read_clean(first, count), level)
 
         loudest_db = -np.inf
         with Tape(MEL_BINS, folder=scratch) as unfloored:
             for first, last in _spans(frames, self.piece_frames):
-                piece = mel_db_between(read, first, last, len(recording))
+                piece = mel_db_between(read, first, last, len(recording), tuning)
                 loudest_db = max(loudest_db, float(piece.max()))
                 unfloored.write(first, piece)
 
@@ -142,7 +157,7 @@ class Transcriber:
             yield from self.pieces(picture, frames, scratch=scratch)
 
     def hear_samples(self, samples: np.ndarray) -> Probabilities:
-        """Return the probabilities for [samples] mono at 16 kHz, held in memory; at least one frame."""
+        """Return the probabilities for [samples] mono at 16 kHz, held in memory, as it is tuned; at least one frame."""
         picture = log_mel(samples)
         pieces = list(self.pieces(lambda first, last: picture[first:last], len(picture)))
         return Probabilities(

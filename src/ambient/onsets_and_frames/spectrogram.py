@@ -4,16 +4,19 @@ Conventions: F frames, M mel bins. Frame k is centred on sample k * 512; beyond 
 from 0.9 on (the original's pinned 0.7.2 reflected; only the first and last two frames differ). 229 bands from 30 to
 8000 Hz, HTK spacing, slaney area normalisation, power spectrum, dB floored at 80 below the loudest bin of the *whole*
 recording. Equals librosa 0.11 within 5e-4 dB. Time-domain level: the whole recording is divided by its largest absolute
-sample, cut to 16 bits, and divided by 32767.
+sample, cut to 16 bits, and divided by 32767. A recording that is out of tune gets bands that are out of tune by as
+much, which costs nothing and leaves its time as it is (docs/experiments.md).
 """
 
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
 from ambient.onsets_and_frames.config import (
     DYNAMIC_RANGE_DB,
+    FRAME_S,
     HOP_SAMPLES,
     MEL_BINS,
     MEL_HIGH_HZ,
@@ -22,6 +25,7 @@ from ambient.onsets_and_frames.config import (
     SAMPLE_RATE_HZ,
     WINDOW_SAMPLES,
 )
+from ambient.tuning import Tuning
 
 FULL_SCALE = 32767.0  # magenta/note-seq audio_io: the largest 16-bit number, not 32768
 _FRAMES_A_PIECE = 1024
@@ -48,18 +52,23 @@ def normalised(samples: np.ndarray, peak: float) -> np.ndarray:
     return (pcm / FULL_SCALE).astype(np.float32)
 
 
-@lru_cache(maxsize=1)
-def mel_filters() -> np.ndarray:
-    """Return the [1025, M] float32 matrix from power spectrum to mel bands."""
+@lru_cache(maxsize=16)
+def mel_filters(cents: int = 0) -> np.ndarray:
+    """Return the [1025, M] float32 matrix from power spectrum to mel bands.
+
+    Args:
+        cents: How sharp the recording is: the bands lie so much higher, and the picture is that of it in tune.
+    """
+    sharp = 2.0 ** (cents / 1200.0)
     bins_hz = np.fft.rfftfreq(WINDOW_SAMPLES, 1 / SAMPLE_RATE_HZ)
     edges_mel = np.linspace(_hz_to_mel(MEL_LOW_HZ), _hz_to_mel(MEL_HIGH_HZ), MEL_BINS + 2)
-    edges_hz = 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)
+    edges_hz = 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0) * sharp
     widths = np.diff(edges_hz)
     distance = edges_hz[:, None] - bins_hz[None, :]  # [M + 2, 1025]
     rising = -distance[:-2] / widths[:-1, None]
     falling = distance[2:] / widths[1:, None]
     triangles = np.maximum(0.0, np.minimum(rising, falling))
-    triangles *= (2.0 / (edges_hz[2:] - edges_hz[:-2]))[:, None]
+    triangles *= (2.0 * sharp / (edges_hz[2:] - edges_hz[:-2]))[:, None]  # the weight of the band in tune
     return triangles.T.astype(np.float32)
 
 
@@ -72,25 +81,34 @@ def _hz_to_mel(hz: float) -> float:
     return float(2595.0 * np.log10(1.0 + hz / 700.0))
 
 
-def mel_db(samples: np.ndarray, frames: int) -> np.ndarray:
+def mel_db(samples: np.ndarray, frames: int, cents: np.ndarray | None = None) -> np.ndarray:
     """Return log-mel frames before the floor is applied.
 
     Args:
         samples: [frames * 512 + 1536 or more] float32 that begin 1024 samples before the centre of the first frame.
         frames: How many frames to make.
+        cents: [frames], how sharp the recording is there; the bands follow it to the cent.
 
     Returns:
         [F, M] float32, dB.
     """
     windows = np.lib.stride_tricks.sliding_window_view(samples, WINDOW_SAMPLES)[::HOP_SAMPLES][:frames]
     bands = np.empty((frames, MEL_BINS), dtype=np.float32)
-    for start in range(0, frames, _FRAMES_A_PIECE):
-        spectrum = np.fft.rfft(windows[start : start + _FRAMES_A_PIECE] * _window(), axis=1)  # [F, 1025]
-        bands[start : start + _FRAMES_A_PIECE] = (spectrum.real**2 + spectrum.imag**2) @ mel_filters()
+    tuning = np.zeros(frames, dtype=int) if cents is None else np.round(cents).astype(int)
+    changes = (np.flatnonzero(np.diff(tuning)) + 1).tolist()
+    for start, end in pairwise(sorted({*range(0, frames, _FRAMES_A_PIECE), *changes, frames})):
+        spectrum = np.fft.rfft(windows[start:end] * _window(), axis=1)  # [F, 1025]
+        bands[start:end] = (spectrum.real**2 + spectrum.imag**2) @ mel_filters(int(tuning[start]))
     return 10.0 * np.log10(np.maximum(bands, POWER_FLOOR))  # [F, M]
 
 
-def mel_db_between(read: Callable[[int, int], np.ndarray], first: int, last: int, total_samples: int) -> np.ndarray:
+def mel_db_between(
+    read: Callable[[int, int], np.ndarray],
+    first: int,
+    last: int,
+    total_samples: int,
+    tuning: Tuning | None = None,
+) -> np.ndarray:
     """Return log-mel frames `first` to `last` (not included) of a recording that is read as needed, without the floor.
 
     Args:
@@ -98,6 +116,7 @@ def mel_db_between(read: Callable[[int, int], np.ndarray], first: int, last: int
         first: First frame, from 0.
         last: One past the last frame.
         total_samples: Length of the recording.
+        tuning: How sharp it is; the frames are those of the recording in tune.
 
     Returns:
         [last - first, M] float32, dB.
@@ -107,7 +126,8 @@ def mel_db_between(read: Callable[[int, int], np.ndarray], first: int, last: int
     inside_begin, inside_end = max(begin, 0), min(end, total_samples)
     samples = read(inside_begin, max(inside_end - inside_begin, 0))
     padded = np.pad(samples, (inside_begin - begin, end - inside_begin - len(samples)))
-    return mel_db(padded, last - first)
+    cents = None if tuning is None else tuning.at(np.arange(first, last) * FRAME_S)
+    return mel_db(padded, last - first, cents)
 
 
 def floored(bands_db: np.ndarray, loudest_db: float) -> np.ndarray:

@@ -90,11 +90,23 @@ def test_nothing_is_left_in_the_scratch_folder_even_when_it_fails(transcriber, s
 
 
 def test_a_file_gives_what_its_samples_give(transcriber, sound, write_wav):
+    transcriber.tuning_cents = 0  # samples are heard as they are
     from ambient.onsets_and_frames.decoding import probabilities_to_notes
 
     quantised = (np.round(sound.astype(np.float64) * 32767) / 32767).astype(np.float32)
     expected = probabilities_to_notes(transcriber.hear_samples(quantised), LOOSE)
     assert transcriber.transcribe(write_wav(sound)).notes == expected.notes
+
+
+def test_a_file_that_is_sharp_is_heard_as_with_its_tuning_given(transcriber, write_wav):
+    time_s = np.arange(48_000) / 16_000
+    path = write_wav(sum(0.1 * np.sin(2 * np.pi * hz * 2 ** (37 / 1200) * time_s) for hz in (220, 440, 880, 1760)))
+    estimated = transcriber.transcribe(path)
+    assert estimated.tuning.cents == (37.0, 37.0)
+    transcriber.tuning_cents = 37
+    assert transcriber.transcribe(path).notes == estimated.notes
+    transcriber.tuning_cents = 0
+    assert transcriber.transcribe(path).notes != estimated.notes
 
 
 def test_silence_and_almost_no_sound_are_no_notes(transcriber, write_wav):

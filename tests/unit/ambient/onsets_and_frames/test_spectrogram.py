@@ -11,6 +11,7 @@ from ambient.onsets_and_frames.spectrogram import (
     mel_filters,
     normalised,
 )
+from ambient.tuning import Tuning, constant_tuning
 
 
 def slow_mel_filters():
@@ -82,3 +83,36 @@ def test_quiet_passages_are_floored_80_db_below_the_loudest_bin(sound):
 def test_silence_is_a_constant_picture_and_no_samples_are_no_frames():
     assert np.ptp(log_mel(np.zeros(5000, dtype=np.float32))) == 0
     assert log_mel(np.zeros(100, dtype=np.float32)).shape == (0, 229)
+
+
+@pytest.mark.parametrize("cents", [-40, 15, 50])
+def test_the_picture_of_a_sound_out_of_tune_is_that_of_the_sound_in_tune(cents):
+    def tones(sharp):
+        time_s = np.arange(32_000) / 16_000
+        return sum(0.2 * np.sin(2 * np.pi * hz * sharp * time_s + hz) for hz in (523.25, 1318.5, 2637.0))
+
+    def picture(samples, tuning):
+        level = normalised(samples, 1.0)
+        return mel_db_between(lambda start, count: level[start : start + count], 10, 50, len(level), tuning)
+
+    in_tune, sharp = tones(1.0), tones(2 ** (cents / 1200))
+    expected, found = picture(in_tune, None), picture(sharp, constant_tuning(cents))
+    loud = expected > expected.max() - 10
+    assert loud.sum() >= 40 * 5
+    corrected, left = (float(np.abs(other - expected)[loud].mean()) for other in (found, picture(sharp, None)))
+    assert corrected < 0.6  # dB
+    assert left > 5 * corrected
+
+
+def test_bands_follow_a_tuning_that_drifts():
+    samples = np.random.default_rng(0).uniform(-1, 1, 40_000).astype(np.float32)
+    drifting = Tuning((-20.0, 30.0), 1.0)  # the line between them runs from 0.5 to 1.5 s
+
+    def picture(first, last, tuning):
+        return mel_db_between(lambda start, count: samples[start : start + count], first, last, len(samples), tuning)
+
+    whole = picture(0, 70, drifting)
+    np.testing.assert_allclose(whole[:15], picture(0, 15, constant_tuning(-20.0)), atol=1e-3)
+    np.testing.assert_allclose(whole[31], picture(31, 32, constant_tuning(5.0))[0], atol=1e-3)  # 0.992 s: 4.6 cents
+    np.testing.assert_allclose(whole[48:], picture(48, 70, constant_tuning(30.0)), atol=1e-3)
+    np.testing.assert_allclose(np.vstack([picture(0, 33, drifting), picture(33, 70, drifting)]), whole, atol=1e-3)
