@@ -8,7 +8,8 @@ usage: name-standardizer.sh [--localpach] FOLDER [REPO@BRANCH]
 
 Give every recording below FOLDER a name that Pachyderm accepts (lower case, ASCII, no spaces, all different) and put
 them all into REPO@BRANCH (default: audio-unprocessed@master) in one commit. FOLDER stays as it is. A recording of the
-same name that is in the repo already is replaced.
+same name that is in the repo already is replaced. What cannot be read (a link to nothing) is named, the others arrive,
+and the exit code is 1.
 
   --localpach   upload with localpach even where pachctl is installed
 TEXT
@@ -52,7 +53,10 @@ if [[ "$client" == pachctl ]]; then upload=(pachctl); else upload=("$python" -m 
 
 named=$(mktemp -d)
 trap 'rm -rf "$named"' EXIT
-"$python" -m stages.rename --link --input "$folder" --output "$named"
+code=0 # 1 where a recording cannot be passed on: it was named, and the others are put all the same
+"$python" -m stages.rename --link --input "$folder" --output "$named" || code=$?
+if ((code)) && [[ -z "$(ls -A "$named")" ]]; then exit "$code"; fi
 [[ -n "$(ls -A "$named")" ]] || fail "$folder: 0 recordings; expected at least 1. Check that the files end like recordings (.mp3, .wav, …)"
 "${upload[@]}" put file -r "$target:/" -f "$named"
 echo "$(ls "$named" | wc -l | tr -d ' ') recordings are in $target"
+exit "$code"

@@ -10,11 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ambient.errors import InputError
+from ambient.errors import InputError, one_line
+from ambient.folders import HIDDEN_FILES, files_in
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHIPPED_MODELS = REPOSITORY / "trained-models"
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
+_MAX_NAME_BYTES = 255  # of a file, on the usual file systems
 
 _REMEDIES = {
     errno.ENOSPC: "Free space there, or choose another folder",
@@ -22,6 +24,7 @@ _REMEDIES = {
     errno.EROFS: "Choose another folder",
     errno.EACCES: "Check its permissions",
     errno.EPERM: "Check its permissions",
+    errno.ENAMETOOLONG: "Shorten its name",
 }
 
 
@@ -41,6 +44,9 @@ def run_program(
         return 1
     except OSError as error:
         print(f"error: {unusable(error)}", file=sys.stderr)
+        return 1
+    except UnicodeEncodeError as error:
+        print(f"error: {_unspeakable(error.object)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -99,8 +105,8 @@ def unusable(error: OSError, *, where: object = "") -> InputError:
 
 
 def log(message: str) -> None:
-    """Print one line on stderr."""
-    print(message, file=sys.stderr, flush=True)
+    """Print one line on stderr, whatever the names in it hold."""
+    print(one_line(message), file=sys.stderr, flush=True)
 
 
 def log_warnings(path: Path, warnings: Iterable[str]) -> None:
@@ -128,8 +134,8 @@ def for_each_file(files: Iterable[Path], process: Callable[[Path], str]) -> None
     for index, path in enumerate(todo, start=1):
         try:
             log(f"[{index}/{len(todo)}] {path.name}: {process(path)}")
-        except (InputError, OSError) as error:
-            reason = error if isinstance(error, InputError) else unusable(error, where=path)
+        except (InputError, OSError, UnicodeEncodeError) as error:
+            reason = _reason(error, path)
             if len(todo) == 1:
                 raise reason from error
             failed += 1
@@ -138,10 +144,22 @@ def for_each_file(files: Iterable[Path], process: Callable[[Path], str]) -> None
         raise FilesFailedError(failed, len(todo))
 
 
+def _reason(error: InputError | OSError | UnicodeEncodeError, path: Path) -> InputError:
+    """Return what was wrong with a file, in the words of this program."""
+    if isinstance(error, InputError):
+        return error
+    return unusable(error, where=path) if isinstance(error, OSError) else _unspeakable(path)
+
+
+def _unspeakable(name: object) -> InputError:
+    return InputError(name, "a name that is no UTF-8", "expected one that can be written down", "Rename it")
+
+
 def files_below(folder: Path, suffixes: Iterable[str]) -> list[Path]:
     """List the files below a folder whose suffix is one of these in any case, sorted by relative path.
 
-    Symbolic links are followed, because on a cluster the folder of an input is one. Hidden files are left out.
+    Symbolic links are followed, because on a cluster the folder of an input is one, each folder once. What macOS writes
+    beside a file (`._song.mid`) and unfinished files of ours are left out.
 
     Raises:
         InputError: the folder is not there.
@@ -150,11 +168,8 @@ def files_below(folder: Path, suffixes: Iterable[str]) -> list[Path]:
     if not folder.is_dir():
         raise InputError(folder, "no such folder", "expected the input folder", "Check the path")
     wanted = {suffix.lower() for suffix in suffixes}
-    found: list[Path] = []
-    for root, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
-        folders.sort()
-        found.extend(Path(root, name) for name in names if not name.startswith(".") and _suffix(name) in wanted)
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    found = (folder / name for name in files_in(folder, _raise))
+    return [path for path in found if _suffix(path.name) in wanted and not path.name.startswith(HIDDEN_FILES)]
 
 
 def refuse_shared_target(path: Path, targets: Mapping[Path, Path]) -> None:
@@ -181,7 +196,8 @@ def written_atomically(path: Path) -> Iterator[Path]:
         InputError: the file cannot be written.
     """
     # The suffix stays last: some writers choose the format by it.
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    mark = f".partial-{os.getpid()}-"
+    partial = path.with_name(mark + os.fsdecode(os.fsencode(path.name)[-(_MAX_NAME_BYTES - len(mark)) :]))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from ambient.errors import InputError
+from ambient.folders import files_in
 from ambient.names import is_audio_name, standard_names
-from stages.common import for_each_file, log, run_program, written_atomically
+from stages.common import FilesFailedError, for_each_file, log, run_program, unusable, written_atomically
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -30,14 +31,17 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: the input folder is not there, or the output folder lies in it, or the only recording is a dead
             link.
-        FilesFailedError: some of several recordings are dead links.
+        FilesFailedError: some of several recordings are dead links, or a folder cannot be read; the others are done.
     """
     source, target = arguments.input, arguments.output
     if not source.is_dir():
         raise InputError(source, "no such folder", "expected the folder of recordings", "Check --input")
     if target.resolve().is_relative_to(source.resolve()):
         raise InputError(target, f"lies inside {source}", "expected a folder of its own", "Choose another --output")
-    originals = _files(source)
+    locked: list[OSError] = []
+    originals = files_in(source, locked.append)
+    for error in locked:
+        log(f"error: {unusable(error)}")
     for original in originals:
         if not is_audio_name(original):
             log(f"{original}: left out, its name is not that of a recording")
@@ -55,18 +59,8 @@ def run(arguments: argparse.Namespace) -> None:
         return name
 
     for_each_file([source / original for original in renamed], pass_on)
-
-
-def _files(folder: Path) -> list[str]:
-    """List all files below a folder as relative paths, sorted; links are followed, a locked folder is an error."""
-
-    def give_up(error: OSError) -> None:
-        raise error
-
-    found: list[str] = []
-    for root, _, names in os.walk(folder, followlinks=True, onerror=give_up):
-        found.extend(Path(root, name).relative_to(folder).as_posix() for name in names)
-    return sorted(found)
+    if locked:
+        raise FilesFailedError(len(locked), len(locked) + len(renamed))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -16,6 +16,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from ambient.folders import HIDDEN_FILES
+
 MAX_NAME_CHARACTERS = 200  # file systems take 255; later stages add to the name
 HASH_DIGITS = 8
 FALLBACK_STEM = "song"
@@ -40,9 +42,12 @@ _TRANSLITERATED = dict(pair.split("=") for pair in _LETTERS.split()) | dict.from
 
 
 def is_audio_name(name: str) -> bool:
-    """Tell by its ending whether a file is a recording; hidden files (`._song.mp3`) are none."""
+    """Tell by its ending whether a file is a recording; `.45.mp3` is one.
+
+    What macOS writes beside a file (`._song.mp3`), and what a program of ours has not finished, is none.
+    """
     path = PurePosixPath(name)
-    return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(HIDDEN_FILES)
 
 
 def standard_names(originals: Iterable[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from deployment import specs
 from deployment.errors import AlreadyToldError, DeployError, SpecProblemsError
 from deployment.local import Local
 from deployment.patience import Patience
-from deployment.songs import PRIMERS, RECORDINGS, songs_below
+from deployment.songs import PRIMERS, RECORDINGS, Found, songs_below
 
 RESULTS = {"songs": "rendered-music", "midi": "generated-music", "model": "music-transformer"}
 TEMPLATE = "ambient-music.jsonnet"
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace, root: Path, environment: Mapping[str, str
     local = address == "localpach"
     pipelines = chosen_pipelines(arguments, root / "pipelines", local=local) if arguments.command == "up" else []
     names = [pipeline.name for pipeline in specs.shipped(root / "pipelines", cpu=True)]
-    songs = _songs(arguments) if arguments.command == "put" and not arguments.abandon else []
+    found = _songs(arguments) if arguments.command == "put" and not arguments.abandon else None
     backend: Any = (
         Local(dry_run=arguments.dry_run, tell=tell) if local else _cluster(arguments, address, config, environment)
     )
@@ -88,12 +88,17 @@ def run(arguments: argparse.Namespace, root: Path, environment: Mapping[str, str
         backend.up(pipelines, reprocess=arguments.reprocess)
     elif arguments.command == "put" and arguments.abandon:
         backend.abandon(arguments.repo)
-    elif arguments.command == "put":
-        job_set = backend.put(arguments.repo, songs)
+    elif found is not None:
+        job_set = backend.put(arguments.repo, found.songs)
         if job_set and arguments.wait:
             backend.wait(job_set, names, None)
         elif job_set:
             tell(f"the chain follows by itself: deploy.py wait {job_set}")
+        if found.unreadable:
+            count = len(found.unreadable)
+            raise DeployError(
+                f"{count} could not be read; the other {len(found.songs)} songs are put. See the lines above"
+            )
     elif arguments.command == "status":
         backend.status(arguments.job_set, names)
     elif arguments.command == "wait":
@@ -182,11 +187,13 @@ def _cluster(
     return Cluster(pachd, dry_run=arguments.dry_run, tell=tell, journals=state / "ambient-music-generation" / "uploads")
 
 
-def _songs(arguments: argparse.Namespace) -> list[Any]:
-    songs, others = songs_below(arguments.folder, arguments.repo)
-    for name in others:
+def _songs(arguments: argparse.Namespace) -> Found:
+    found = songs_below(arguments.folder, arguments.repo)
+    for name in found.others:
         tell(f"{name}: left out, its name is not that of a song")
-    return songs
+    for problem in found.unreadable:
+        tell(f"error: {problem}")
+    return found
 
 
 def _at_least(lowest: int) -> Any:

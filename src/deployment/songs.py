@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ambient.errors import one_line
+from ambient.folders import HIDDEN_FILES, files_in
 from ambient.names import is_audio_name, standard_names
 from deployment.errors import DeployError
 
@@ -28,28 +30,56 @@ class Song:
     changed_ns: int
 
 
-def songs_below(folder: Path, repo: str) -> tuple[list[Song], list[str]]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a folder holds.
+
+    Args:
+        songs: In the order of their names.
+        others: Relative paths of the files that are none.
+        unreadable: One line for each song or folder that cannot be read, as a link to nothing.
+    """
+
+    songs: list[Song]
+    others: list[str]
+    unreadable: list[str]
+
+
+def songs_below(folder: Path, repo: str) -> Found:
     """Find the recordings (or the MIDI primers, for the repo `seeds`) below a folder and name them.
 
     Args:
-        folder: Is looked through with its subfolders; links are followed.
+        folder: Is looked through with its subfolders, each once; links are followed.
         repo: `audio-unprocessed` or `seeds`.
 
-    Returns:
-        Songs in the order of their names, and the relative paths of the files that are none.
-
     Raises:
-        DeployError: the folder is not there, holds no song, or one cannot be read.
+        DeployError: the folder is not there, or holds no song that can be read.
     """
     if not folder.is_dir():
         raise DeployError(f"{folder}: no such folder; expected a folder of songs. Check the path")
-    originals = _files(folder)
+    unreadable: list[str] = []
+
+    def tell(path: object, error: OSError, expected: str) -> None:
+        unreadable.append(one_line(f"{path}: {error.strerror}; expected {expected}. Correct or remove it"))
+
+    originals = files_in(folder, lambda error: tell(error.filename, error, "a folder that can be read"))
     wanted = [original for original in originals if _belongs(original, repo)]
     kind = "MIDI files" if repo == PRIMERS else "recordings"
     if not wanted:
         raise DeployError(f"{folder}: 0 {kind}; expected at least 1. Check that their names end like {_ENDINGS[repo]}")
-    songs = [_song(name, folder / original) for original, name in standard_names(wanted).items()]
-    return sorted(songs, key=lambda song: song.name), sorted(set(originals) - set(wanted))
+    songs = []
+    for original, name in standard_names(wanted).items():
+        try:
+            songs.append(_song(name, folder / original))
+        except OSError as error:
+            tell(folder / original, error, "a file that can be read")
+    if not songs:
+        raise DeployError(unreadable[0])
+    return Found(
+        sorted(songs, key=lambda song: song.name),
+        [one_line(name) for name in sorted(set(originals) - set(wanted))],
+        unreadable,
+    )
 
 
 _ENDINGS = {RECORDINGS: ".mp3, .wav, .flac", PRIMERS: ".mid, .midi, .kar or .rmi"}
@@ -57,32 +87,17 @@ _ENDINGS = {RECORDINGS: ".mp3, .wav, .flac", PRIMERS: ".mid, .midi, .kar or .rmi
 
 def _belongs(original: str, repo: str) -> bool:
     if repo == PRIMERS:
-        return original.lower().endswith(_MIDI_SUFFIXES) and not os.path.basename(original).startswith(".")
+        name = os.path.basename(original)
+        return os.path.splitext(name)[1].lower() in _MIDI_SUFFIXES and not name.startswith(HIDDEN_FILES)
     return is_audio_name(original)
 
 
 def _song(name: str, path: Path) -> Song:
-    try:
-        with path.open("rb"):
-            stat = path.stat()
-    except OSError as error:
-        raise DeployError(f"{path}: {error.strerror}; expected a file that can be read. Correct or remove it") from None
+    """Look at a song.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb"):
+        stat = path.stat()
     return Song(name, path, stat.st_size, stat.st_mtime_ns)
-
-
-def _files(folder: Path) -> list[str]:
-    """List all files below a folder as relative paths, sorted; a locked folder is an error."""
-
-    def give_up(error: OSError) -> None:
-        raise DeployError(f"{error.filename}: {error.strerror}; expected a folder that can be read. Correct its rights")
-
-    seen: set[tuple[int, int]] = set()
-    found: list[str] = []
-    for root, folders, names in os.walk(folder, followlinks=True, onerror=give_up):
-        stat = os.stat(root)
-        if (stat.st_dev, stat.st_ino) in seen:  # a link that leads back up
-            folders.clear()
-            continue
-        seen.add((stat.st_dev, stat.st_ino))
-        found.extend(Path(root, name).relative_to(folder).as_posix() for name in names)
-    return sorted(found)

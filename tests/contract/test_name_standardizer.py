@@ -84,11 +84,20 @@ def test_folder_without_recordings_uploads_nothing(standardize, tmp_path):
     assert not calls
 
 
-def test_recording_that_cannot_be_passed_on_uploads_nothing(standardize, songs):
+def test_beside_a_dead_link_the_other_songs_arrive_and_the_link_is_told(standardize, songs):
     (songs / "gone.mp3").symlink_to("nowhere.mp3")
     done, calls = standardize(songs)
     assert done.returncode == 1
     assert "gone.mp3: a link to nothing" in done.stderr
+    assert calls[1:] == ["fur-elise-take-2.mp3=one", "live-song.flac=two"]
+    assert done.stdout == "2 recordings are in audio-unprocessed@master\n"
+
+
+def test_a_folder_of_dead_links_uploads_nothing(standardize, tmp_path):
+    (tmp_path / "dead").mkdir()
+    (tmp_path / "dead" / "gone.mp3").symlink_to("nowhere.mp3")
+    done, calls = standardize(tmp_path / "dead")
+    assert (done.returncode, done.stderr.count("error: ")) == (1, 1)
     assert not calls
 
 

@@ -84,6 +84,42 @@ def test_dead_link_is_named_and_the_others_are_done(run_stage, pfs, songs):
     assert len(list((pfs / "out").iterdir())) == 4
 
 
+def test_songs_whose_names_begin_with_a_dot_are_songs_and_hidden_files_are_not(run_stage, pfs):
+    for name in ("...And Justice.mp3", ".45.mp3", ".hidden.flac", "._song.mp3", ".partial-9-song.mp3", ".DS_Store"):
+        (pfs / "in" / name).write_text(name)
+    done = rename(run_stage, pfs)
+    assert done.returncode == 0
+    assert sorted(path.name for path in (pfs / "out").iterdir()) == ["45.mp3", "and-justice.mp3", "hidden.flac"]
+    assert "._song.mp3: left out" in done.stderr
+
+
+def test_links_in_a_circle_and_to_folders_above_end_and_each_song_is_passed_on_once(run_stage, pfs, songs):
+    (songs / "Album 1" / "up").symlink_to(songs)
+    (songs / "Album 1" / "far-up").symlink_to(pfs)
+    (songs / "again").symlink_to("Album 1")
+    (songs / "circle").symlink_to("circle")
+    (pfs / "elsewhere").mkdir()
+    (pfs / "elsewhere" / "linked.mp3").write_text("linked")
+    (songs / "0-more").symlink_to(pfs / "elsewhere")
+    assert rename(run_stage, pfs).returncode == 0
+    assert sorted(path.name for path in (pfs / "out").iterdir()) == [
+        "0-more-linked.mp3",
+        "album-1-traume.flac",
+        "sigur-ros-agaetis-live.mp3",
+        "song-605f72f4.mp3",
+        "song.mp3",
+    ]
+
+
+def test_a_line_break_in_a_name_does_not_break_the_line(run_stage, pfs):
+    for name in ("two\nlines.mp3", "two\nlines.txt"):
+        (pfs / "in" / name).write_text(name)
+    assert rename(run_stage, pfs).stderr.splitlines() == [
+        r"two\nlines.txt: left out, its name is not that of a recording",
+        r"[1/1] two\nlines.mp3: two-lines.mp3",
+    ]
+
+
 def test_name_that_is_no_utf8_is_passed_on(run_stage, pfs):
     with open(os.fsencode(pfs / "in") + b"/caf\xe9.mp3", "wb") as file:
         file.write(b"x")

@@ -65,7 +65,7 @@ def test_dry_run_says_what_it_would_do_and_changes_nothing(server, pachd, told, 
     assert "would create pipeline midi" in told
     assert (server.repos, server.pipelines) == ({}, {})
     server.add_commit("audio-unprocessed")
-    songs, _ = songs_below(music, "audio-unprocessed")
+    songs = songs_below(music, "audio-unprocessed").songs
     assert cluster(pachd, told, tmp_path, dry_run=True).put("audio-unprocessed", songs) is None
     assert f"would upload {music / 'a.wav'} as a.wav" in told
     assert len(server.commits["audio-unprocessed"]) == 1

@@ -192,3 +192,17 @@ def test_localpach_needs_no_sdk(tmp_path):
     )
     paths = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=os.environ | paths, check=True, capture_output=True)
+
+
+def test_songs_that_can_be_read_are_put_beside_a_dead_link_which_is_told(deploy, tmp_path):
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "one.mid").write_bytes((ROOT / "samples" / "midi" / "1.mid").read_bytes())
+    (tmp_path / "music" / "gone.mid").symlink_to("nowhere.mid")
+    deploy("up")
+    done = deploy("put", tmp_path / "music", "--repo", "seeds")
+    assert done.returncode == 1
+    assert "error: " in done.stderr
+    assert "gone.mid: No such file or directory" in done.stderr
+    assert last_line(done) == "error: 1 could not be read; the other 1 songs are put. See the lines above"
+    listing = [sys.executable, "-m", "localpach", "list", "file", "seeds@master"]
+    assert "one.mid" in subprocess.run(listing, cwd=tmp_path, capture_output=True, text=True).stdout

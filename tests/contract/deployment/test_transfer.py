@@ -24,7 +24,7 @@ def silent():
 
 @pytest.fixture
 def songs(music):
-    return songs_below(music, REPO)[0]
+    return songs_below(music, REPO).songs
 
 
 @pytest.fixture
@@ -51,27 +51,27 @@ def test_song_larger_than_a_message_arrives_whole(server, pachd, music, tmp_path
     server.repos[REPO], server.commits[REPO] = "", []
     content = bytes(range(256)) * 20_000  # 5 MB
     (music / "long.wav").write_bytes(content)
-    upload.upload(pachd, REPO, songs_below(music, REPO)[0], tmp_path / "journals", silent)
+    upload.upload(pachd, REPO, songs_below(music, REPO).songs, tmp_path / "journals", silent)
     assert server.held(REPO) == STANDARD | {"/long.wav": content}
 
 
 def test_the_folder_stays_as_it_is_and_other_files_are_named(music):
     before = sorted(path.relative_to(music).as_posix() for path in music.rglob("*"))
-    songs, others = songs_below(music, REPO)
-    assert [song.name for song in songs] == ["a.wav", "live-b.flac", "sigur-ros-remix.mp3"]
-    assert others == ["cover.txt"]
+    found = songs_below(music, REPO)
+    assert [song.name for song in found.songs] == ["a.wav", "live-b.flac", "sigur-ros-remix.mp3"]
+    assert found.others == ["cover.txt"]
     assert sorted(path.relative_to(music).as_posix() for path in music.rglob("*")) == before
 
 
 def test_primers_are_midi_files(music):
     for name in ("Nº 1.MID", "b.midi", "c.kar", "d.rmi"):
         (music / name).write_bytes(b"MThd")
-    assert [song.name for song in songs_below(music, "seeds")[0]] == ["b.midi", "c.kar", "d.rmi", "no-1.mid"]
+    assert [song.name for song in songs_below(music, "seeds").songs] == ["b.midi", "c.kar", "d.rmi", "no-1.mid"]
 
 
 def test_folder_that_leads_back_to_itself_is_read_once(music):
     (music / "Live" / "up").symlink_to(music)
-    assert len(songs_below(music, REPO)[0]) == 3
+    assert len(songs_below(music, REPO).songs) == 3
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,36 @@ def test_no_songs(tmp_path, what, message):
         songs_below(tmp_path / what, REPO)
 
 
-def test_dead_link_is_found_before_anything_is_sent(music):
+def test_a_dead_link_and_a_link_that_goes_in_a_circle_are_told_and_the_other_songs_are_found(music):
     (music / "c.mp3").symlink_to(music / "gone.mp3")
+    (music / "d.mp3").symlink_to(music / "d.mp3")
+    (music / "other\nline.mp3").symlink_to(music / "gone.mp3")
+    found = songs_below(music, REPO)
+    assert [song.name for song in found.songs] == ["a.wav", "live-b.flac", "sigur-ros-remix.mp3"]
+    assert len(found.unreadable) == 3
+    assert found.unreadable[0] == (
+        f"{music / 'c.mp3'}: No such file or directory; expected a file that can be read. Correct or remove it"
+    )
+    assert "d.mp3: Too many levels of symbolic links; expected a file" in found.unreadable[1]
+    assert "other\\nline.mp3: No such file" in found.unreadable[2]
+
+
+def test_a_folder_of_dead_links_holds_no_song(tmp_path):
+    (tmp_path / "c.mp3").symlink_to(tmp_path / "gone.mp3")
     with pytest.raises(DeployError, match=r"c\.mp3: No such file or directory; expected a file that can be read"):
-        songs_below(music, REPO)
+        songs_below(tmp_path, REPO)
+
+
+def test_songs_whose_names_begin_with_a_dot_are_songs(music):
+    for name in ("...And Justice.mp3", ".45.mp3", "._a.wav", ".DS_Store", ".45.mid"):
+        (music / name).write_bytes(b"x")
+    for folder in (".Trash-1000", "...And Justice for All"):
+        (music / folder).mkdir()
+        (music / folder / "one.mp3").write_bytes(b"x")
+    assert {song.name for song in songs_below(music, REPO).songs} == {
+        "a.wav", "live-b.flac", "sigur-ros-remix.mp3", "and-justice.mp3", "45.mp3", "and-justice-for-all-one.mp3",
+    }  # fmt: skip
+    assert [song.name for song in songs_below(music, "seeds").songs] == ["45.mid"]
 
 
 @pytest.mark.parametrize("method", ["StartCommit", "ModifyFile", "FinishCommit", "InspectCommit"])
@@ -168,9 +194,9 @@ def test_song_changed_between_two_runs_is_sent_again(server, impatient, pachd, m
     server.add_commit(REPO, {})
     server.fail("FinishCommit")
     with pytest.raises(WentAwayError):
-        upload.upload(impatient, REPO, songs_below(music, REPO)[0], tmp_path / "journals", silent)
+        upload.upload(impatient, REPO, songs_below(music, REPO).songs, tmp_path / "journals", silent)
     (music / "a.wav").write_bytes(b"A" * 50)  # the size is the same
-    upload.upload(pachd, REPO, songs_below(music, REPO)[0], tmp_path / "journals", silent)
+    upload.upload(pachd, REPO, songs_below(music, REPO).songs, tmp_path / "journals", silent)
     assert server.held(REPO) == STANDARD | {"/a.wav": b"A" * 50}
 
 
@@ -191,10 +217,10 @@ def test_song_removed_between_two_runs_stops_the_upload_open(server, impatient, 
     server.add_commit(REPO, {})
     server.fail("FinishCommit")
     with pytest.raises(WentAwayError):
-        upload.upload(impatient, REPO, songs_below(music, REPO)[0], tmp_path / "journals", silent)
+        upload.upload(impatient, REPO, songs_below(music, REPO).songs, tmp_path / "journals", silent)
     (music / "a.wav").unlink()
     with pytest.raises(DeployError, match=r"a\.wav: was uploaded by the run before.*put --abandon"):
-        upload.upload(pachd, REPO, songs_below(music, REPO)[0], tmp_path / "journals", silent)
+        upload.upload(pachd, REPO, songs_below(music, REPO).songs, tmp_path / "journals", silent)
     assert server.held(REPO) == {}
 
 

@@ -87,13 +87,26 @@ def test_very_long_name_is_cut():
     assert all(name.startswith("very-long-very-long") for name in names.values())
 
 
-@pytest.mark.parametrize("name", ["a.mp3", "a.FLAC", "b/c.Ogg", "x.y.m4a"])
+@pytest.mark.parametrize(
+    "name", ["a.mp3", "a.FLAC", "b/c.Ogg", "x.y.m4a", "...And Justice.mp3", "b/.45.mp3", ".hidden.mp3"]
+)
 def test_recording_is_known_by_its_ending(name):
     assert is_audio_name(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["cover.jpg", "notes.txt", "mp3", ".mp3", "._song.mp3", "a/.DS_Store", "song.mp3.part"]
+    "name",
+    [
+        "cover.jpg",
+        "notes.txt",
+        "mp3",
+        ".mp3",
+        "._song.mp3",
+        "a/._song.mp3",
+        ".partial-7-song.mp3",
+        "a/.DS_Store",
+        "song.mp3.part",
+    ],
 )
 def test_other_files_are_no_recordings(name):
     assert not is_audio_name(name)
