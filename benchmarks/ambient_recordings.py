@@ -16,13 +16,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from ambient.errors import InputError
 from ambient.notes import Note
 from stages.common import run_program
 
 CLIP_S = 30.0
 REVERB = 0.3  # share of the hall
-HELD_S = 0.8  # slow sounds hold each note at least so long, as the stage `render` does
+HELD_S = 0.8  # slow sounds hold each note at least so long
+BEHIND = 0.5  # a second sound stands 6 dB behind the first
 HELD, STRUCK = "held", "struck"
 # name -> General MIDI programs, and kind
 INSTRUMENTS = {
@@ -66,8 +69,9 @@ def make_recordings(folder: Path, midi: Path, soundfonts: Sequence[Path]) -> Non
         InputError: the manifest is missing or holds no calm test piece.
     """
     from ambient.audio import TRANSCRIPTION_RATE_HZ, decode_to_wav, write_wav
-    from ambient.effects import add_reverb, normalise
-    from ambient.synth import SAMPLE_RATE_HZ, held_notes, render_layers
+    from ambient.sound.plain_room import add_reverb, normalise
+    from ambient.sound.soundfont import SAMPLE_RATE_HZ
+    from ambient.sound.voices import held_notes
 
     pieces = calm_test_pieces(midi)
     for index, (soundfont, name) in enumerate((font, name) for font in soundfonts for name in INSTRUMENTS):
@@ -75,7 +79,7 @@ def make_recordings(folder: Path, midi: Path, soundfonts: Sequence[Path]) -> Non
         notes = first_notes(pieces[index % len(pieces)])
         if kind == HELD:
             notes = [replace(note, end_s=min(note.end_s, CLIP_S)) for note in held_notes(notes, HELD_S)]
-        dry = render_layers(notes, soundfont, programs=programs)
+        dry = layered(notes, soundfont, programs)
         sound = normalise(
             add_reverb(dry, rate_hz=SAMPLE_RATE_HZ, amount=REVERB, seed=index)[: int(CLIP_S * SAMPLE_RATE_HZ)],
             rate_hz=SAMPLE_RATE_HZ,
@@ -88,6 +92,21 @@ def make_recordings(folder: Path, midi: Path, soundfonts: Sequence[Path]) -> Non
         full.unlink()
         rows = [f"{note.start_s:.4f}\t{note.end_s:.4f}\t{note.pitch}\t{note.velocity}" for note in notes]
         path.with_suffix(".tsv").write_text("\n".join(["onset\toffset\tnote\tvelocity", *rows]) + "\n")
+
+
+def layered(notes: Sequence[Note], soundfont: Path, programs: Sequence[int]) -> np.ndarray:
+    """Play notes on several programs at once, the first in front, the others equally loud 6 dB behind it."""
+    from ambient.sound.soundfont import render_notes
+
+    def rms(sound: np.ndarray) -> float:
+        return float(np.sqrt(np.mean(np.square(sound, dtype=np.float64))))
+
+    mixed = render_notes(notes, soundfont, program=programs[0])
+    front_rms = rms(mixed)
+    for program in programs[1:]:
+        layer = render_notes(notes, soundfont, program=program)
+        mixed += layer * np.float32(BEHIND * front_rms / rms(layer))
+    return mixed
 
 
 def calm_test_pieces(midi: Path) -> list[Path]:

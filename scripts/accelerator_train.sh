@@ -58,7 +58,7 @@ if [ -n "$wheels" ]; then
   export PYTHONPATH="$PYTHONPATH:$work/site"
 fi
 if [ -z "$soundfonts" ]; then
-  soundfonts=$("$python" -c 'import ambient.synth; print(ambient.synth.find_soundfont())')
+  soundfonts=$("$python" -c 'import ambient.sound.soundfont as s; print(s.find_soundfont())')
 fi
 train="$root/scripts/train_onsets_and_frames.py"
 

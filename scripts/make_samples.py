@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from ambient.audio import write_mp3
-from ambient.effects import add_reverb, fade_out, normalise, without_silent_end
 from ambient.midi import write_midi
 from ambient.notes import Note
-from ambient.synth import SAMPLE_RATE_HZ, find_soundfont, render_notes
+from ambient.sound.plain_room import add_reverb, fade_out, normalise, without_silent_end
+from ambient.sound.soundfont import SAMPLE_RATE_HZ, find_soundfont, render_notes
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 BITRATE = "112k"

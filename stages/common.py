@@ -3,10 +3,14 @@
 import argparse
 import errno
 import math
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,12 +120,13 @@ def log_warnings(path: Path, warnings: Iterable[str]) -> None:
         log(f"warning: {path}: {said}")
 
 
-def for_each_file(files: Iterable[Path], process: Callable[[Path], str]) -> None:
-    """Process files one by one; a bad one is named and the others go on.
+def for_each_file(files: Iterable[Path], process: Callable[[Path], str], *, workers: int = 1) -> None:
+    """Process files one by one, or several at a time; a bad one is named and the others go on.
 
     Args:
         files: The files, in the order to process them.
-        process: Handles one file and returns what it did, for the log.
+        process: Handles one file and returns what it did, for the log; for several workers it can be pickled.
+        workers: Processes that share the files.
 
     Raises:
         InputError: the only file of one could not be processed.
@@ -131,9 +136,10 @@ def for_each_file(files: Iterable[Path], process: Callable[[Path], str]) -> None
     if not todo:
         log("no files to process")
     failed = 0
-    for index, path in enumerate(todo, start=1):
+    results = _results(todo, process, min(workers, len(todo)))
+    for index, (path, result) in enumerate(zip(todo, results, strict=True), start=1):
         try:
-            log(f"[{index}/{len(todo)}] {path.name}: {process(path)}")
+            log(f"[{index}/{len(todo)}] {path.name}: {result()}")
         except (InputError, OSError, UnicodeEncodeError) as error:
             reason = _reason(error, path)
             if len(todo) == 1:
@@ -153,6 +159,26 @@ def _reason(error: InputError | OSError | UnicodeEncodeError, path: Path) -> Inp
 
 def _unspeakable(name: object) -> InputError:
     return InputError(name, "a name that is no UTF-8", "expected one that can be written down", "Rename it")
+
+
+def _results(files: list[Path], process: Callable[[Path], str], workers: int) -> Iterator[Callable[[], str]]:
+    """Yield for each file, in order, what gives its result or raises its error."""
+    if workers < 2:
+        for path in files:
+            yield partial(process, path)
+        return
+    # Spawned, not forked: the libraries of some stages do not survive a fork.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        for path, future in [(path, pool.submit(process, path)) for path in files]:
+            yield partial(_outcome, path, future)
+
+
+def _outcome(path: Path, future: "Future[str]") -> str:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        found, expected = "a process of this program was killed", "expected it to end by itself"
+        raise InputError(path, found, expected, "Is there enough memory? Run it again") from error
 
 
 def files_below(folder: Path, suffixes: Iterable[str]) -> list[Path]:

@@ -1,18 +1,29 @@
-"""Play MIDI pieces on a synthesiser pad in a large room: `piece.mid` becomes `piece.mp3`."""
+"""Make finished sound of MIDI pieces: `piece.mid` becomes `piece.mp3`, on instruments made for this music."""
 
 import argparse
+import json
+import os
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ambient.errors import InputError
-from stages.common import files_below, for_each_file, number, refuse_shared_target, run_program, written_atomically
+from stages.common import files_below, for_each_file, log, number, refuse_shared_target, run_program, written_atomically
+
+if TYPE_CHECKING:
+    from ambient.notes import Note
+    from ambient.sound.rendering import Layer, Settings
 
 MIDI_SUFFIXES = (".mid", ".midi")
-AUDIO_FORMATS = ("mp3", "wav")
-KEEP = "keep"
-FADE_S = 2.0  # the last of the reverberation
-LONGEST_S = 3600.0  # the sound is held in memory, about 1.2 MB a second at the highest
-WARM_PAD = 89  # General MIDI Pad 2 (warm), counted from 0
+AUDIO_FORMATS = ("mp3", "flac", "wav", "ogg", "opus")
+RATES_HZ = (44_100, 48_000)
+AUTO, LIST, KEEP = "auto", "list", "keep"
+LONGEST_S = 4 * 3600.0  # 5.5 GB of temporary files
+MARK = "ambient-music-generation "  # begins the text event that holds the settings of a piece that `generate` made
+SOFTWARE = "Ambient music generation"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -21,34 +32,66 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--input", type=Path, required=True, metavar="MIDI", help="a MIDI file, or a folder of them")
     parser.add_argument("--output", type=Path, required=True, metavar="AUDIO", help="a file for one piece, or a folder")
     parser.add_argument("--format", choices=AUDIO_FORMATS, help="default: what --output ends in, else mp3")
+    parser.add_argument(
+        "--rate", type=int, choices=RATES_HZ, default=48_000, help="samples a second (default: %(default)s)"
+    )
     sound = parser.add_argument_group("sound")
+    sound.add_argument(
+        "--preset",
+        action=_PresetAction,
+        metavar="NAME",
+        help=f"an instrument, or a TOML file with one; repeat it to layer them; '{LIST}' prints their names; "
+        f"'{AUTO}' chooses by the piece (default: {AUTO})",
+    )
     sound.add_argument(
         "--program",
         type=_program,
         action="append",
         metavar="N",
-        help=f"General MIDI program 0-127; repeat it to layer sounds; '{KEEP}' plays the file's own "
-        f"(default: {WARM_PAD}, the warm pad)",
+        help=f"General MIDI program 0-127 from a soundfont in place of a preset; repeat it to layer sounds; "
+        f"'{KEEP}' plays the file's own",
     )
     sound.add_argument(
         "--soundfont", type=Path, metavar="SF2", help="default: $AMBIENT_SOUNDFONT, else the small one of pretty_midi"
     )
     sound.add_argument(
-        "--reverb",
-        type=number(float, least=0, most=1),
-        default=0.35,
-        metavar="0-1",
-        help="how much room (default: %(default)s)",
+        "--plugin", type=Path, metavar="VST3", help="an effect of your own for every layer, by way of pedalboard"
+    )
+    sound.add_argument(
+        "--reverb", type=number(float, least=0, most=1), metavar="0-1", help="how much room (default: the preset's)"
     )
     sound.add_argument(
         "--hold_s",
         type=number(float, least=0),
-        default=1.0,
         metavar="S",
-        help="every note sounds at least so long (default: %(default)s)",
+        help="every note sounds at least so long (default: the preset's)",
     )
     sound.add_argument(
-        "--seed", type=number(int, least=0), default=0, help="chooses the room's noise (default: %(default)s)"
+        "--seed", type=number(int, least=0), default=0, help="decides what is random (default: %(default)s)"
+    )
+    music = parser.add_argument_group("music")
+    music.add_argument(
+        "--transpose",
+        type=number(int, least=-48, most=48),
+        default=0,
+        metavar="N",
+        help="semitones (default: %(default)s)",
+    )
+    music.add_argument(
+        "--slower",
+        type=number(float, least=0.1, most=20),
+        default=1.0,
+        metavar="X",
+        help="times as long (default: %(default)s)",
+    )
+    music.add_argument("--minutes", type=number(float, above=0), metavar="X", help="fade out there, if it is longer")
+    more = parser.add_argument_group("more files")
+    more.add_argument(
+        "--stems", action="store_true", help="also one file a layer, or a register if there is one layer; they add up"
+    )
+    more.add_argument("--picture", action="store_true", help="also piano roll and spectrogram as PNG")
+    more.add_argument(
+        "--primers", type=Path, metavar="MIDI", help="a primer or a folder of them, shown beside the piece made from it"
     )
     return parser
 
@@ -57,36 +100,169 @@ def run(arguments: argparse.Namespace) -> None:
     """Render each piece.
 
     Raises:
-        InputError: the input or the soundfont is not there, or the only piece cannot be played.
+        InputError: the input, a preset, the soundfont or the plugin is not there, or the only piece cannot be played.
         FilesFailedError: some of several pieces cannot be played.
     """
-    from ambient.audio import write_mp3, write_wav
-    from ambient.effects import add_reverb, fade_out, normalise, without_silent_end
-    from ambient.midi import read_midi
-    from ambient.synth import SAMPLE_RATE_HZ, find_soundfont, held_notes, render_layers, render_midi_bytes
+    # Small matrix products: one thread is quickest, and gives the same rounding on any number of cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from ambient.sound.preset import find_preset
 
-    soundfont = find_soundfont(arguments.soundfont)
-    programs = arguments.program or [WARM_PAD]
+    if arguments.program or arguments.soundfont:
+        from ambient.sound.soundfont import find_soundfont
+
+        find_soundfont(arguments.soundfont)
+    for name in arguments.preset or ():
+        if name != AUTO:
+            find_preset(name)
+    if arguments.plugin:
+        from ambient.sound.plugin import load_effect
+
+        load_effect(arguments.plugin)
+    if arguments.primers and not arguments.primers.exists():
+        raise InputError(arguments.primers, "no such file or folder", "expected MIDI", "Check --primers")
     targets = _targets(arguments.input, arguments.output, arguments.format)
+    for_each_file(targets, partial(render, arguments=arguments, targets=targets), workers=_cores())
 
-    def render(path: Path) -> str:
-        refuse_shared_target(path, targets)
-        piece = read_midi(path)
-        if programs == [KEEP]:
-            _check(path, len(piece.notes) + piece.drum_notes, max((note.end_s for note in piece.notes), default=0.0))
-            dry = fade_out(render_midi_bytes(path.read_bytes(), soundfont), rate_hz=SAMPLE_RATE_HZ, seconds=0.05)
+
+def render(path: Path, *, arguments: argparse.Namespace, targets: dict[Path, Path]) -> str:
+    """Render one piece; returns what was done, for the log.
+
+    Raises:
+        InputError: it cannot be played.
+    """
+    from ambient.sound.rendering import prepared, render_piece
+
+    refuse_shared_target(path, targets)
+    target = targets[path]
+    piece = _read(path, arguments)
+    layers, why = _layers(piece, arguments)
+    settings = _settings(arguments, target, layers)
+    names = [layer.preset.name for layer in layers]
+    tags = {
+        "title": target.stem,
+        "preset": " + ".join(names),
+        "model": str(piece.made_by.get("model", "none")),
+        "seed": str(arguments.seed),
+        "software": SOFTWARE,
+    }
+    tags["comment"] = "; ".join(f"{name} {value}" for name, value in tags.items() if name != "title")
+    with written_atomically(target) as partial_target:
+        rendered = render_piece(layers, partial_target, settings, tags)
+        for stem in rendered.stems:
+            stem.replace(target.with_name(stem.name.replace(partial_target.stem, target.stem)))
+    if rendered.spectrogram is not None:
+        from ambient.sound.pictures import write_picture
+
+        with written_atomically(target.with_suffix(".png")) as picture:
+            write_picture(
+                picture,
+                title=f"{target.stem} · {' + '.join(names)}",
+                notes=prepared(piece.notes, transpose=arguments.transpose, slower=arguments.slower),
+                seconds=rendered.seconds,
+                spectrogram=rendered.spectrogram,
+                rate_hz=arguments.rate,
+                primer=_primer(piece.made_by, arguments.primers),
+            )
+    return f"{target.name}, {rendered.seconds:.1f} s, {why}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What is played: its notes, and what its text event says of how it was made."""
+
+    notes: "list[Note]"
+    made_by: dict[str, Any]
+
+
+def _read(path: Path, arguments: argparse.Namespace) -> _Piece:
+    """Read a piece, and refuse one that cannot be rendered."""
+    from ambient.midi import read_midi
+
+    piece = read_midi(path)
+    if not piece.notes:
+        raise InputError(path, "0 notes", "expected at least 1", "Choose a piece with notes")
+    begin_s, end_s = piece.notes[0].start_s, max(note.end_s for note in piece.notes)
+    seconds = min((end_s - begin_s) * arguments.slower, 60.0 * (arguments.minutes or float("inf")))
+    if seconds > LONGEST_S:
+        found, expected = f"lasts {seconds / 3600:.1f} hours", f"expected at most {LONGEST_S / 3600:.0f}"
+        raise InputError(path, found, expected, "Cut it with --minutes")
+    made_by: dict[str, Any] = {}
+    for text in piece.texts:
+        if text.startswith(MARK):
+            try:
+                settings = json.loads(text.removeprefix(MARK))
+            except ValueError:
+                continue
+            made_by = settings if isinstance(settings, dict) else {}
+    return _Piece(piece.notes, made_by)
+
+
+def _layers(piece: _Piece, arguments: argparse.Namespace) -> "tuple[list[Layer], str]":
+    """Decide which sounds play the piece; returns them and a word on it for the log."""
+    from dataclasses import replace
+
+    from ambient.sound.choosing import character_of, choose_preset, songs_character
+    from ambient.sound.preset import Preset, Sampled, find_preset
+    from ambient.sound.rendering import Layer, prepared
+
+    notes = tuple(prepared(piece.notes, transpose=arguments.transpose, slower=arguments.slower))
+    why = ""
+    presets: list[Preset] = []
+    for program in arguments.program or ():
+        tone = Sampled(program=int(program), range=(0, 127))
+        presets.append(Preset(f"program {program}", "", "", (tone,), hold_s=1.0))
+    for name in arguments.preset or (() if presets else (AUTO,)):
+        if name == AUTO:
+            chosen, why = choose_preset(character_of(notes), songs_character(piece.made_by))
+            presets.append(chosen)
         else:
-            _check(path, len(piece.notes), max((note.end_s for note in piece.notes), default=0.0))
-            dry = render_layers(held_notes(piece.notes, arguments.hold_s), soundfont, programs=programs)
-        sound = add_reverb(dry, rate_hz=SAMPLE_RATE_HZ, amount=arguments.reverb, seed=arguments.seed)
-        sound = without_silent_end(normalise(sound, rate_hz=SAMPLE_RATE_HZ), rate_hz=SAMPLE_RATE_HZ)
-        sound = fade_out(sound, rate_hz=SAMPLE_RATE_HZ, seconds=FADE_S)
-        write = write_wav if targets[path].suffix == ".wav" else write_mp3
-        with written_atomically(targets[path]) as partial:
-            write(partial, sound, rate_hz=SAMPLE_RATE_HZ)
-        return f"{targets[path].name}, {len(sound) / SAMPLE_RATE_HZ:.1f} s"
+            presets.append(find_preset(name))
+    if arguments.hold_s is not None:
+        presets = [replace(preset, hold_s=arguments.hold_s) for preset in presets]
+    if arguments.reverb is not None:
+        presets = [replace(p, space=replace(p.space, amount=arguments.reverb)) for p in presets]
+    return [Layer(preset, notes) for preset in presets], why or " + ".join(preset.name for preset in presets)
 
-    for_each_file(targets, render)
+
+def _settings(arguments: argparse.Namespace, target: Path, layers: "Sequence[Layer]") -> "Settings":
+    from ambient.sound.preset import Sampled
+    from ambient.sound.rendering import Settings
+
+    soundfont = effect = None
+    if any(isinstance(tone, Sampled) for layer in layers for tone in layer.preset.tones):
+        from ambient.sound.soundfont import find_soundfont
+
+        soundfont = find_soundfont(arguments.soundfont)
+    if arguments.plugin:
+        from ambient.sound.plugin import load_effect
+
+        effect = load_effect(arguments.plugin)
+    return Settings(
+        rate_hz=arguments.rate,
+        audio_format=target.suffix.removeprefix("."),
+        seed=arguments.seed,
+        soundfont=soundfont,
+        stems=arguments.stems,
+        longest_s=60.0 * arguments.minutes if arguments.minutes else float("inf"),
+        effect=effect,
+        picture=arguments.picture,
+    )
+
+
+def _primer(made_by: dict[str, Any], primers: Path | None) -> "list[Note]":
+    """Find the primer that a piece was made from, by its digest."""
+    import hashlib
+
+    from ambient.midi import read_midi
+
+    digest = made_by.get("primer_digest")
+    if primers is None or not digest:
+        return []
+    for path in files_below(primers, MIDI_SUFFIXES) if primers.is_dir() else [primers]:
+        if hashlib.sha256(path.read_bytes()).hexdigest()[:16] == digest:
+            return read_midi(path).notes
+    log(f"warning: no primer {made_by.get('primer')} (digest {digest}) in {primers}; it is left out of the picture")
+    return []
 
 
 def _targets(source: Path, output: Path, audio_format: str | None) -> dict[Path, Path]:
@@ -103,13 +279,9 @@ def _targets(source: Path, output: Path, audio_format: str | None) -> dict[Path,
     return {source: output / f"{source.stem}.{audio_format or AUDIO_FORMATS[0]}"}
 
 
-def _check(path: Path, notes: int, seconds: float) -> None:
-    """Refuse a piece that cannot be rendered: one without notes, or with a note hours away by a damaged time."""
-    if not notes:
-        raise InputError(path, "0 notes", "expected at least 1", "Choose a piece with notes")
-    if seconds > LONGEST_S:
-        found, expected = f"lasts {seconds / 3600:.1f} hours", f"expected at most {LONGEST_S / 3600:.0f}"
-        raise InputError(path, found, expected, "Cut the piece into parts")
+def _cores() -> int:
+    """Return how many processor cores this program may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _program(text: str) -> int | str:
@@ -120,11 +292,31 @@ def _program(text: str) -> int | str:
     return int(text)
 
 
+class _PresetAction(argparse.Action):
+    """Collects presets; `list` prints their names and ends the program, as `--help` does."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Take one `--preset`."""
+        if values == LIST:
+            from ambient.sound.preset import find_preset, preset_names
+
+            for name in preset_names():
+                print(f"{name:14} {find_preset(name).description}")
+            parser.exit()
+        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or ()), str(values)])
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the program; returns its exit code."""
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    if arguments.program and KEEP in arguments.program and len(arguments.program) > 1:
+    if arguments.program and KEEP in arguments.program and (len(arguments.program) > 1 or arguments.preset):
         parser.error(f"--program {KEEP} cannot be layered with another sound")
     return run_program(parser, run, argv)
 

@@ -34,3 +34,7 @@ class InputError(Exception):
         self.found = found
         self.expected = expected
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str, str]]:
+        """Let it pass from one process to another."""
+        return InputError, (self.source, self.found, self.expected, self.remedy)

@@ -20,7 +20,7 @@ import pytest
 
 from ambient.audio import write_mp3
 from ambient.notes import Note
-from ambient.synth import SAMPLE_RATE_HZ, find_soundfont, render_notes
+from ambient.sound.soundfont import SAMPLE_RATE_HZ, find_soundfont, render_notes
 
 pytestmark = pytest.mark.container
 ROOT = Path(__file__).resolve().parents[2]

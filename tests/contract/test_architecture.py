@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("ambient", "deployment", "localpach", "stages")
 
+SOUND = ("ambient.sound.*", "ambient.errors", "ambient.notes", "ambient.midi", "ambient.audio", "numpy")
+
 # module pattern -> what it may import at the top or inside functions, besides the standard library.
 # The first pattern that fits a module counts.
 MAY_IMPORT = {
@@ -42,8 +44,13 @@ MAY_IMPORT = {
         "ffmpeg",
         "imageio_ffmpeg",
     ),
-    "ambient.effects": ("numpy",),
-    "ambient.synth": ("ambient.errors", "ambient.notes", "ambient.midi", "numpy", "midirenderer"),
+    "ambient.sound": (),
+    "ambient.sound.preset": ("ambient.errors",),
+    "ambient.sound.plain_room": ("numpy",),
+    "ambient.sound.soundfont": (*SOUND, "midirenderer", "soxr"),
+    "ambient.sound.pictures": (*SOUND, "matplotlib*"),
+    "ambient.sound.plugin": (*SOUND, "pedalboard"),
+    "ambient.sound.*": SOUND,
     "ambient.recording": ("ambient.errors", "ambient.downmix", "ambient.level", "ambient.wav_header", "numpy"),
     "ambient.resampling": ("ambient.recording", "numpy"),
     "ambient.tuning": ("ambient.recording", "numpy"),
@@ -80,7 +87,10 @@ MAY_IMPORT = {
 DOORS = {
     "ffmpeg": "src/ambient/audio.py",
     "imageio_ffmpeg": "src/ambient/audio.py",
-    "midirenderer": "src/ambient/synth.py",
+    "midirenderer": "src/ambient/sound/soundfont.py",
+    "soxr": "src/ambient/sound/soundfont.py",
+    "matplotlib": "src/ambient/sound/pictures.py",
+    "pedalboard": "src/ambient/sound/plugin.py",
     "yaml": "src/localpach/yaml_text.py",
     "mir_eval": "src/ambient/onsets_and_frames/metrics.py",
     "onnxruntime": "src/ambient/onnx_session.py",

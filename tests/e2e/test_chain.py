@@ -16,7 +16,7 @@ import pytest
 from ambient.audio import decode_to_wav, write_mp3
 from ambient.midi import read_midi
 from ambient.notes import Note
-from ambient.synth import SAMPLE_RATE_HZ, find_soundfont, render_notes
+from ambient.sound.soundfont import SAMPLE_RATE_HZ, find_soundfont, render_notes
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = {

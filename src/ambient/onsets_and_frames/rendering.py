@@ -44,8 +44,9 @@ from ambient.onsets_and_frames.config import (
 from ambient.onsets_and_frames.spectrogram import log_mel
 from ambient.onsets_and_frames.synthesiser import synthesised
 from ambient.onsets_and_frames.workers import in_order
-from ambient.synth import SAMPLE_RATE_HZ as SYNTH_RATE_HZ
-from ambient.synth import held_notes, render_notes
+from ambient.sound.soundfont import SAMPLE_RATE_HZ as SYNTH_RATE_HZ
+from ambient.sound.soundfont import render_notes
+from ambient.sound.voices import held_notes
 
 MANIFEST = "manifest.csv"
 SPLITS = ("train", "valid")

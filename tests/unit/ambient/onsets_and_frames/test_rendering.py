@@ -23,7 +23,7 @@ from ambient.onsets_and_frames.augmentation import (
 from ambient.onsets_and_frames.data import TakeCache, prefetched
 from ambient.onsets_and_frames.labels import notes_to_rolls
 from ambient.onsets_and_frames.rendering import fill_cache, load_take, make_take, pieces_of, plan_takes, save_take
-from ambient.synth import find_soundfont
+from ambient.sound.soundfont import find_soundfont
 
 COLUMNS = ("path", "split", "maps_test", "duplicate_of", "distinct_velocities")
 

@@ -1,4 +1,7 @@
-"""Make rendered sound fit to be listened to: a room around it, an even loudness, a soft end.
+"""A plain room, an even loudness and a soft end for recordings that stand for a person's: sample songs and benchmarks.
+
+Music to be listened to goes through `space` and `loudness`. This one is kept as it was when the songs were made and the
+transcriber was measured on recordings in it; with another room they would be other recordings, and the figures gone.
 
 Conventions: sound is [samples, channels] float32, -1 to 1. Levels are dB relative to full scale. The room is noise that
 dies away exponentially, the usual model of a late reverberation (Moorer, "About this reverberation business", 1979),

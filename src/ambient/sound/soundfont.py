@@ -1,7 +1,10 @@
-"""Turn notes into sound with a General MIDI soundfont: the one door to midirenderer.
+"""Turn notes into sound with a General MIDI soundfont: the one door to midirenderer, and to soxr for its other rates.
 
-Conventions: sound is [samples, 2] float32 at 48 kHz, about -1 to 1. The same notes, soundfont and program give the same
-samples.
+A long piece is played in parts of some seconds of starts each, every part until its last note has died away, so that
+memory does not grow with the piece.
+
+Conventions: sound is [samples, 2] float32 at 48 kHz, about -1 to 1; the player's is [channels, samples] at any rate.
+The same notes, soundfont and program give the same samples.
 """
 
 import importlib.util
@@ -9,24 +12,29 @@ import io
 import os
 import tempfile
 import wave
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import midirenderer
 import numpy as np
+import soxr
 
 from ambient.errors import InputError
 from ambient.midi import write_midi
 from ambient.notes import Note
+from ambient.sound.preset import Sampled
+from ambient.sound.voices import BLOCK, fitted_pitch, register_of
 
 SAMPLE_RATE_HZ = 48_000  # fixed by midirenderer
 SOUNDFONT_VARIABLE = "AMBIENT_SOUNDFONT"
 _VOLUME_CONTROLLER, _EXPRESSION_CONTROLLER = 7, 11
 _LOUDEST = 127  # 4 dB above the default volume, that much further from the 16-bit steps of the renderer
 _RELEASE_S = 2.5  # TimGM6mb's pads and strings fall below -65 dB in 2 s after the key is released
-_LAYER_GAIN = 0.5  # a second sound stands 6 dB behind the first
+_PART_S = 12.0  # of starts; a part lasts until the last of its notes has ended
+_LONGEST_NOTE_S = 120.0  # a part is held in memory
+_LEVEL = 1.1  # about as loud as the tones of our own
 
 
 def find_soundfont(given: Path | None = None) -> Path:
@@ -78,24 +86,6 @@ def render_notes(notes: Iterable[Note], soundfont: Path | str, *, program: int) 
         return render_midi_bytes(path.read_bytes(), soundfont)
 
 
-def render_layers(notes: Iterable[Note], soundfont: Path | str, *, programs: Iterable[int]) -> np.ndarray:
-    """Play notes on several programs at once, the first in front, the others equally loud 6 dB behind it.
-
-    Returns:
-        [samples, 2] float32 at 48 kHz, from time 0 to the end of the last release.
-    """
-    played = list(notes)
-    front, *behind = programs
-    mixed = render_notes(played, soundfont, program=front)
-    front_rms = _rms(mixed)
-    for program in behind:
-        layer = render_notes(played, soundfont, program=program)
-        rms = _rms(layer)
-        if rms > 0:
-            mixed += layer * np.float32(_LAYER_GAIN * (front_rms or rms) / rms)
-    return mixed
-
-
 def render_midi_bytes(midi: bytes, soundfont: Path | str) -> np.ndarray:
     """Play a MIDI file as it is, pedal and programs included, up to its last event.
 
@@ -121,23 +111,70 @@ def render_midi_bytes(midi: bytes, soundfont: Path | str) -> np.ndarray:
     return sound
 
 
-def held_notes(notes: Iterable[Note], hold_s: float) -> list[Note]:
-    """Let every note sound at least `hold_s`, but not into the next note of its pitch.
+class SoundfontPlayer:
+    """Plays the notes of one soundfont tone, block by block.
 
-    Slow sounds need it: a warm pad is 12 dB below its level after 0.1 s and reaches it after about 0.8 s, so the short
-    notes of a piano would hardly be heard.
-
-    Returns:
-        Notes sorted by start, then pitch.
+    Args:
+        tone: Which program, how loud.
+        notes: Sorted by start.
+        soundfont: An SF2 file.
+        rate_hz: Sample rate.
+        registers: Which of the three registers play.
     """
-    held: list[Note] = []
-    next_start_s: dict[int, float] = {}
-    for note in sorted(notes, reverse=True):
-        limit_s = next_start_s.get(note.pitch, float("inf"))
-        end_s = max(note.end_s, min(note.start_s + hold_s, limit_s))
-        held.append(replace(note, end_s=end_s))
-        next_start_s[note.pitch] = note.start_s
-    return sorted(held)
+
+    def __init__(
+        self,
+        tone: Sampled,
+        notes: Sequence[Note],
+        soundfont: Path,
+        *,
+        rate_hz: int,
+        registers: tuple[int, ...] = (0, 1, 2),
+    ) -> None:
+        self._tone, self._soundfont, self._rate_hz = tone, soundfont, rate_hz
+        played = []
+        for note in notes:
+            pitch = fitted_pitch(note.pitch + tone.transpose, tone.range)
+            if register_of(pitch) in registers:
+                end_s = min(note.end_s, note.start_s + _LONGEST_NOTE_S)
+                played.append(replace(note, pitch=pitch, end_s=end_s))
+        self._notes = played
+        self._next = 0
+        self._parts: list[tuple[int, int, np.ndarray]] = []  # register, first sample, [2, samples]
+        self.end = int((max((note.end_s for note in played), default=0.0) + _RELEASE_S) * rate_hz)
+
+    def add(self, block: np.ndarray, first: int) -> None:
+        """Add what sounds from sample `first` on to [3, 2, BLOCK]; blocks are asked for in order."""
+        stop = first + BLOCK
+        while self._next < len(self._notes) and self._notes[self._next].start_s * self._rate_hz < stop:
+            self._play_part()
+        for register, begin, sound in self._parts:
+            low, high = max(first, begin), min(stop, begin + sound.shape[1])
+            if low < high:
+                block[register, :, low - first : high - first] += sound[:, low - begin : high - begin]
+        self._parts = [part for part in self._parts if part[1] + part[2].shape[1] > stop]
+
+    def _play_part(self) -> None:
+        """Render the notes that start within the next seconds, each register by itself."""
+        begin = self._next
+        start = round(self._notes[begin].start_s * self._rate_hz)
+        start_s = start / self._rate_hz
+        while self._next < len(self._notes) and self._notes[self._next].start_s < start_s + _PART_S:
+            self._next += 1
+        level = np.float32(_LEVEL * 10 ** (self._tone.level_db / 20))
+        for register in range(3):
+            notes = [
+                replace(note, start_s=max(note.start_s - start_s, 0.0), end_s=note.end_s - start_s)
+                for note in self._notes[begin : self._next]
+                if register_of(note.pitch) == register
+            ]
+            if notes:
+                sound = render_notes(notes, self._soundfont, program=self._tone.program)
+                if self._rate_hz != SAMPLE_RATE_HZ:
+                    sound = soxr.resample(sound, SAMPLE_RATE_HZ, self._rate_hz)
+                fade = min(len(sound), self._rate_hz // 20)
+                sound[-fade:] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)[:, None]
+                self._parts.append((register, start, np.ascontiguousarray(sound.T) * level))
 
 
 def _bundled_soundfont() -> Path:
@@ -149,10 +186,6 @@ def _bundled_soundfont() -> Path:
             "soundfont", "pretty_midi is not installed", "expected its wheel", "Install it or give --soundfont"
         )
     return Path(folders[0]) / "TimGM6mb.sf2"
-
-
-def _rms(sound: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))) if sound.size else 0.0
 
 
 @lru_cache(maxsize=1)

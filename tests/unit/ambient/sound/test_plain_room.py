@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ambient.effects import (
+from ambient.sound.plain_room import (
     add_reverb,
     convolve,
     fade_out,

@@ -3,7 +3,8 @@ import pytest
 
 from ambient.errors import InputError
 from ambient.notes import Note
-from ambient.synth import SAMPLE_RATE_HZ, find_soundfont, held_notes, render_layers, render_midi_bytes, render_notes
+from ambient.sound.soundfont import SAMPLE_RATE_HZ, find_soundfont, render_midi_bytes, render_notes
+from ambient.sound.voices import held_notes
 
 CHORD = [Note(0.0, 48, 1.0, 70), Note(0.0, 60, 1.0, 70), Note(0.0, 64, 1.0, 70)]
 
@@ -66,18 +67,6 @@ def test_pad_rings_out_after_the_last_note():
 
 def test_no_notes_are_no_samples():
     assert render_notes([], find_soundfont(), program=0).shape == (0, 2)
-
-
-def test_second_layer_is_heard_and_stays_behind():
-    pad = render_layers(CHORD, find_soundfont(), programs=[89])
-    both = render_layers(CHORD, find_soundfont(), programs=[89, 0])
-    piano = both - pad
-    assert np.sqrt(np.mean(piano**2)) == pytest.approx(np.sqrt(np.mean(pad**2)) / 2, rel=0.01)
-
-
-def test_short_note_is_held_until_its_pitch_sounds_again():
-    notes = [Note(0.0, 60, 0.1, 64), Note(0.5, 60, 0.6, 64), Note(0.0, 62, 3.0, 64)]
-    assert held_notes(notes, 1.0) == [Note(0.0, 60, 0.5, 64), Note(0.0, 62, 3.0, 64), Note(0.5, 60, 1.5, 64)]
 
 
 def test_held_notes_make_a_pad_audible():

@@ -1,0 +1,1 @@
+"""Notes become finished sound: presets, synthesis, space, loudness, files and pictures."""

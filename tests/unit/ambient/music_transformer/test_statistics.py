@@ -1,0 +1,65 @@
+import math
+
+import pytest
+
+from ambient.music_transformer.statistics import distances, measure
+from ambient.notes import Note
+
+
+def line(pitches, *, every_s=1.0, long_s=0.5):
+    return [Note(i * every_s, pitch, i * every_s + long_s, 64) for i, pitch in enumerate(pitches)]
+
+
+def test_a_single_held_note_is_all_sound_and_no_variety():
+    held = measure([Note(2.0, 60, 6.0, 64)])
+    assert (held.notes_per_second, held.silence, held.polyphony) == (0.25, 0.0, 1.0)
+    assert (held.pitch_class_entropy, held.pitch_range, held.self_repetition) == (0.0, 0.0, 0.0)
+    assert held.longest_note_s == 4.0
+
+
+def test_rests_between_notes_are_silence():
+    detached = measure(line([60, 62, 64, 65]))
+    assert detached.silence == pytest.approx(1.5 / 3.5)
+    assert detached.notes_per_second == pytest.approx(4 / 3.5)
+    assert detached.median_note_s == pytest.approx(0.5)
+
+
+def test_notes_that_sound_together_count_as_polyphony_and_once_as_sound():
+    chord = [Note(0, 60, 2, 64), Note(0, 64, 2, 64), Note(1, 67, 3, 64)]
+    assert measure(chord).polyphony == pytest.approx(6 / 3)
+    assert measure(chord).silence == 0.0
+
+
+def test_a_diatonic_scale_is_consistent_and_the_chromatic_one_is_not():
+    diatonic = measure(line([60, 62, 64, 65, 67, 69, 71, 72]))
+    assert diatonic.scale_consistency == 1.0
+    chromatic = measure(line(range(60, 72)))
+    assert chromatic.scale_consistency == pytest.approx(7 / 12)
+    assert chromatic.pitch_class_entropy == pytest.approx(math.log2(12))
+
+
+def test_figures_that_come_again_are_repetition():
+    assert measure(line([60, 62, 64, 65] * 2)).self_repetition == pytest.approx(2 / 5)
+    assert measure(line([60] * 8)).self_repetition == 1.0
+    assert measure(line(range(40, 60))).self_repetition == 0.0
+
+
+def test_a_passage_is_no_distance_from_itself_whatever_its_octave_or_place():
+    notes = line([60, 62, 64, 65])
+    same = distances(notes, notes, seconds=(4, 4))
+    assert (same.pitch_classes, same.density, same.mean_pitch) == (pytest.approx(0), 0.0, 0.0)
+    assert (same.median_length, same.polyphony, same.velocity) == (0.0, 0.0, 0.0)
+    octave = distances(notes, line([72, 74, 76, 77]), seconds=(4, 4))
+    assert (octave.pitch_classes, octave.mean_pitch) == (pytest.approx(0), 12.0)
+
+
+def test_distances_are_octaves_of_density_length_and_polyphony_and_differences_of_means():
+    sparse = [Note(0, 60, 1, 40), Note(2, 60, 3, 50)]
+    dense = [Note(0, 61, 4, 70), Note(0, 63, 4, 80), Note(1, 61, 5, 90), Note(1, 63, 5, 80)]
+    found = distances(sparse, dense, seconds=(8, 4))
+    assert found.pitch_classes == pytest.approx(1)  # no class in common
+    assert found.density == pytest.approx(2)  # 0.25 and 1 a second
+    assert found.mean_pitch == pytest.approx(2)
+    assert found.median_length == pytest.approx(2)  # 1 s and 4 s
+    assert found.polyphony == pytest.approx(math.log2(16 / 5))  # 16 s of notes in 5 s of sound
+    assert found.velocity == pytest.approx(35)

@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+
+from ambient.music_transformer.config import ModelConfig
+from ambient.music_transformer.fields import Fields
+from ambient.music_transformer.wishes import Wishes, make_primer, make_wishes, read_curve, without_fade
+
+DENSITY, REGISTER = 0, 1
+
+
+def steady(notes, every, velocity=16, begin=0):
+    return Fields(begin + np.arange(notes) * every, *(np.full(notes, each) for each in (60, 50, velocity)))
+
+
+def test_a_percentile_is_a_constant_and_pairs_are_a_curve():
+    assert read_curve("30") == ((0.0, 30.0),)
+    assert read_curve("0:20 4:70 8.5:10") == ((0.0, 20.0), (4.0, 70.0), (8.5, 10.0))
+    assert read_curve("0:20, 4:70") == ((0.0, 20.0), (4.0, 70.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "could not convert"),
+        ("loud", "could not convert"),
+        ("x:3", "could not convert"),
+        ("1:2:3", "too many values"),
+        ("101", "percentiles go from 0 to 100"),
+        ("-1", "percentiles go from 0 to 100"),
+        ("nan", "percentiles go from 0 to 100"),
+        ("0:20 4:170", "percentiles go from 0 to 100"),
+        ("0:20 0:30", "minutes must rise"),
+        ("4:20 2:30", "minutes must rise"),
+        ("nan:20 1:30", "minutes must rise"),
+    ],
+)
+def test_what_is_no_curve_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        read_curve(text)
+
+
+def test_a_wish_follows_straight_lines_between_its_points_and_holds_the_last():
+    wishes = Wishes(curves=(("density", ((1.0, 20.0), (5.0, 70.0))),))
+    # 20 is the third tenth; at 3 min 45, the fifth; beyond 5 min 70, the eighth.
+    assert [int(wishes(60 * minute)[DENSITY]) for minute in (0, 1, 3, 5, 60)] == [3, 3, 5, 8, 8]
+
+
+def test_nothing_wished_is_nothing_said_and_what_is_typical_stands_beside_a_curve():
+    assert Wishes()(10.0).tolist() == [0, 0, 0, 0, 0]
+    wishes = Wishes((4, 5, 6, 7, 8), (("register", ((0.0, 95.0),)),))
+    assert wishes(10.0).tolist() == [4, 10, 6, 7, 8]
+
+
+@pytest.mark.parametrize(("heard", "mark"), [(False, 1), (True, 2)])
+def test_a_primer_is_marked_as_clean_or_heard(tiny_config, bars, heard, mark):
+    assert make_primer(bars(8), tiny_config, heard=heard).mark == mark
+
+
+def test_a_primer_is_described_note_by_note_and_as_a_whole(tiny_config):
+    # Two notes a second of pitch 60, velocity bin 16 and half a second: edges are 1, 2, ... for the density,
+    # 45, 49, ... for the pitch, 0.5, 1, ... for the polyphony, 4, 7, ... for velocities, -3, -2.5, ... for lengths.
+    primer = make_primer(steady(80, 50), tiny_config, heard=False)
+    assert primer.described.shape == (80, 5)
+    assert primer.described[0].tolist() == [3, 5, 3, 6, 6]
+    assert primer.described[-1].tolist() == [0] * 5  # nothing lies ahead
+    assert primer.typical.tolist() == [3, 5, 3, 6, 6]
+    assert make_wishes(primer, {})(0.0).tolist() == [3, 5, 3, 6, 6]
+    assert make_wishes(primer, {"density": ((0.0, 5.0),)})(0.0).tolist() == [1, 5, 3, 6, 6]
+
+
+def test_a_primer_too_short_to_describe_or_a_model_without_percentiles_says_nothing(tiny_config):
+    short = make_primer(steady(8, 50), tiny_config, heard=False)
+    untold = make_primer(steady(80, 50), ModelConfig(), heard=False)
+    nothing = make_primer(steady(0, 50), tiny_config, heard=False)
+    for primer in (short, untold, nothing):
+        assert primer.described.shape == (len(primer.fields), 5)
+        assert not primer.described.any()
+        assert primer.typical.tolist() == [0] * 5
+
+
+def test_a_primer_that_thins_out_goes_on_from_where_it_was_full():
+    music, fade = steady(240, 25), steady(5, 300, begin=6200)
+    kept = without_fade(Fields.joined([music, fade]))
+    # 24 notes in six seconds are typical; with the last of the music there are fewer than 12 from 3 s later on.
+    assert len(kept) in (240, 241)
+    assert kept.starts[-1] <= 6200
+
+
+def test_a_primer_that_grows_soft_goes_on_from_where_it_was_loud():
+    music, fade = steady(240, 25, velocity=20), steady(60, 25, velocity=2, begin=6000)
+    kept = without_fade(Fields.joined([music, fade]))
+    # Six seconds half as loud as 21: 24 notes of 21 and 3, of which at least 10 are loud.
+    assert 240 <= len(kept) <= 240 + 15
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        steady(240, 25),
+        Fields.joined([steady(240, 25), steady(120, 12, begin=6000)]),  # grows fuller
+        steady(7, 25),
+        Fields.joined([steady(60, 25), steady(2, 200, begin=1500)]),  # too short to say what is typical
+        Fields.joined([steady(50, 12), steady(60, 150, begin=1000)]),  # sparse for most of it
+        steady(0, 1),
+    ],
+    ids=["even", "fuller", "few", "short", "sparse", "empty"],
+)
+def test_a_primer_that_does_not_fade_is_kept_whole(fields):
+    assert len(without_fade(fields)) == len(fields)
+
+
+def test_a_fade_longer_than_two_fifths_of_the_notes_is_the_music():
+    music, rest = steady(240, 25, velocity=30), steady(200, 25, velocity=2, begin=6000)
+    assert len(without_fade(Fields.joined([music, rest]))) == 440
