@@ -93,8 +93,8 @@ def excerpt(notes: list[Note], rng: np.random.Generator) -> list[Note]:
 
 def record(notes: list[Note], soundfonts: list[Path], rng: np.random.Generator, *, other_rooms: bool) -> np.ndarray:
     """Play notes on a piano or an ambient sound in a room; [samples] mono at 16 kHz, its largest sample 0.9."""
-    from ambient.synth import SAMPLE_RATE_HZ as SYNTH_RATE_HZ
-    from ambient.synth import render_notes
+    from ambient.sound.soundfont import SAMPLE_RATE_HZ as SYNTH_RATE_HZ
+    from ambient.sound.soundfont import render_notes
 
     ambient = rng.random() < AMBIENT_SHARE
     programs = (HELD if rng.random() < 0.5 else STRUCK) if ambient else PIANOS

@@ -42,9 +42,9 @@ class Phase(NamedTuple):
 # what returns. Calm pieces last: they are what the model is for.
 PHASES = (
     Phase(24, 96, 2, minutes=36),
-    Phase(12, 192, 2, minutes=76),
-    Phase(6, 384, 2, minutes=92),
-    Phase(6, 384, 5, minutes=106),
+    Phase(12, 192, 2, minutes=72),
+    Phase(6, 384, 2, minutes=83),
+    Phase(6, 384, 5, minutes=92),
 )
 RECIPE = (
     *("--from_scratch", "--optimizer", "muon", "--l_r", "8e-3", "--warmup_steps", "100", "--performed_weight", "2"),

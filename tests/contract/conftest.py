@@ -10,6 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ambient.model_folder import save_model_folder
+from ambient.music_transformer.config import KIND, ModelConfig
+from ambient.music_transformer.decoder import tensor_shapes
+
 ROOT = Path(__file__).resolve().parents[2]
 IMPORTS_OF_HELP = """
 import json, runpy, sys
@@ -92,3 +96,20 @@ def deadly_ffmpeg(tmp_path):
     )
     program.chmod(0o755)
     return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+@pytest.fixture
+def tiny_composer(tmp_path):
+    """A composer of random weights that lean towards short times: what comes out is valid, or a stage is wrong."""
+    # Density 1-9 notes a second, register 45-77, polyphony 0.5-4.5, loudness bins 4-28, note length 1/8 to 2 s.
+    ranges = ((1, 9), (45, 77), (0.5, 4.5), (4, 28), (-3, 1))
+    percentiles = tuple(tuple(float(edge) for edge in np.linspace(low, high, 9)) for low, high in ranges)
+    config = ModelConfig(layers=1, width=16, heads=2, feed_forward=16, window=32, percentiles=percentiles)
+    rng = np.random.default_rng(0)
+    weights = {name: rng.normal(0, 0.3, shape) for name, shape in tensor_shapes(config).items()}
+    for field in ("gap", "length"):
+        bias = weights[f"music_transformer/choose_{field}/to_logits/bias"]
+        bias -= 0.1 * np.arange(bias.size)
+    folder = tmp_path / "composer"
+    save_model_folder(folder, kind=KIND, config=config.to_json(), weights=weights, training={}, card="", float16=True)
+    return folder

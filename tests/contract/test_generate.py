@@ -2,29 +2,24 @@ import json
 import os
 
 import mido
-import numpy as np
 import pytest
 
 from ambient.midi import read_midi, write_midi
 from ambient.model_folder import load_config, load_weights, save_model_folder
-from ambient.music_transformer.config import KIND, ModelConfig
-from ambient.music_transformer.copies import TrainingNotes
-from ambient.music_transformer.decoder import tensor_shapes
+from ambient.music_transformer.config import KIND
+from ambient.music_transformer.fields import notes_to_fields
+from ambient.music_transformer.memorisation import TrainingNotes
+from ambient.music_transformer.tokens import notes_to_tokens
 from ambient.notes import Note
+from ambient.transcription import provenance_to_texts
 from stages import generate
 
 PRIMER = [Note(i * 0.5, 60 + i % 5, i * 0.5 + 0.4, 65) for i in range(12)]
 
 
 @pytest.fixture
-def model_folder(tmp_path):
-    """A model of random weights: whatever comes out is legal, or the stage is wrong."""
-    config = ModelConfig(layers=1, width=16, heads=2, feed_forward=16, max_distance=8, window=32)
-    rng = np.random.default_rng(0)
-    weights = {name: rng.normal(0, 0.3, shape) for name, shape in tensor_shapes(config).items()}
-    folder = tmp_path / "model"
-    save_model_folder(folder, kind=KIND, config=config.to_json(), weights=weights, training={}, card="", float16=True)
-    return folder
+def model_folder(tiny_composer):
+    return tiny_composer
 
 
 @pytest.fixture
@@ -87,16 +82,6 @@ def test_primers_that_differ_in_their_suffix_alone_give_two_pieces(compose, pfs,
     assert sorted(contents(pfs / "out")) == ["song.MID.mid", "song.mid", "song.midi.mid"]
 
 
-def test_an_odd_karaoke_file_is_a_primer_with_a_warning(compose, pfs, contents):
-    write_midi(pfs / "in" / "song.kar", PRIMER)
-    whole = (pfs / "in" / "song.kar").read_bytes()
-    (pfs / "in" / "song.kar").write_bytes(whole[:-4])
-    code, said = compose("--inputs", pfs / "in", "--save_path", pfs / "out")
-    assert code == 0
-    assert f"warning: {pfs / 'in' / 'song.kar'}: a track breaks off" in said
-    assert sorted(contents(pfs / "out")) == ["song.kar.mid"]
-
-
 def test_a_file_as_input_and_a_folder_to_save_in_names_the_piece_like_the_primer(compose, pfs, seeds):
     assert compose("--inputs", seeds / "calm.mid", "--save_path", pfs / "out")[0] == 0
     assert (pfs / "out" / "calm.mid").exists()
@@ -124,6 +109,7 @@ def test_the_primer_is_kept_only_when_asked(compose, pfs, seeds):
         compose("--inputs", seeds / "calm.mid", "--save_path", pfs / "out" / f"{name}.mid", *flags)
     new, everything = (read_midi(pfs / "out" / f"{name}.mid").notes for name in ("new", "all"))
     assert len(everything) == len(new) + len(PRIMER)
+    assert max(note.start_s for note in PRIMER) == everything[len(PRIMER) - 1].start_s
     assert [note.pitch for note in everything[: len(PRIMER)]] == [note.pitch for note in PRIMER]
     assert new[0].start_s == 0
 
@@ -139,6 +125,84 @@ def test_temperature_zero_ignores_the_random_seed(compose, pfs, seeds):
 def test_beam_search_composes_too(compose, pfs, seeds):
     assert compose("--inputs", seeds / "calm.mid", "--save_path", pfs / "out" / "x.mid", "--beam", 3)[0] == 0
     assert made_by(pfs / "out" / "x.mid")["beam"] == 3
+
+
+def test_every_description_can_be_turned_and_the_midi_tells_how(compose, pfs):
+    turned = {"density": 90, "register": 10, "polyphony": 30, "loudness": 75.5, "note_length": 50}
+    flags = [word for name, value in turned.items() for word in (f"--{name}", value)]
+    assert compose("--save_path", pfs / "out" / "x.mid", *flags)[0] == 0
+    told = made_by(pfs / "out" / "x.mid")
+    assert {name: told[name] for name in turned} == {
+        "density": "90",
+        "register": "10",
+        "polyphony": "30",
+        "loudness": "75.5",
+        "note_length": "50",
+    }
+
+
+def test_a_description_may_follow_a_curve_and_without_a_name_it_is_the_density(compose, pfs):
+    flags = ["--shape", "0:20 4:70, 8:10", "--shape", "register 0:5 2:95"]
+    assert compose("--save_path", pfs / "out" / "x.mid", *flags)[0] == 0
+    told = made_by(pfs / "out" / "x.mid")
+    assert (told["density"], told["register"]) == ("0:20 4:70 8:10", "0:5 2:95")
+    assert "polyphony" not in told
+
+
+def test_what_is_wished_changes_the_music(compose, pfs):
+    for name, flags in (("plain", []), ("dense", ["--density", 95]), ("curve", ["--shape", "0:5 0.1:95"])):
+        assert compose("--save_path", pfs / "out" / f"{name}.mid", *flags)[0] == 0
+    plain, dense, curve = (read_midi(pfs / "out" / f"{name}.mid").notes for name in ("plain", "dense", "curve"))
+    assert plain != dense != curve != plain
+
+
+def test_a_length_is_about_so_many_performance_events(compose, pfs):
+    assert compose("--save_path", pfs / "out" / "x.mid", "--length", 1200)[0] == 0
+    assert len(notes_to_tokens(read_midi(pfs / "out" / "x.mid").notes)) == pytest.approx(1200, rel=0.1)
+
+
+def test_minutes_of_new_music_come_as_asked_for(compose, model_folder, pfs):
+    target = pfs / "out" / "x.mid"
+    assert generate.main(["--load_path", str(model_folder), "--minutes", "0.5", "--save_path", str(target)]) == 0
+    starts = [note.start_s for note in read_midi(target).notes]
+    assert starts[-2] < 30 <= starts[-1] + 0.01
+
+
+@pytest.mark.parametrize("old", [["--note_end_rate", 0.3], ["--max_seq", 2048], ["--mode", "dec"]])
+def test_flags_of_earlier_commands_are_taken_and_change_nothing(compose, pfs, old):
+    for name, flags in (("with", old), ("without", [])):
+        assert compose("--save_path", pfs / "out" / f"{name}.mid", *flags)[0] == 0
+    assert (pfs / "out" / "with.mid").read_bytes() == (pfs / "out" / "without.mid").read_bytes()
+
+
+def test_karaoke_and_other_midi_files_of_a_folder_are_primers_too(compose, pfs, contents):
+    for name in ("song.kar", "other.RMI", "notes.txt"):
+        write_midi(pfs / "in" / name, PRIMER)
+    assert compose("--inputs", pfs / "in", "--save_path", pfs / "out")[0] == 0
+    assert sorted(contents(pfs / "out")) == ["other.RMI.mid", "song.kar.mid"]
+
+
+def test_a_primer_that_fades_out_is_left_where_it_still_was_music_and_it_says_so(compose, pfs):
+    music = [Note(i / 4, 60 + i % 7, i / 4 + 0.2, 81) for i in range(240)]
+    fade = [Note(61 + 4 * i, 50, 62 + 4 * i, 81) for i in range(5)]
+    write_midi(pfs / "in" / "fading.mid", [*music, *fade])
+    arguments = ["--inputs", pfs / "in" / "fading.mid", "--save_path", pfs / "out" / "x.mid", "--keep_primer"]
+    code, said = compose(*arguments)
+    assert code == 0
+    assert "fading.mid: fades out; goes on from its note 241 of 245" in said
+    notes = read_midi(pfs / "out" / "x.mid").notes
+    assert [note.pitch for note in notes[:240]] == [60 + i % 7 for i in range(240)]
+    write_midi(pfs / "in" / "even.mid", music)
+    code, said = compose("--inputs", pfs / "in" / "even.mid", "--save_path", pfs / "out" / "y.mid")
+    assert (code, "fades out" in said) == (0, False)
+
+
+def test_a_transcribed_primer_is_told_from_a_played_one(compose, pfs):
+    for name, texts in (("played", []), ("heard", provenance_to_texts("onsets-and-frames", 0.9))):
+        write_midi(pfs / "in" / f"{name}.mid", PRIMER, texts=texts)
+        assert compose("--inputs", pfs / "in" / f"{name}.mid", "--save_path", pfs / "out" / f"{name}.mid")[0] == 0
+    played, heard = (read_midi(pfs / "out" / f"{name}.mid").notes for name in ("played", "heard"))
+    assert played != heard
 
 
 def test_the_program_is_written(compose, pfs):
@@ -161,6 +225,14 @@ def test_the_program_is_written(compose, pfs):
         ["--top_k", "-2"],
         ["--top_k", "many"],
         ["--loud"],
+        ["--density", "101"],
+        ["--density", "dense"],
+        ["--register", "0:20 0:30"],
+        ["--shape", "0:20 4:170"],
+        ["--shape", "tempo 0:20"],
+        ["--shape", ""],
+        ["--length", "5", "--minutes", "1"],
+        ["--creativity", "6"],
     ],
 )
 def test_wrong_usage_exits_with_two(bad):
@@ -224,19 +296,19 @@ def test_the_shipped_model_goes_on_from_a_primer(seeds, pfs, capsys):
 
 def test_a_model_folder_without_a_tensor_is_named_with_the_tensor(compose, model_folder, pfs):
     weights = load_weights(model_folder)
-    weights.pop("music_transformer/norm/gamma")
+    weights.pop("music_transformer/block_0/feed_norm/gamma")
     config = load_config(model_folder, kind=KIND)
     save_model_folder(model_folder, kind=KIND, config=config, weights=weights, training={}, card="")
     code, said = compose("--save_path", pfs / "out" / "x.mid")
     assert code == 1
-    assert f"{model_folder}: tensor music_transformer/norm/gamma is missing; expected (16,)" in said
+    assert f"{model_folder}: tensor music_transformer/block_0/feed_norm/gamma is missing; expected (16,)" in said
 
 
 def test_a_song_over_the_copy_limit_is_made_again_and_the_passage_is_named(compose, model_folder, pfs):
     first = pfs / "out" / "first.mid"
     assert compose("--save_path", first)[0] == 0
     notes = read_midi(first).notes
-    TrainingNotes.of([("heard.mid", notes)]).save(model_folder)
+    TrainingNotes.of([("heard.mid", notes_to_fields(notes), False)]).save(model_folder)
     again = pfs / "out" / "again.mid"
     code, said = compose("--save_path", again, "--copy_limit", 12)
     assert code == 0
@@ -255,7 +327,8 @@ def test_the_best_songs_come_first_and_fewer_are_kept_than_made(compose, seeds, 
     assert [made_by(pfs / "out" / f"calm-{rank}.mid")["rank"] for rank in (1, 2)] == [1, 2]
 
 
-def test_beams_are_refused_together_with_many_songs(compose, pfs):
+@pytest.mark.parametrize("others", [["--songs", 2], ["--minutes", 1]])
+def test_beams_are_refused_together_with_many_songs_or_minutes(model_folder, pfs, others):
     with pytest.raises(SystemExit) as ended:
-        compose("--save_path", pfs / "out" / "x.mid", "--beam", 2, "--songs", 2)
+        generate.main([*map(str, ["--load_path", model_folder, "--save_path", pfs / "x.mid", "--beam", 2, *others])])
     assert ended.value.code == 2

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 import subprocess
 import sys
@@ -10,7 +11,10 @@ from ambient.midi import write_midi
 from ambient.model_folder import load_config
 from ambient.music_transformer.card import model_card
 from ambient.music_transformer.config import KIND, SHIPPED_MODEL, ModelConfig
+from ambient.music_transformer.fields import notes_to_fields
+from ambient.music_transformer.memorisation import TrainingNotes
 from ambient.notes import Note
+from ambient.transcription import provenance_to_texts
 from stages import generate, train
 from stages.common import SHIPPED_MODELS
 
@@ -64,14 +68,20 @@ def test_a_corpus_becomes_a_model_folder_that_composes_and_a_second_run_the_same
         "weights.safetensors",
     ]
     assert contents(corpus) == before
-    assert re.search(r"3 songs, \d+ tokens, 0\.\d minutes; from scratch; held out: ", said)
-    assert re.search(r"held-out \d\.\d+ -> \d\.\d+ nats per token, [\d.]+ bits per second of music", said)
+    assert re.search(r"3 songs, 180 notes, 0\.\d minutes; from scratch; held out: ", said)
+    assert re.search(r"held-out \d+\.\d+ -> \d+\.\d+ nats per note, [\d.]+ bits per second of music", said)
     training = json.loads((pfs / "out" / "training.json").read_text())
     assert training["data"]["songs"] == 3
-    assert training["held_out"]["nats_per_token"] < training["held_out"]["nats_per_token_before"]
+    assert training["held_out"]["nats_per_note"] < training["held_out"]["nats_per_note_before"]
 
-    # A model trained at any --max_seq composes at any length, and looks back as far as it has learned to.
-    assert json.loads((pfs / "out" / "config.json").read_text())["window"] == 32
+    # What the corpus is like stands in the model: a tenth of it lies below each edge, so edges rise.
+    config = json.loads((pfs / "out" / "config.json").read_text())
+    assert [len(edges) for edges in config["percentiles"]] == [9] * 5
+    assert all(edges == sorted(edges) for edges in config["percentiles"])
+    assert config["percentiles"][0][4] == pytest.approx(4, abs=0.3)  # four notes a second
+    assert config["percentiles"][4] == pytest.approx([math.log2(0.2)] * 9, abs=1e-3)  # of a fifth of a second each
+    assert all(0 <= share <= 1 for share in config["alignment"])
+    # A model trained at any --max_seq composes at any length.
     piece = pfs / "piece.mid"
     assert generate.main(["--load_path", str(pfs / "out"), "--length", "300", "--save_path", str(piece)]) == 0
     assert piece.exists()
@@ -86,7 +96,55 @@ def test_fine_tuning_goes_on_from_a_model_folder_and_keeps_its_shape(run_train, 
     assert code == 0
     assert "starting from the model " in said
     configs = [json.loads((pfs / folder / "config.json").read_text()) for folder in ("out", "tuned")]
-    assert configs[0] == configs[1]
+    assert configs[0] == configs[1]  # percentiles stay the base model's
+    # Both trainings are heard by now, and rehearsed by the next.
+    assert [len(TrainingNotes.load(pfs / folder).pieces()) for folder in ("out", "tuned")] == [3, 6]
+
+
+def test_fine_tuning_rehearses_what_the_base_model_was_trained_on_unless_told_not_to(run_train, tiny_composer, pfs):
+    base = [Note(i * 0.1, 100 + i % 5, i * 0.1 + 0.05, 30) for i in range(400)]
+    TrainingNotes.of([("base.mid", notes_to_fields(base), False)]).save(tiny_composer)
+
+    def trained(*flags):
+        folder = pfs / "-".join(map(str, ["tuned", *flags]))
+        flags = ["--load_path", tiny_composer, "--epochs", 40, "--max_seq", 16, "--patience", 99, "--l_r", 0.01, *flags]
+        assert run_train(*flags, save_path=folder)[0] == 0
+        return folder
+
+    beside, without = trained(), trained("--rehearsal", 0)
+    weights = [(folder / "weights.safetensors").read_bytes() for folder in (beside, without)]
+    assert weights[0] != weights[1]
+    settings = [json.loads((folder / "training.json").read_text())["settings"] for folder in (beside, without)]
+    assert [each["rehearsal"] for each in settings] == [0.5, 0]
+    assert TrainingNotes.load(without).names == ["base.mid", *(f"{i}.mid" for i in range(3))]
+
+
+def test_a_base_model_without_its_notes_is_fine_tuned_without_rehearsal(run_train, tiny_composer, pfs):
+    assert run_train("--load_path", tiny_composer, "--epochs", 1, "--max_seq", 16)[0] == 0
+    assert len(TrainingNotes.load(pfs / "out").pieces()) == 3
+
+
+def test_a_transcribed_corpus_is_known_as_one(run_train, corpus, pfs):
+    from stages import preprocess
+
+    write_midi(pfs / "midi" / "heard.mid", song(9), texts=provenance_to_texts("onsets-and-frames", 0.9))
+    assert preprocess.main([str(pfs / "midi"), str(corpus)]) == 0
+    code, said = run_train(*SCRATCH)
+    assert code == 0
+    assert "4 songs, 1 of them transcribed, 240 notes" in said
+    index = TrainingNotes.load(pfs / "out")
+    assert dict(zip(index.names, index.heard.tolist(), strict=True)) == {
+        "0.mid": False,
+        "1.mid": False,
+        "2.mid": False,
+        "heard.mid": True,
+    }
+
+
+def test_a_ceiling_of_minutes_stops_the_training(run_train):
+    code, said = run_train(*SCRATCH, "--epochs", 100_000, "--minutes", 0.02)
+    assert code == 0
+    assert "stopped by minutes" in said
 
 
 def test_one_short_song_is_enough(run_train, corpus):
@@ -100,7 +158,7 @@ def test_one_short_song_is_enough(run_train, corpus):
 def test_crops_longer_than_any_song_are_cut_and_it_says_so(run_train):
     code, said = run_train(*SCRATCH[:-4], "--max_seq", 2048)
     assert code == 0
-    assert re.search(r"crops of \d+ tokens: no song is longer", said)
+    assert re.search(r"crops of \d+ notes: no song is longer", said)
 
 
 def test_a_run_goes_on_from_its_checkpoint(run_train, pfs):
@@ -116,10 +174,10 @@ def test_dropout_of_a_training_is_that_of_the_next_unless_another_is_given(run_t
         assert run_train(*flags, "--save_path", pfs / "models")[0] == 0
         return json.loads((pfs / "models" / "config.json").read_text())["dropout"]
 
-    assert kept(*SCRATCH) == 0.1
-    assert kept(*SCRATCH, "--dropout", 0) == 0
+    assert kept(*SCRATCH) == 0
+    assert kept(*SCRATCH, "--dropout", 0.1) == 0.1
     further = ["--load_path", pfs / "models", "--epochs", 1]
-    assert kept(*further) == 0
+    assert kept(*further) == 0.1
     assert kept(*further, "--dropout", 0.2) == 0.2
 
 
@@ -130,7 +188,7 @@ def test_the_shipped_card_says_what_its_record_says():
     shipped = (folder / "README.md").read_text()
     assert shipped.startswith(card.split("- Limits:")[0])
     for figure in record["test"]:
-        assert f"| {figure['nats_per_token']} | {figure['bits_per_second']} |" in shipped
+        assert f"| {figure['nats_per_note']} | {figure['bits_per_second']} |" in shipped
 
 
 def test_another_optimizer_goes_on_from_its_checkpoint(run_train, pfs):
@@ -188,7 +246,7 @@ def test_too_little_music_says_how_much_is_needed(run_train, corpus, pfs):
     write_record(corpus / "short.tfrecord", make_record([356, 60, 300, 188], source="short.mid"))
     code, said = run_train(*SCRATCH)
     assert code == 1
-    assert "0.0 minutes of music in 1 songs (4 tokens); needs at least 0.1 minutes" in said
+    assert "0.0 minutes of music in 1 songs (1 notes); needs at least 0.1 minutes" in said
 
 
 def test_an_empty_input_is_one_line(run_train, corpus):

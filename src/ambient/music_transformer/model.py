@@ -100,7 +100,7 @@ class MusicTransformer(keras.Model):
 def build_model(config: ModelConfig, *, seed: int = 0) -> MusicTransformer:
     """Make a model with fresh weights; the same seed gives the same weights and the same dropout."""
     keras.utils.set_random_seed(seed)
-    model = MusicTransformer(config)
+    model = MusicTransformer(config, seed=seed)
     model.build((None, None, COLUMNS))
     return model
 

@@ -109,5 +109,6 @@ class TapeMachine:
             swing = (swing * np.float32(_CHORUS_DEPTH_S) + np.float32(_CHORUS_S)) * np.float32(self._rate_hz)
             moved = self._chorus(sound, swing)
             share = np.float32(self._tape.chorus)
-            sound = (sound * (1 - share / 2) + moved[::-1] * share) * np.float32(1 / np.sqrt(1 + share * share))
+            mixed = (sound * (1 - share / 2) + moved[::-1] * share) / np.sqrt(1 + share * share)
+            sound = mixed.astype(np.float32)
         return sound

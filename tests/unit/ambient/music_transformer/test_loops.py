@@ -1,24 +1,25 @@
 import pytest
 
-from ambient.music_transformer.loops import LEAST_NOTES, LONGEST_PERIOD, REPEATS, LoopWatch
-from ambient.music_transformer.tokens import TIME_SHIFT, VELOCITY
+from ambient.music_transformer.loops import LoopWatch
 
 
 def heard(pitches):
     watch = LoopWatch()
     for pitch in pitches:
-        for token in (VELOCITY + pitch % 7, pitch, TIME_SHIFT + pitch, 128 + pitch):
-            watch.observe(token)
+        watch.observe(pitch)
     return watch
 
 
-@pytest.mark.parametrize("period", [1, 2, 5, 8, LONGEST_PERIOD])
-def test_a_loop_is_noticed_when_its_figure_has_come_often_enough(period):
-    figure = list(range(40, 40 + period))
-    enough = max(REPEATS * period, LEAST_NOTES)
-    notes = (figure * 2 * LEAST_NOTES)[:enough]
-    assert heard(notes[:-1]).next_pitch is None
-    assert heard(notes).next_pitch == (figure * 2 * LEAST_NOTES)[enough]
+# A figure is a loop when it has come three times, and at least sixteen notes have gone by.
+@pytest.mark.parametrize(("period", "enough"), [(1, 16), (2, 16), (5, 16), (6, 18), (8, 24), (32, 96)])
+def test_a_loop_is_noticed_when_its_figure_has_come_often_enough(period, enough):
+    endless = [40 + i % period for i in range(200)]
+    assert heard(endless[: enough - 1]).next_pitch is None
+    assert heard(endless[:enough]).next_pitch == endless[enough]
+
+
+def test_a_figure_of_more_than_32_notes_is_no_loop():
+    assert heard([40 + i % 33 for i in range(400)]).next_pitch is None
 
 
 def test_a_figure_that_changes_is_no_loop():
@@ -27,11 +28,11 @@ def test_a_figure_that_changes_is_no_loop():
 
 
 def test_a_loop_is_over_with_the_first_other_note():
-    assert heard([60] * LEAST_NOTES + [61]).next_pitch is None
+    assert heard([60] * 16 + [61]).next_pitch is None
 
 
 def test_a_copy_goes_its_own_way():
-    watch = heard([60] * (LEAST_NOTES - 1))
+    watch = heard([60] * 15)
     other = watch.copy()
     other.observe(60)
     assert (watch.next_pitch, other.next_pitch) == (None, 60)

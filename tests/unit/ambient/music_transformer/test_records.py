@@ -5,12 +5,13 @@ import tensorflow as tf
 from ambient.errors import InputError
 from ambient.music_transformer import records
 from ambient.music_transformer.records import make_record, read_record, tokens_digest, write_record
+from ambient.music_transformer.tfrecord import frame, write_example
 from ambient.music_transformer.tokens import PAD
 
 
 @pytest.fixture
-def record(bars):
-    return make_record(bars(20), source="a/song é.mid")
+def record(bars, record_of):
+    return record_of(bars(20), "a/song é.mid")
 
 
 @pytest.fixture
@@ -24,6 +25,28 @@ def test_a_record_comes_back_as_it_was(path, record):
     assert (again.source, again.digest) == (record.source, record.digest)
     assert again.tokens.tolist() == record.tokens.tolist()
     assert again.seconds == pytest.approx(5.0)
+    assert again.fields.pitches.tolist() == record.fields.pitches.tolist() == [60, 64, 67, 72, 67, 64] * 3 + [60, 64]
+    assert again.fields.starts.tolist() == list(range(0, 500, 25))
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_a_record_says_whether_a_transcriber_wrote_it(bars, record_of, tmp_path, heard):
+    write_record(tmp_path / "x.tfrecord", record_of(bars(5), heard=heard))
+    assert read_record(tmp_path / "x.tfrecord").heard is heard
+
+
+def test_a_record_of_version_0_1_does_not_say_so_and_was_not_heard(record, tmp_path):
+    old = {
+        "tokens": record.tokens.tolist(),
+        "seconds": record.seconds,
+        "source": b"old.mid",
+        "digest": record.digest.encode(),
+        "vocabulary": b"performance-388+3",
+    }
+    (tmp_path / "old.tfrecord").write_bytes(frame(write_example(old)))
+    again = read_record(tmp_path / "old.tfrecord")
+    assert (again.heard, again.source) == (False, "old.mid")
+    assert again.tokens.tolist() == record.tokens.tolist()
 
 
 def test_a_plain_tfrecord_dataset_reads_it_by_the_documented_schema(path, record):
@@ -33,10 +56,12 @@ def test_a_plain_tfrecord_dataset_reads_it_by_the_documented_schema(path, record
         "source": tf.io.FixedLenFeature([], tf.string),
         "digest": tf.io.FixedLenFeature([], tf.string),
         "vocabulary": tf.io.FixedLenFeature([], tf.string),
+        "heard": tf.io.FixedLenFeature([], tf.int64),
     }
     (example,) = [tf.io.parse_single_example(item, schema) for item in tf.data.TFRecordDataset(str(path))]
     assert tf.sparse.to_dense(example["tokens"]).numpy().tolist() == record.tokens.tolist()
     assert example["vocabulary"].numpy() == b"performance-388+3"
+    assert example["heard"].numpy() == 0
 
 
 def test_the_same_record_gives_the_same_bytes(path, record, tmp_path):

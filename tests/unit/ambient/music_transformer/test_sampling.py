@@ -5,268 +5,198 @@ from hypothesis import strategies as st
 
 from ambient.music_transformer.config import SamplingConfig
 from ambient.music_transformer.sampling import (
-    LONGEST_NOTE_STEPS,
-    LONGEST_SILENCE_STEPS,
-    MOST_SOUNDING,
-    LegalEvents,
-    draw_token,
-    token_probabilities,
-    with_note_ends,
-)
-from ambient.music_transformer.tokens import (
-    END,
-    NOTE_OFF,
-    PAD,
-    START,
-    TIME_SHIFT,
+    GAP,
+    LENGTH,
+    PITCH,
     VELOCITY,
-    VOCABULARY_SIZE,
-    notes_to_tokens,
-    tokens_to_notes,
+    allowed_gaps,
+    allowed_lengths,
+    allowed_pitches,
+    draw,
+    nats,
+    probabilities,
 )
-from ambient.notes import Note
 
-ALL = np.ones(VOCABULARY_SIZE, dtype=bool)
-FULL_SECOND = VELOCITY - 1
-
-
-def after(*tokens):
-    legal = LegalEvents()
-    for token in tokens:
-        legal.observe(token)
-    return legal.mask()
+SIZES = (178, 128, 177, 32)
+PLAIN = SamplingConfig(temperature=1, top_p=1)
 
 
-def test_an_off_is_legal_only_for_a_sounding_note_and_not_at_its_start():
-    assert not after()[NOTE_OFF : NOTE_OFF + 128].any()
-    assert not after(60)[NOTE_OFF + 60]
-    assert np.flatnonzero(after(60, TIME_SHIFT)[NOTE_OFF : NOTE_OFF + 128]).tolist() == [60]
+def anything(field):
+    return np.ones(SIZES[field], dtype=bool)
 
 
-def test_a_sounding_pitch_is_not_struck_again_before_it_ends():
-    assert not after(60, TIME_SHIFT)[60]
-    assert after(60, TIME_SHIFT, NOTE_OFF + 60)[60]
+def drawable(field, config, logits):
+    """What may be drawn when only the choices named may come, choice -> logit."""
+    row = np.full(SIZES[field], -np.inf)
+    row[list(logits)] = list(logits.values())
+    return set(np.flatnonzero(probabilities(field, row, anything(field), config)).tolist())
 
 
-def test_only_a_note_follows_a_velocity_and_it_never_repeats_the_one_in_force():
-    assert np.flatnonzero(after(VELOCITY + 3)).max() < 128
-    assert not after(VELOCITY + 3, 60)[VELOCITY + 3]
+# === What may come ===
 
 
-def test_shifts_are_written_full_seconds_first():
-    assert not after(TIME_SHIFT + 10)[TIME_SHIFT:VELOCITY].any()
-    assert after(FULL_SECOND)[TIME_SHIFT:VELOCITY].all()
+def test_a_piece_is_never_ended_by_the_model_and_any_time_may_pass():
+    assert allowed_gaps(None).tolist() == allowed_gaps(60).tolist() == [True] * 177 + [False]
 
 
-def test_pad_and_start_are_never_legal_and_an_end_only_on_request():
-    legal = LegalEvents()
-    assert not legal.mask()[[PAD, START, END]].any()
-    assert legal.mask(may_end=True)[END]
-    legal.observe(60)
-    assert not legal.mask(may_end=True)[END]
+def test_nothing_starts_together_with_the_highest_pitch():
+    assert np.flatnonzero(~allowed_gaps(127)).tolist() == [0, 177]
 
 
-def test_a_note_held_for_eight_seconds_must_end():
-    held = after(60, *[FULL_SECOND] * (LONGEST_NOTE_STEPS // 100))
-    assert np.flatnonzero(held).tolist() == [NOTE_OFF + 60]
+@pytest.mark.parametrize(
+    ("soonest", "first"),
+    [(1, 1), (39, 39), (40, 40), (41, 40), (42, 41), (100, 59), (10**6, 176)],
+)
+def test_another_note_is_asked_for_no_sooner_than_the_bin_that_holds_the_soonest(soonest, first):
+    # Bin 40 holds 40 and 41 steps, bin 59 those from 99 to 103.
+    assert np.flatnonzero(allowed_gaps(60, soonest)).tolist() == list(range(first, 177))
 
 
-def test_no_note_starts_while_ten_sound():
-    full = after(*range(40, 40 + MOST_SOUNDING), TIME_SHIFT)
-    assert not full[:128].any()
-    assert not full[VELOCITY:PAD].any()
-    assert np.flatnonzero(full).tolist() == [NOTE_OFF + pitch for pitch in range(40, 40 + MOST_SOUNDING)]
+def test_pitches_rise_within_a_chord_and_are_free_otherwise():
+    assert np.flatnonzero(allowed_pitches(60, together=True, looped=None)).tolist() == list(range(61, 128))
+    assert allowed_pitches(60, together=False, looped=None).all()
+    assert allowed_pitches(None, together=True, looped=None).all()
 
 
-def test_no_more_notes_start_within_a_second_than_asked_for():
-    legal = LegalEvents(notes_per_second=2)
-    for token in (60, TIME_SHIFT + 49, 64, TIME_SHIFT + 48):
-        legal.observe(token)
-    assert not legal.mask()[:128].any()
-    assert not legal.mask()[VELOCITY:PAD].any()
-    assert legal.mask()[NOTE_OFF + 60]
-    legal.observe(NOTE_OFF + 60)
-    legal.observe(TIME_SHIFT)
-    assert legal.mask()[60]
+def test_the_pitch_that_would_carry_on_a_loop_is_left_out_unless_nothing_else_is_left():
+    assert np.flatnonzero(~allowed_pitches(60, together=False, looped=64)).tolist() == [64]
+    assert np.flatnonzero(allowed_pitches(126, together=True, looped=127)).tolist() == [127]
 
 
-def test_time_moves_on_at_least_until_another_note_may_start():
-    legal = LegalEvents(notes_per_second=2)
-    for token in (60, TIME_SHIFT + 49, 64):
-        legal.observe(token)
-    assert np.flatnonzero(legal.mask()[TIME_SHIFT:VELOCITY]).tolist() == list(range(49, 100))
+def test_every_note_has_a_length():
+    assert np.flatnonzero(~allowed_lengths()).tolist() == [0]
 
 
-def test_a_bound_on_starts_never_leaves_nothing_legal():
-    legal = LegalEvents(notes_per_second=1)
-    for token in (60, TIME_SHIFT, NOTE_OFF + 60, TIME_SHIFT):
-        legal.observe(token)
-    assert np.flatnonzero(legal.mask()).tolist() == list(range(TIME_SHIFT, VELOCITY))
+# === How it is drawn ===
 
 
-def test_a_note_is_held_after_two_seconds():
-    legal = LegalEvents()
-    for token in (60, FULL_SECOND, 64, TIME_SHIFT + 98):
-        legal.observe(token)
-    assert legal.held() == []
-    legal.observe(TIME_SHIFT)
-    assert legal.held() == [60]
-
-
-@pytest.mark.parametrize("rate", [0.5, 2.0])
-def test_a_forgotten_note_ends_at_the_rate_asked_for(rate):
-    logits = np.full(VOCABULARY_SIZE, -30.0, dtype=np.float32)
-    logits[[TIME_SHIFT + 9, TIME_SHIFT + 29, 70]] = 3.0  # 0.1 s, 0.3 s, and a note
-    changed = with_note_ends(logits, [60, 64], rate)
-    weights = np.exp(changed.astype(np.float64))
-    expected_s = (0.1 + 0.3) / 2
-    moving_on = weights[TIME_SHIFT:VELOCITY].sum()
-    np.testing.assert_allclose(weights[[NOTE_OFF + 60, NOTE_OFF + 64]] / moving_on, rate * expected_s, rtol=1e-5)
-    others = np.setdiff1d(np.arange(VOCABULARY_SIZE), [NOTE_OFF + 60, NOTE_OFF + 64])
-    assert (changed[others] == logits[others]).all()
-
-
-def test_the_model_may_end_a_held_note_sooner():
-    logits = np.zeros(VOCABULARY_SIZE, dtype=np.float32)
-    logits[NOTE_OFF + 60] = 9.0
-    assert with_note_ends(logits, [60], 1.0)[NOTE_OFF + 60] == 9.0
-
-
-def test_note_ends_are_left_to_the_model_on_request_and_where_its_weights_are_broken():
-    logits = np.zeros(VOCABULARY_SIZE, dtype=np.float32)
-    assert with_note_ends(logits, [60], 0.0) is logits
-    assert with_note_ends(logits, [], 1.0) is logits
-    logits[TIME_SHIFT] = np.nan
-    assert with_note_ends(logits, [60], 1.0) is logits
-
-
-def test_a_silence_of_five_seconds_must_end():
-    assert not after(*[FULL_SECOND] * (LONGEST_SILENCE_STEPS // 100))[TIME_SHIFT:VELOCITY].any()
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.integers(0, 2**32), st.floats(0.1, 8))
-def test_random_legal_events_always_make_a_piece_without_anything_to_drop(seed, spread):
-    rng = np.random.default_rng(seed)
-    legal, tokens = LegalEvents(notes_per_second=seed % 3), []
-    for _ in range(300):
-        token = draw_token(rng.normal(0, spread, VOCABULARY_SIZE), legal.mask(), SamplingConfig(), rng)
-        legal.observe(token)
-        tokens.append(token)
-    tokens += legal.closing_tokens()
-    decoded = tokens_to_notes(tokens)
-    assert decoded.dropped == {}
-    assert decoded.closed == 0
-    assert all(note.end_s - note.start_s <= LONGEST_NOTE_STEPS / 100 + 1 for note in decoded.notes)
-
-
-def test_what_notes_to_tokens_writes_is_legal():
-    rng = np.random.default_rng(5)
-    notes = [Note(i * 0.31, int(p), i * 0.31 + 0.3, int(v)) for i, (p, v) in enumerate(rng.integers(1, 128, (200, 2)))]
-    legal = LegalEvents()
-    for token in notes_to_tokens(notes):
-        assert legal.mask()[token]
-        legal.observe(token)
-
-
-def test_notes_left_sounding_are_closed_a_step_later_if_they_have_only_just_started():
-    legal = LegalEvents()
-    for token in (VELOCITY, 60, TIME_SHIFT, 64):
-        legal.observe(token)
-    assert legal.closing_tokens() == [TIME_SHIFT, NOTE_OFF + 60, NOTE_OFF + 64]
-
-
-def test_a_copy_goes_its_own_way():
-    legal = LegalEvents()
-    legal.observe(60)
-    other = legal.copy()
-    other.observe(64)
-    assert (legal.sounding, other.sounding) == ([60], [60, 64])
-
-
-def test_temperature_zero_takes_the_likeliest_legal_event():
-    logits = np.zeros(VOCABULARY_SIZE)
+def test_temperature_zero_takes_the_likeliest_that_may_come():
+    logits = np.zeros(128)
     logits[[7, 9]] = 3.0, 2.0
-    allowed = ALL.copy()
+    allowed = anything(PITCH)
     allowed[7] = False
     for seed in range(5):
-        assert draw_token(logits, allowed, SamplingConfig(temperature=0), np.random.default_rng(seed)) == 9
+        assert draw(PITCH, logits, allowed, SamplingConfig(temperature=0), np.random.default_rng(seed)) == 9
 
 
-def test_top_k_keeps_the_k_likeliest():
-    logits = np.arange(VOCABULARY_SIZE, dtype=float)
-    probabilities = token_probabilities(logits, ALL, SamplingConfig(temperature=1, top_k=3, top_p=1))
-    assert np.flatnonzero(probabilities).tolist() == [388, 389, 390]
+def test_choices_come_as_often_as_they_are_likely():
+    logits, rng = np.log(np.array([0.5, 0.3, 0.2] + [1e-9] * 29)), np.random.default_rng(0)
+    drawn = [draw(VELOCITY, logits, anything(VELOCITY), PLAIN, rng) for _ in range(2000)]
+    assert [drawn.count(i) / 2000 for i in range(3)] == pytest.approx([0.5, 0.3, 0.2], abs=0.04)
+
+
+@pytest.mark.parametrize("field", range(4))
+def test_top_k_keeps_the_k_likeliest_of_each_field(field):
+    logits = np.arange(SIZES[field], dtype=float)
+    kept = np.flatnonzero(probabilities(field, logits, anything(field), SamplingConfig(top_k=3, top_p=1)))
+    assert kept.tolist() == [SIZES[field] - 3, SIZES[field] - 2, SIZES[field] - 1]
 
 
 @pytest.mark.parametrize(("top_p", "kept"), [(0.4, 1), (0.51, 2), (0.79, 2), (0.9, 3), (1.0, 4)])
-def test_top_p_keeps_the_event_that_crosses_the_line(top_p, kept):
-    logits = np.full(VOCABULARY_SIZE, -np.inf)
+def test_top_p_keeps_the_choice_that_crosses_the_line(top_p, kept):
+    logits = np.full(128, -np.inf)
     logits[:4] = np.log([0.5, 0.3, 0.15, 0.05])
-    probabilities = token_probabilities(logits, ALL, SamplingConfig(temperature=1, top_p=top_p))
-    assert np.count_nonzero(probabilities) == kept
-    assert probabilities.sum() == pytest.approx(1)
+    found = probabilities(PITCH, logits, anything(PITCH), SamplingConfig(temperature=1, top_p=top_p))
+    assert np.count_nonzero(found) == kept
+    assert found.sum() == pytest.approx(1)
 
 
 def test_temperature_sharpens_and_flattens():
-    logits = np.where(np.arange(VOCABULARY_SIZE) == 5, 2.0, 0.0)
-    at = [token_probabilities(logits, ALL, SamplingConfig(temperature=t, top_p=1))[5] for t in (0.5, 1.0, 2.0)]
-    assert at[0] > at[1] > at[2]
+    logits = np.where(np.arange(128) == 5, 2.0, 0.0)
+    at = [probabilities(PITCH, logits, anything(PITCH), SamplingConfig(temperature=t, top_p=1))[5] for t in (0.5, 1, 2)]
+    assert at == pytest.approx([np.e**4 / (np.e**4 + 127), np.e**2 / (np.e**2 + 127), np.e / (np.e + 127)])
 
 
-def drawable(config, **logits):
-    """The events that may be drawn when only those named may come."""
-    row = np.full(VOCABULARY_SIZE, -np.inf)
-    for name, value in logits.items():
-        row[int(name[1:])] = value
-    return set(np.flatnonzero(token_probabilities(row, ALL, config)).tolist())
+FOUR = {60: 3.0, 64: 2.0, 67: 1.0, 72: 0.0}
 
 
-FAMILIES = {"n60": 3.0, "n64": 2.0, "n67": 1.0, "t260": 2.5, "t261": 1.5, "t262": 0.5}
-
-
-def test_top_k_of_notes_and_of_timing_are_counted_apart_if_asked():
+def test_gaps_and_lengths_have_a_top_k_of_their_own_if_asked():
+    apart = SamplingConfig(temperature=1, top_p=1, top_k=3, timing_top_k=1)
+    assert [len(drawable(field, apart, {1: 3.0, 2: 2.0, 3: 1.0, 4: 0.0})) for field in range(4)] == [1, 3, 1, 3]
     together = SamplingConfig(temperature=1, top_p=1, top_k=3)
-    assert drawable(together, **FAMILIES) == {60, 260, 64}
-    apart = SamplingConfig(temperature=1, top_p=1, top_k=2, timing_top_k=1)
-    assert drawable(apart, **FAMILIES) == {60, 64, 260}
+    assert len(drawable(GAP, together, FOUR)) == 3
+    assert len(drawable(GAP, SamplingConfig(temperature=1, top_p=1, top_k=2, timing_top_k=0), FOUR)) == 4
 
 
-def test_an_offset_leaves_out_the_likeliest_notes_but_never_all():
-    assert drawable(SamplingConfig(temperature=1, top_p=1, top_k_offset=2), **FAMILIES) == {67, 260, 261, 262}
-    assert drawable(SamplingConfig(temperature=1, top_p=1, top_k_offset=9), **FAMILIES) == {67, 260, 261, 262}
-    assert drawable(SamplingConfig(temperature=1, top_p=1, top_k_offset=9), t260=0.0) == {260}
+def test_gaps_and_lengths_have_a_temperature_of_their_own_if_asked():
+    config = SamplingConfig(temperature=1, top_p=1, timing_temperature=4)
+    ratios = []
+    for field in range(4):
+        row = np.full(SIZES[field], -np.inf)
+        row[[5, 6]] = 0.0, -2.0
+        found = probabilities(field, row, anything(field), config)
+        ratios.append(found[6] / found[5])
+    assert ratios == pytest.approx([np.exp(-0.5), np.exp(-2), np.exp(-0.5), np.exp(-2)])
+
+
+def test_an_offset_leaves_out_the_likeliest_pitches_but_never_all():
+    assert drawable(PITCH, SamplingConfig(temperature=1, top_p=1, top_k_offset=2), FOUR) == {67, 72}
+    assert drawable(PITCH, SamplingConfig(temperature=1, top_p=1, top_k_offset=9), FOUR) == {72}
+    for field in (GAP, LENGTH):
+        assert drawable(field, SamplingConfig(temperature=1, top_p=1, top_k_offset=2), FOUR) == {60, 64, 67, 72}
 
 
 def test_min_p_keeps_what_is_near_the_likeliest():
-    assert drawable(SamplingConfig(temperature=1, top_p=1, min_p=0.3), **FAMILIES) == {60, 64, 260}
+    # e^-1 is 0.37 of the likeliest, e^-2 0.14.
+    assert drawable(PITCH, SamplingConfig(temperature=1, top_p=1, min_p=0.3), FOUR) == {60, 64}
 
 
-def test_timing_has_a_temperature_of_its_own():
-    row = np.full(VOCABULARY_SIZE, -np.inf)
-    row[[60, 64, 260, 261]] = 0.0, -2.0, 0.0, -2.0
-
-    def shares(config):
-        probabilities = token_probabilities(row, ALL, config)
-        return probabilities[64] / probabilities[60], probabilities[261] / probabilities[260]
-
-    notes, timing = shares(SamplingConfig(temperature=1, top_p=1, timing_temperature=4))
-    assert notes == pytest.approx(np.exp(-2))
-    assert timing == pytest.approx(np.exp(-0.5))
+@pytest.mark.parametrize("creativity", [-1.0, 1.0])
+def test_creativity_is_paid_for_each_time_a_gap_doubles_beyond_100_ms(creativity):
+    plain, moved = (
+        probabilities(GAP, np.zeros(178), allowed_gaps(60), SamplingConfig(temperature=1, top_p=1, creativity=c))
+        for c in (0.0, creativity)
+    )
+    ratio = moved / np.maximum(plain, 1e-9)
+    # log2(1 + t / 100 ms): 0 for 0, 1 for 100 ms, 2 for 300 ms; 3 for 700 ms, where bin 52 begins.
+    assert ratio[[10, 30, 52]] / ratio[0] == pytest.approx(np.exp(-creativity * np.array([1, 2, 3])))
 
 
-def test_creativity_moves_probability_from_time_to_notes_and_back():
-    row = np.zeros(VOCABULARY_SIZE)
-    shares = [
-        token_probabilities(row, ALL, SamplingConfig(temperature=1, top_p=1, creativity=c))[TIME_SHIFT:VELOCITY].sum()
-        for c in (-1.0, 0.0, 1.0)
-    ]
-    assert shares == pytest.approx([100 * np.e / (100 * np.e + 291), 100 / 391, 100 / np.e / (100 / np.e + 291)])
+def test_creativity_leaves_pitches_lengths_and_velocities_alone():
+    for field in (PITCH, LENGTH, VELOCITY):
+        row = np.random.default_rng(0).normal(size=SIZES[field])
+        one, other = (
+            probabilities(field, row, anything(field), SamplingConfig(creativity=creativity)) for creativity in (0, 3)
+        )
+        assert (one == other).all()
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
-def test_broken_logits_still_give_a_legal_event(broken):
-    allowed = np.zeros(VOCABULARY_SIZE, dtype=bool)
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_broken_logits_still_give_something_that_may_come(broken, temperature):
+    allowed = np.zeros(128, dtype=bool)
     allowed[[3, 5]] = True
-    logits = np.full(VOCABULARY_SIZE, broken)
-    assert draw_token(logits, allowed, SamplingConfig(), np.random.default_rng(0)) in (3, 5)
+    logits = np.full(128, broken)
+    config = SamplingConfig(temperature=temperature)
+    assert draw(PITCH, logits, allowed, config, np.random.default_rng(0)) in (3, 5)
+    assert np.isfinite(nats(logits, 3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 3),
+    st.integers(0, 10_000),
+    st.builds(
+        SamplingConfig,
+        temperature=st.sampled_from([0.0, 0.3, 1.0, 3.0]),
+        top_k=st.integers(0, 3),
+        timing_top_k=st.sampled_from([None, 1]),
+        top_k_offset=st.integers(0, 200),
+        top_p=st.sampled_from([0.01, 0.9, 1.0]),
+        min_p=st.sampled_from([0.0, 0.5, 1.0]),
+        creativity=st.sampled_from([-5.0, 0.0, 5.0]),
+    ),
+)
+def test_whatever_the_settings_only_what_may_come_is_drawn(field, seed, config):
+    rng = np.random.default_rng(seed)
+    allowed = rng.random(SIZES[field]) < 0.1
+    allowed[rng.integers(SIZES[field])] = True
+    found = probabilities(field, rng.normal(0, 3, SIZES[field]), allowed, config)
+    assert found.sum() == pytest.approx(1)
+    assert not found[~allowed].any()
+    assert allowed[draw(field, rng.normal(0, 3, SIZES[field]), allowed, config, rng)]
+
+
+def test_surprise_is_that_of_the_model_whatever_the_filters():
+    assert nats(np.log(np.array([0.5, 0.25, 0.25])), 1) == pytest.approx(np.log(4))
+    assert nats(np.array([0.0, 1000.0]), 0) == pytest.approx(1000)
