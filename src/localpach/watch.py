@@ -8,8 +8,9 @@
                                         │ no
                                   other bytes than the head has ─▶ one commit
 
-A file is read only after its size and time have stood still, together with those of all others. What is committed
-already, also by an earlier call, is found by digest and not put again.
+A file is read only after its size and time have stood still, together with those of all others, and while no program
+has it open to write to. A file that keeps growing needs to stand still for five times as long; the others wait for it,
+but not for ever. What is committed already, also by an earlier call, is found by digest and not put again.
 """
 
 import os
@@ -24,22 +25,26 @@ from localpach.paths import check_path, parents
 from localpach.store import Commit, Store
 from localpach.system_repos import check_is_of_people
 from localpach.trees import Entry
+from localpach.unfinished import is_hidden, is_unfinished, written_now
 
 RENAMER = "scripts/name-standardizer.sh"
+_GROWN = 2  # looks in which a file had changed again: it is being written
+_GROWN_QUIET, _PATIENCE = 5, 30  # times the quiet time: how long such a file must stand still, how long others wait
 
 Stamp = tuple[int, int]  # size in bytes, time of the last change in nanoseconds
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was in the folder: stamps by path relative to it, and what could not be looked at."""
+    """What was in the folder: stamps by path relative to it, what is unfinished, and what could not be looked at."""
 
     files: dict[str, Stamp] = field(default_factory=dict)
+    unfinished: set[str] = field(default_factory=set)
     unread: list[str] = field(default_factory=list)
 
 
 def look(folder: Path, leave_out: Path) -> Look:
-    """List the files below a folder; hidden ones, links to folders and all but plain files are left out.
+    """List the files below a folder; hidden and unfinished ones, links to folders and all but plain files are left out.
 
     Args:
         folder: Where to look.
@@ -55,13 +60,16 @@ def look(folder: Path, leave_out: Path) -> Look:
 
 def _look(top: str, below: str, found: Look, leave_out: str) -> None:
     with os.scandir(os.path.join(top, below)) as inside:
-        entries = [entry for entry in inside if not entry.name.startswith(".")]
+        entries = [entry for entry in inside if not is_hidden(entry.name)]
+    names = {entry.name for entry in entries}
     for entry in entries:
         path = f"{below}/{entry.name}" if below else entry.name
         try:
             if entry.is_dir(follow_symlinks=False):
                 if os.path.realpath(entry.path) != leave_out:
                     _look(top, path, found, leave_out)
+            elif is_unfinished(entry.name, names):
+                found.unfinished.add(path)
             elif entry.is_file():
                 found.files[path] = _stamp(entry.stat())
         except OSError as error:
@@ -70,6 +78,28 @@ def _look(top: str, below: str, found: Look, leave_out: str) -> None:
 
 def _stamp(status: os.stat_result) -> Stamp:
     return status.st_size, status.st_mtime_ns
+
+
+@dataclass(slots=True)
+class _Growth:
+    """How a file has changed while it was watched: since when, when last, in how many looks."""
+
+    since: float
+    last: float
+    times: int = 0
+
+    def goes_on(self, now: float, quiet_s: float) -> bool:
+        """Tell whether it is likely that the file will change again."""
+        return self.times >= _GROWN and now - self.last < _GROWN_QUIET * quiet_s
+
+    def keeps_others(self, now: float, quiet_s: float) -> bool:
+        """Tell whether others wait for it, so that what is dropped together is one commit."""
+        return now - self.since < _PATIENCE * quiet_s
+
+
+def _without(seen: Look, paths: set[str]) -> Look:
+    kept = {path: stamp for path, stamp in seen.files.items() if path not in paths}
+    return Look(kept, seen.unfinished, seen.unread)
 
 
 class Watcher:
@@ -112,6 +142,7 @@ class Watcher:
         self._done: dict[str, Stamp] = {}  # the files that need no reading again
         self._seen: Look | None = None
         self._still_since = 0.0
+        self._growth: dict[str, _Growth] = {}
         self._told: set[str] = set()
 
     def step(self, now: float) -> Commit | None:
@@ -129,17 +160,36 @@ class Watcher:
             self._tell(f"{self._folder}: {error.strerror or error}; waiting for it to come back")
             self._seen = None
             return None
-        if seen != self._seen:
-            self._seen, self._still_since = seen, now
-        if now - self._still_since < self._quiet_s:
+        self._note_growth(seen, now)
+        growing = {path for path, growth in self._growth.items() if growth.goes_on(now, self._quiet_s)}
+        held_up = {path for path in growing if self._growth[path].keeps_others(now, self._quiet_s)}
+        before, self._seen = self._seen, seen
+        if before is None or _without(seen, growing) != _without(before, growing):
+            self._still_since = now
+        if held_up or now - self._still_since < self._quiet_s:
             return None
         for problem in seen.unread:
             self._tell(f"left out: {problem}")
-        return self._commit(seen)
+        return self._commit(seen, growing)
 
-    def _commit(self, seen: Look) -> Commit | None:
+    def _note_growth(self, seen: Look, now: float) -> None:
+        """Remember which files have changed since the last look."""
+        before = self._seen.files if self._seen else {}
+        for path, stamp in seen.files.items():
+            if path in before and before[path] != stamp:
+                growth = self._growth.setdefault(path, _Growth(now, now))
+                growth.times, growth.last = growth.times + 1, now
+        self._growth = {path: growth for path, growth in self._growth.items() if path in seen.files}
+
+    def _commit(self, seen: Look, growing: set[str]) -> Commit | None:
         """Put the files with other bytes than the head has; give the commit, or None if all is there already."""
         changed_files = {path: stamp for path, stamp in seen.files.items() if self._done.get(path) != stamp}
+        for path in growing:
+            changed_files.pop(path, None)
+        for place in written_now(self._folder / path for path in changed_files):
+            path = place.relative_to(self._folder).as_posix()
+            self._tell(f"left alone: {path} is still being written")
+            del changed_files[path]
         gone = self._done.keys() - seen.files.keys()
         if not changed_files and not gone:
             return None
@@ -148,7 +198,7 @@ class Watcher:
         put = [entry for entry in read.values() if entry is not None and _differs(entry, there.get(entry.path))]
         drop = _in_the_way({entry.path for entry in put}, there)
         if self._delete and not seen.unread:
-            drop |= there.keys() - {f"/{path}" for path in seen.files}
+            drop |= there.keys() - {f"/{path}" for path in seen.files.keys() | seen.unfinished}
         made = self._save(put, drop) if put or drop else None
         self._done = {path: stamp for path, stamp in self._done.items() if path not in gone}
         self._done.update({path: seen.files[path] for path in read})

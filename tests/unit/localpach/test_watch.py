@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from localpach import repos, watch
+from ambient.names import AUDIO_SUFFIXES
+from localpach import repos, unfinished, watch
 from localpach.addresses import parse_commit
 from localpach.cli import main
 from localpach.errors import NotFoundError, OutputBranchError, SystemRepoError
@@ -188,6 +189,93 @@ def test_subfolder_that_cannot_be_looked_at_deletes_nothing(folder, monkeypatch)
     folder.settle()
     assert folder.committed == {"/deep/a": "a", "/b": "B"}
     assert any(note == "left out: deep: Permission denied" for note in folder.notes)
+
+
+@pytest.mark.parametrize("ending", [".part", ".crdownload", ".tmp", ".PART", ".download", ".aria2"])
+def test_downloads_that_go_on_are_left_alone_until_they_have_their_name(folder, ending):
+    folder.put(other="o", **{f"song.mp3{ending}": "half"})
+    assert folder.settle() is not None
+    assert folder.committed == {"/other": "o"}
+    (folder.path / f"song.mp3{ending}").rename(folder.path / "song.mp3")
+    folder.settle()
+    assert folder.committed == {"/other": "o", "/song.mp3": "half"}
+
+
+def test_a_file_beside_its_own_unfinished_download_waits_and_is_not_deleted(folder):
+    folder.restart(delete=True)
+    folder.put(**{"song.mp3": "old", "b": "b"})
+    folder.settle()
+    folder.put(**{"song.mp3.part": "half", "song.mp3": "", "c": "c"})
+    folder.settle()
+    assert folder.committed == {"/song.mp3": "old", "/b": "b", "/c": "c"}
+
+
+def test_a_file_that_keeps_growing_is_left_alone_though_it_pauses(folder):
+    folder.put(a="1", b="b")
+    folder.step()
+    for length in (2, 3, 4):
+        folder.put(a="1" * length)
+        assert folder.step(1.0) is None
+    assert folder.step(QUIET_S + 1) is None  # a pause
+    folder.put(a="11111")
+    assert folder.step(1.0) is None
+    assert folder.step(5 * QUIET_S - 0.1) is None
+    assert folder.step(0.1) is not None
+    assert folder.committed == {"/a": "11111", "/b": "b"}
+
+
+def test_a_file_that_grows_for_ever_keeps_the_others_waiting_for_a_while_only(folder):
+    folder.put(a="", b="b")
+    seconds = 0
+    while not folder.step(1.0):
+        seconds += 1
+        folder.put(a="a" * seconds)
+        assert seconds < 100
+    assert folder.committed == {"/b": "b"}
+    assert seconds > 10
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are listed on Linux only")
+def test_a_file_that_a_program_has_open_to_write_to_is_left_alone_and_told_once(folder):
+    folder.put(b="b")
+    with (folder.path / "a").open("w") as writing:
+        writing.write("whole")
+        writing.flush()
+        assert folder.settle() is not None
+        assert folder.committed == {"/b": "b"}
+        assert folder.settle() is None
+    assert folder.settle() is not None
+    assert folder.committed == {"/a": "whole", "/b": "b"}
+    assert [note for note in folder.notes if "left alone" in note] == ["left alone: a is still being written"]
+
+
+def test_a_file_that_is_open_to_read_is_put(folder):
+    folder.put(a="a")
+    with (folder.path / "a").open():
+        assert folder.settle() is not None
+
+
+def test_songs_whose_names_begin_with_a_dot_are_put_and_hidden_files_are_not(folder):
+    songs = ("...And Justice.mp3", ".45.mp3", ".hidden.flac")
+    others = ("._a.mp3", ".partial-1-a.mp3", ".DS_Store", ".song.mp3.XyZ123")
+    folder.put(**dict.fromkeys((*songs, *others), "x"))
+    folder.settle()
+    assert folder.committed.keys() == {f"/{name}" for name in songs}
+
+
+def test_endings_of_recordings_are_those_that_the_stages_know():
+    assert unfinished.RECORDINGS == AUDIO_SUFFIXES
+
+
+def test_a_line_break_or_a_byte_that_is_no_utf8_in_a_name_is_told_in_one_line(folder):
+    folder.put(**{"two\nlines.mp3": "x", "good.mp3": "g"})
+    with open(os.fsencode(folder.path) + b"/caf\xe9.mp3", "wb") as file:
+        file.write(b"x")
+    folder.settle()
+    assert folder.committed == {"/good.mp3": "g"}
+    told = [note for note in folder.notes if note.startswith("left out")]
+    assert len(told) == 2
+    assert all(note.isprintable() for note in told)
 
 
 def test_names_that_pachyderm_refuses_are_told_once_and_left_out(folder):
