@@ -222,8 +222,10 @@ def written_atomically(path: Path) -> Iterator[Path]:
         InputError: the file cannot be written.
     """
     # The suffix stays last: some writers choose the format by it.
-    mark = f".partial-{os.getpid()}-"
-    partial = path.with_name(mark + os.fsdecode(os.fsencode(path.name)[-(_MAX_NAME_BYTES - len(mark)) :]))
+    mark, name = f".partial-{os.getpid()}-", path.name
+    while len(name) > 1 and len(os.fsencode(mark + name)) > _MAX_NAME_BYTES:
+        name = name[1:]
+    partial = path.with_name(mark + name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial

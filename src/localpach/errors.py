@@ -45,6 +45,13 @@ class SourceError(LocalpachError):
         super().__init__(f"{source}: {problem}; nothing was put")
 
 
+class LeftOutError(LocalpachError):
+    """Some files of a directory could not be put; each was named, and the others are put."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} could not be put; the others are. See the lines above")
+
+
 class DirectoryError(LocalpachError):
     """A directory where one file was meant."""
 

@@ -60,6 +60,7 @@ def put_files(
     full_path: bool = False,
     untar: bool = False,
     report: Report | None = None,
+    leave_out: Callable[[str], None] | None = None,
 ) -> Commit:
     """Put files, all in one commit.
 
@@ -72,6 +73,7 @@ def put_files(
         full_path: Keep the path of a source as it was given, not only its base name.
         untar: Put what is in tar archives instead of these.
         report: Told how far it is.
+        leave_out: Told of each link in a directory that leads nowhere; without it such a link is refused.
 
     Returns:
         The commit that holds the files now.
@@ -83,8 +85,9 @@ def put_files(
 
     given = list(sources)
     _check_target(store, address.commit)
+    manner = Manner(recursive, full_path, untar, store.folder, leave_out)
     with store.lock.storing():
-        entries = _stored(store, gather(address, given, Manner(recursive, full_path, untar, store.folder)), report)
+        entries = _stored(store, gather(address, given, manner), report)
         if not entries:
             raise SourceError(" ".join(given), "no files found")
         with changed(store, address.commit) as commit:

@@ -1,7 +1,8 @@
 """What is to be put, and where does it land? Files, folders, URLs, tar archives and stdin, by pachctl's rules.
 
 Nothing from outside chooses a place of its own: every path in the repo passes `check_path`, and what is no plain file
-(a device, a pipe, a link that leads nowhere, a link to a folder) is refused before anything is read.
+(a device, a pipe, a link that leads nowhere, a link to a folder) is refused before anything is read. Only a link that
+leads nowhere in a folder may be left out, so that it does not keep the other files of the folder from being put.
 """
 
 import os
@@ -19,6 +20,7 @@ from localpach.errors import AddressError, SourceError
 from localpach.paths import check_path, clean_path
 
 STDIN = "-"
+_NOWHERE = "is a link that leads nowhere"
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 60.0
 _TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")
@@ -44,12 +46,18 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How sources are put: the flags of `put file`; `state` is the state folder, which is never put."""
+    """How sources are put: the flags of `put file`.
+
+    Attributes:
+        state: The state folder, which is never put.
+        leave_out: Is told of each link in a folder that leads nowhere; without it such a link is refused.
+    """
 
     recursive: bool = False
     full_path: bool = False
     untar: bool = False
     state: Path | None = None
+    leave_out: Callable[[str], None] | None = None
 
 
 def gather(address: FileAddress, sources: Iterable[str], manner: Manner) -> Iterator[Source]:
@@ -91,6 +99,9 @@ def _gather_one(address: FileAddress, source: str, target: str, manner: Manner) 
             if not manner.recursive:
                 raise SourceError(source, "is a directory; use -r")
             for file in _files_below(path, manner.state):
+                if manner.leave_out is not None and file.is_symlink() and not os.path.exists(file):
+                    manner.leave_out(f"{file}: {_NOWHERE}")
+                    continue
                 yield from _gather_file(file, f"{target}/{file.relative_to(path).as_posix()}", manner)
         else:
             into = f"{target}/{path.name}" if clean_path(target) == "/" else target
@@ -152,7 +163,7 @@ def _check_plain(file: Path) -> None:
     try:
         mode = file.stat().st_mode
     except OSError as error:
-        link = "is a link that leads nowhere" if file.is_symlink() else error.strerror or str(error)
+        link = _NOWHERE if file.is_symlink() else error.strerror or str(error)
         raise SourceError(file, link) from error
     if not stat.S_ISREG(mode):
         raise SourceError(file, "is no plain file")

@@ -1,3 +1,4 @@
+import os
 import signal
 import wave
 
@@ -109,6 +110,21 @@ def test_recordings_in_folders_stay_in_folders(run_stage, pfs, tone):
     write_wav(pfs / "in" / "album" / "a.wav", tone, rate_hz=44_100)
     assert to_wav(run_stage, pfs).returncode == 0
     assert (pfs / "out" / "album" / "a.wav").is_file()
+
+
+def test_beside_a_name_that_is_no_utf8_and_links_in_a_circle_every_song_is_done_once(run_stage, pfs, tone):
+    write_wav(pfs / "in" / ".45.wav", tone, rate_hz=44_100)
+    with open(os.fsencode(pfs / "in") + b"/caf\xe9.wav", "wb") as file:
+        file.write((pfs / "in" / ".45.wav").read_bytes())
+    (pfs / "in" / "up").symlink_to(pfs / "in")
+    (pfs / "in" / "above").symlink_to(pfs)
+    write_wav(pfs / "in" / "zz\nafter.wav", tone, rate_hz=44_100)
+    done = to_wav(run_stage, pfs)
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if r"caf\xe9.wav" in line]) == 1
+    assert r"[3/3] zz\nafter.wav: 1.0 s" in done.stderr.splitlines()
+    written = {os.fsencode(path.name) for path in (pfs / "out").iterdir()}
+    assert written - {b"caf\xe9.wav"} == {b".45.wav", b"zz\nafter.wav"}
 
 
 def test_unknown_flag_is_wrong_usage(run_stage, pfs):

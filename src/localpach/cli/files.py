@@ -9,6 +9,7 @@ from localpach import files
 from localpach.addresses import parse_commit, parse_file
 from localpach.cli import columns, message
 from localpach.cli.command import Commands, Session, show, tell_of_error
+from localpach.errors import LeftOutError
 from localpach.repos import find_commit
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def put_file(session: Session, arguments: argparse.Namespace) -> None:
     if sources == ["-"] and not arguments.sources and address.path is None:
         session.usage_error("name what to put with -f or -i, or a path for data from stdin")
     console = session.progress
+    left_out: list[str] = []
     try:
         commit = files.put_files(
             session.store,
@@ -96,10 +98,16 @@ def put_file(session: Session, arguments: argparse.Namespace) -> None:
             full_path=arguments.full_path,
             untar=arguments.untar,
             report=lambda done, total, size: console.counter(f"put {done}/{total} files, {columns.size(size)}"),
+            leave_out=left_out.append,
         )
     finally:
         console.clear()
+        for line in left_out:
+            console.note(f"left out: {line}")
     tell_of_error(session, commit)
+    if left_out:
+        session.run_jobs()
+        raise LeftOutError(len(left_out))
 
 
 def delete_file(session: Session, arguments: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from localpach import differences, downloads, files, repos
 from localpach.addresses import parse_commit, parse_file
+from localpach.cli import main
 from localpach.errors import (
     AddressError,
     CommitStateError,
@@ -384,3 +385,16 @@ def test_get_writes_to_a_device_without_replacing_it(world):
     world.put("in@master", {"/a": "a"})
     downloads.get_files(world.store, parse_file("in@master:/a"), Path("/dev/null"))
     assert Path("/dev/null").is_char_device()
+
+
+def test_a_link_in_a_folder_that_leads_nowhere_is_told_and_the_other_files_are_put(world, tmp_path, capsys):
+    world.repo("in")
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "a").write_text("a")
+    (tmp_path / "music" / "gone").symlink_to("nowhere")
+    put = ["put", "file", "in@master:/", "-r", "-f", str(tmp_path / "music")]
+    assert main(["--state", str(world.folder), *put]) == 1
+    said = capsys.readouterr().err
+    assert f"left out: {tmp_path / 'music' / 'gone'}: is a link that leads nowhere\n" in said
+    assert said.splitlines()[-1] == "error: 1 could not be put; the others are. See the lines above"
+    assert world.tree("in@master") == {"/a": "a"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ambient.errors import InputError
-from stages.common import FilesFailedError, files_below, for_each_file, run_program, unusable, written_atomically
+from stages.common import FilesFailedError, files_below, for_each_file, log, run_program, unusable, written_atomically
 
 
 def full_disk(*names):
@@ -110,3 +110,47 @@ def test_target_that_is_a_folder_is_named_without_the_temporary_name(tmp_path):
 def test_input_that_fails_while_the_output_is_open_keeps_its_own_name(tmp_path):
     with pytest.raises(PermissionError, match=r"in\.mp3"), written_atomically(tmp_path / "out.mp3"):
         raise PermissionError(errno.EACCES, "Permission denied", "in.mp3")
+
+
+def test_a_name_that_cannot_be_written_down_costs_one_line_and_the_next_file_is_done(capfd):
+    def process(path):
+        return str(len(str(path).encode()))
+
+    files = [Path(os.fsdecode(b"caf\xe9.mid")), Path("next.mid")]
+    with pytest.raises(FilesFailedError, match="1 of 2 files failed"):
+        for_each_file(files, process)
+    assert capfd.readouterr().err.splitlines() == [
+        r"error: caf\xe9.mid: a name that is no UTF-8; expected one that can be written down. Rename it",
+        "[2/2] next.mid: 8",
+    ]
+
+
+def test_a_file_is_one_line_whatever_its_name_holds(capfd):
+    log("a\nb\r\x1b[2J\udce9 ä: 3 notes")
+    assert capfd.readouterr().err == "a\\nb\\r\\x1b[2J\\xe9 ä: 3 notes\n"
+    assert str(InputError("a\nb.mid", "0 notes", "expected 1", "Go")) == "a\\nb.mid: 0 notes; expected 1. Go"
+
+
+def test_links_that_lead_back_end_and_hidden_names_with_the_ending_count(tmp_path):
+    (tmp_path / "in" / "album").mkdir(parents=True)
+    for name in (".45.mid", "album/a.mid", "._a.mid", ".partial-3-a.mid", ".mid"):
+        (tmp_path / "in" / name).touch()
+    (tmp_path / "in" / "album" / "up").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "above").symlink_to(tmp_path)
+    (tmp_path / "in" / "again").symlink_to("album")
+    found = [path.relative_to(tmp_path / "in").as_posix() for path in files_below(tmp_path / "in", [".mid"])]
+    assert found == [".45.mid", "album/a.mid"]
+
+
+def test_the_longest_name_can_be_written(tmp_path):
+    path = tmp_path / ("ö" * 125 + ".mid")  # 254 bytes
+    with written_atomically(path) as partial:
+        assert partial.suffix == ".mid"
+        partial.write_text("whole")
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+    too_long = tmp_path / ("a" * 256 + ".mid")
+    with (
+        pytest.raises(InputError, match=r"file name too long; .* Shorten its name"),
+        written_atomically(too_long) as partial,
+    ):
+        partial.write_text("whole")
