@@ -90,7 +90,7 @@ def _counts(recording: Recording) -> Iterator[np.ndarray]:
     shape = np.hanning(_WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
     first_bin, last_bin = (int(hz * _WINDOW_SAMPLES / recording.rate_hz) for hz in (_LOWEST_HZ, _HIGHEST_HZ))
     for first in range(0, len(recording), step_samples):
-        samples = recording.read(first, min(step_samples, len(recording) - first))
+        samples = recording.read_clean(first, min(step_samples, len(recording) - first))
         windows = np.pad(samples, (0, -len(samples) % _WINDOW_SAMPLES)).reshape(-1, _WINDOW_SAMPLES)
         spectrum = np.abs(np.fft.rfft(windows * shape, axis=1))[:, first_bin - 1 : last_bin + 2]
         level = np.log(spectrum + 1e-9)
