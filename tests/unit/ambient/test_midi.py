@@ -6,7 +6,7 @@ from ambient.errors import InputError
 from ambient.midi import ChannelEvents, channels_to_smf, read_midi, smf_to_piece, write_midi
 from ambient.music_transformer.tokens import NOTE_OFF, NOTE_ON, TIME_SHIFT, tokens_to_notes
 from ambient.notes import Note
-from ambient.smf import tracks_to_smf
+from ambient.smf import parse_smf, tracks_to_smf
 from ambient.smf_track import track_to_bytes
 
 
@@ -144,11 +144,13 @@ def test_a_pedal_that_never_lifts_holds_to_the_end_of_the_music(write_smf):
 def test_a_stray_event_hours_after_the_music_is_left_out_of_its_length_and_named(write_smf):
     notes = [(0, "b0407f"), (0, "903c50"), (480, "803c40"), (480, "903e50"), (480, "803e40")]
     for stray in ("ff5103 07a120", "b04000", "b00740"):
-        piece = read_midi(write_smf(notes, [(960 * 14 * 3600, stray)]))
+        path = write_smf(notes, [(960 * 14 * 3600, stray)])
+        piece = read_midi(path)
         assert ends(piece) == [(60, 0.0, 1.5), (62, 1.0, 1.5)]
         assert piece.seconds == 1.5
         assert piece.warnings == ["an event 14 hours after the music, left out of its length"]
         assert piece.channels[0].controls == [(0.0, 64, 127)]
+        assert parse_smf(channels_to_smf(piece.channels), source=path).end_s == 1.5
 
 
 def test_a_note_more_than_twelve_hours_after_the_music_is_left_out_counted_and_named(write_smf):
