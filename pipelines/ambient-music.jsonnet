@@ -94,9 +94,9 @@ function(image_prefix='ambient-music-generation', image_tag='0.1.0', epochs='500
     ) + per_file + resources(1, '1Gi'),
     stage(
       'rendered-music',
-      'Renders each new piece as an MP3 with a pad and reverb.',
+      'Renders each new piece as an MP3 on the instrument that suits it, with its picture.',
       image('audio'),
-      ['stages.render', '--input', '/pfs/generated-music', '--output', '/pfs/out'],
+      ['stages.render', '--input', '/pfs/generated-music', '--output', '/pfs/out', '--picture'],
       pfs('generated-music', '/*'),
     ) + per_file + resources(1, '1Gi'),
   ]

@@ -14,10 +14,11 @@ from ambient.errors import InputError
 from stages.common import files_below, for_each_file, log, number, refuse_shared_target, run_program, written_atomically
 
 if TYPE_CHECKING:
+    from ambient.midi import ChannelEvents
     from ambient.notes import Note
     from ambient.sound.rendering import Layer, Settings
 
-MIDI_SUFFIXES = (".mid", ".midi")
+MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 AUDIO_FORMATS = ("mp3", "flac", "wav", "ogg", "opus")
 RATES_HZ = (44_100, 48_000)
 AUTO, LIST, KEEP = "auto", "list", "keep"
@@ -168,9 +169,10 @@ def render(path: Path, *, arguments: argparse.Namespace, targets: dict[Path, Pat
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """What is played: its notes, and what its text event says of how it was made."""
+    """What is played: notes, the channels of a file that plays its own sounds, and how the piece was made."""
 
     notes: "list[Note]"
+    channels: "list[ChannelEvents]"
     made_by: dict[str, Any]
 
 
@@ -179,9 +181,14 @@ def _read(path: Path, arguments: argparse.Namespace) -> _Piece:
     from ambient.midi import read_midi
 
     piece = read_midi(path)
-    if not piece.notes:
+    if piece.warnings:
+        log(f"warning: {path.name}: {'; '.join(piece.warnings)}")
+    keep = arguments.program == [KEEP]
+    channels = [events for events in piece.channels if events.notes] if keep else []
+    notes = sorted(note for events in channels for note in events.notes) if keep else piece.notes
+    if not notes:
         raise InputError(path, "0 notes", "expected at least 1", "Choose a piece with notes")
-    begin_s, end_s = piece.notes[0].start_s, max(note.end_s for note in piece.notes)
+    begin_s, end_s = notes[0].start_s, max(note.end_s for note in notes)
     seconds = min((end_s - begin_s) * arguments.slower, 60.0 * (arguments.minutes or float("inf")))
     if seconds > LONGEST_S:
         found, expected = f"lasts {seconds / 3600:.1f} hours", f"expected at most {LONGEST_S / 3600:.0f}"
@@ -194,7 +201,7 @@ def _read(path: Path, arguments: argparse.Namespace) -> _Piece:
             except ValueError:
                 continue
             made_by = settings if isinstance(settings, dict) else {}
-    return _Piece(piece.notes, made_by)
+    return _Piece(notes, channels, made_by)
 
 
 def _layers(piece: _Piece, arguments: argparse.Namespace) -> "tuple[list[Layer], str]":
@@ -202,10 +209,18 @@ def _layers(piece: _Piece, arguments: argparse.Namespace) -> "tuple[list[Layer],
     from dataclasses import replace
 
     from ambient.sound.choosing import character_of, choose_preset, songs_character
-    from ambient.sound.preset import Preset, Sampled, find_preset
+    from ambient.sound.file_sounds import prepared_channels
+    from ambient.sound.preset import Preset, Sampled, Space, Tape, find_preset
     from ambient.sound.rendering import Layer, prepared
 
-    notes = tuple(prepared(piece.notes, transpose=arguments.transpose, slower=arguments.slower))
+    moved = {"transpose": arguments.transpose, "slower": arguments.slower}
+    notes = tuple(prepared(piece.notes, **moved))
+    if piece.channels:
+        channels = prepared_channels(piece.channels, begin_s=piece.notes[0].start_s, **moved)
+        tape = Tape(drive_db=0.0, width=(1.0, 1.0, 1.0))
+        amount = Space().amount if arguments.reverb is None else arguments.reverb
+        preset = Preset("the file's own", "", "", (), tape=tape, space=Space(amount=amount))
+        return [Layer(preset, notes, tuple(channels))], preset.name
     why = ""
     presets: list[Preset] = []
     for program in arguments.program or ():
@@ -229,7 +244,7 @@ def _settings(arguments: argparse.Namespace, target: Path, layers: "Sequence[Lay
     from ambient.sound.rendering import Settings
 
     soundfont = effect = None
-    if any(isinstance(tone, Sampled) for layer in layers for tone in layer.preset.tones):
+    if any(layer.channels or isinstance(tone, Sampled) for layer in layers for tone in (*layer.preset.tones, None)):
         from ambient.sound.soundfont import find_soundfont
 
         soundfont = find_soundfont(arguments.soundfont)

@@ -106,10 +106,10 @@ class HalfBand:
         taps = np.sinc(np.arange(_HALF_BAND) + 0.5) * window
         self._taps = (taps / (2 * taps.sum())).astype(np.float32)  # of samples 1/2, 3/2, ... away on either side
         self._past = np.zeros((channels, 2 * _HALF_BAND - 1), np.float32)
-        self._past_even = np.zeros((channels, _HALF_BAND), np.float32)
+        self._past_even = np.zeros((channels, _HALF_BAND - 1), np.float32)
 
     def double(self, signal: np.ndarray) -> np.ndarray:
-        """Return [channels, 2 n] for [channels, n]: the old samples, and one between each two; late by 31 new ones."""
+        """Return [channels, 2 n] for [channels, n]: the old samples, and one between each two; late by 32 new ones."""
         line = self._line(signal)
         result = np.empty((*signal.shape, 2), np.float32)
         result[:, :, 0] = line[:, _HALF_BAND - 1 : _HALF_BAND - 1 + signal.shape[1]]
@@ -120,7 +120,7 @@ class HalfBand:
         """Return [channels, n] for [channels, 2 n], without what the lower rate cannot hold."""
         pairs = signal.reshape(len(signal), -1, 2)
         even = np.concatenate([self._past_even, pairs[:, :, 0]], axis=1)
-        self._past_even = even[:, -_HALF_BAND:].copy()
+        self._past_even = even[:, 1 - _HALF_BAND :].copy()
         result = self._between(self._line(pairs[:, :, 1]), pairs.shape[1])
         result += even[:, : pairs.shape[1]]
         result *= np.float32(0.5)

@@ -18,15 +18,17 @@ from typing import IO, Protocol
 
 import numpy as np
 
+from ambient.midi import ChannelEvents
 from ambient.notes import Note
 from ambient.sound.encoding import FULL_SCALE, LOSSLESS, Encoder
+from ambient.sound.file_sounds import FileSoundsPlayer
 from ambient.sound.filters import HalfBand
 from ambient.sound.loudness import PEAK_STEP, TARGET_LUFS, Meter, gain_curve
 from ambient.sound.preset import Preset, Sampled, Struck, Sustained, Tone
 from ambient.sound.soundfont import SoundfontPlayer
 from ambient.sound.space import Room
 from ambient.sound.spectrogram import Spectrogram
-from ambient.sound.tape import TapeMachine
+from ambient.sound.tape import MonoBass, TapeMachine
 from ambient.sound.voices import BLOCK, REGISTERS, StruckPlayer, SustainedPlayer, held_notes
 
 _BEHIND_DB = -6.0  # a second layer against the first
@@ -45,10 +47,12 @@ class Layer:
     Attributes:
         preset: The instrument.
         notes: What it plays, the first at about 0 s.
+        channels: Prepared channels of a file that plays its own sounds, in place of the preset's tones.
     """
 
     preset: Preset
     notes: tuple[Note, ...]
+    channels: tuple[ChannelEvents, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +152,16 @@ class Strand:
             )
             player = _player(tone, notes, settings, rate_hz=rate_hz, seed=seed * 16 + number, registers=registers)
             (self._half if rate_hz == half_hz else self._full).append(player)
+        if layer.channels:
+            assert settings.soundfont is not None
+            self._full.append(
+                FileSoundsPlayer(layer.channels, settings.soundfont, rate_hz=settings.rate_hz, registers=registers)
+            )
         rate_hz = settings.rate_hz if self._full else half_hz
         self._tape = TapeMachine(preset.tape, rate_hz=rate_hz, seed=seed)
         self._effect = settings.effect(rate_hz) if settings.effect else None
         self._room = Room(preset.space, rate_hz=half_hz, seed=seed)
+        self._bass = MonoBass(rate_hz)
         self._registers_up, self._up, self._down = HalfBand(6), HalfBand(), HalfBand()
         self._at = 0
         ends = [2 * player.end for player in self._half] + [player.end for player in self._full]
@@ -167,7 +177,7 @@ class Strand:
             sound = self._changed(self._tape(registers, first), first)
             wet = self._room(sound, first)
             wet += sound * self._room.dry
-            return self._up.double(wet)
+            return self._up.double(self._bass(wet))
         if self._half:
             full = self._registers_up.double(registers.reshape(6, BLOCK)).reshape(3, 2, 2, BLOCK)
         else:
@@ -178,7 +188,7 @@ class Strand:
         sound = self._changed(self._tape(full.reshape(3, 2, 2 * BLOCK), 2 * first), 2 * first)
         wet = self._up.double(self._room(self._down.halve(sound), first))
         wet += sound * self._room.dry
-        return wet
+        return self._bass(wet)
 
     def _changed(self, sound: np.ndarray, first: int) -> np.ndarray:
         return sound if self._effect is None else self._effect(sound, first)

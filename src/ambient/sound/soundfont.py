@@ -1,4 +1,4 @@
-"""Turn notes into sound with a General MIDI soundfont: the one door to midirenderer, and to soxr for its other rates.
+"""Turn notes into sound with a General MIDI soundfont: the one door to midirenderer and soxr.
 
 A long piece is played in parts of some seconds of starts each, every part until its last note has died away, so that
 memory does not grow with the piece.
@@ -170,11 +170,16 @@ class SoundfontPlayer:
             ]
             if notes:
                 sound = render_notes(notes, self._soundfont, program=self._tone.program)
-                if self._rate_hz != SAMPLE_RATE_HZ:
-                    sound = soxr.resample(sound, SAMPLE_RATE_HZ, self._rate_hz)
-                fade = min(len(sound), self._rate_hz // 20)
-                sound[-fade:] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)[:, None]
-                self._parts.append((register, start, np.ascontiguousarray(sound.T) * level))
+                self._parts.append((register, start, at_rate(sound, self._rate_hz) * level))
+
+
+def at_rate(sound: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Return rendered [samples, 2] of 48 kHz at another rate, its last 50 ms faded: [2, samples] float32."""
+    if rate_hz != SAMPLE_RATE_HZ:
+        sound = soxr.resample(sound, SAMPLE_RATE_HZ, rate_hz)
+    fade = min(len(sound), rate_hz // 20)
+    sound[len(sound) - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)[:, None]
+    return np.ascontiguousarray(sound.T)
 
 
 def _bundled_soundfont() -> Path:

@@ -92,7 +92,7 @@ class Room:
             np.multiply(past, part, out=product)
             total[:, :bins] += product
         np.fft.irfft(total, out=self._answer)  # type: ignore[arg-type]
-        return self._answer[:, BLOCK:]
+        return self._answer[:, BLOCK:].copy()
 
 
 def impulse_response(space: Space, *, rate_hz: int, seed: int) -> np.ndarray:

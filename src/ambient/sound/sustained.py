@@ -120,21 +120,20 @@ class Loops:
         for ratio, level_db in self._partials(hz, highest_hz):
             centre = hz * ratio / resolution_hz
             wider = ratio ** (tone.bandwidth_growth - 1.0)
-            # Lines narrower than a bin are drawn one by one, half a bin wide at least; bands are read from a table.
-            narrow = self._sigma * wider * centre < _NARROW_BINS
-            lines = [2.0 ** (cents / 1200) for cents in tone.unison_cents] if narrow else [1.0]
-            for line in lines:
-                at = centre * line
-                reach = 2.0 if narrow else float(self._offsets[-1]) * wider * centre
-                begin, end = max(int(at - reach), 1), min(int(at + reach) + 2, bins)
-                if begin >= end:
-                    continue
-                away = np.arange(begin, end) - at
-                if narrow:
-                    shape = np.exp(-0.5 * np.square(away / _NARROW_BINS))
-                else:
-                    shape = np.interp(away / (centre * wider), self._offsets, self._band)
-                power[begin:end] += shape * (10 ** (level_db / 10) / len(lines) / (shape.sum() + 1e-9))
+            gain = 10 ** (level_db / 10)
+            if self._sigma * wider * centre < _NARROW_BINS:
+                # A line, not a band: spread over some bins of the loop it would beat as slowly as the loop repeats.
+                for cents in tone.unison_cents:
+                    at = round(centre * 2.0 ** (cents / 1200))
+                    if at < bins:
+                        power[at] += gain / len(tone.unison_cents)
+                continue
+            reach = float(self._offsets[-1]) * wider * centre
+            begin, end = max(int(centre - reach), 1), min(int(centre + reach) + 2, bins)
+            if begin < end:
+                away = (np.arange(begin, end) - centre) / (centre * wider)
+                shape = np.interp(away, self._offsets, self._band)
+                power[begin:end] += shape * (gain / (shape.sum() + 1e-9))
         low_hz, high_hz = tone.noise_hz
         begin, end = int(low_hz / resolution_hz), min(int(high_hz / resolution_hz), bins)
         if tone.noise_db > -100 and begin < end:

@@ -6,11 +6,13 @@ block. Saturation is the odd function tanh, so it adds no DC.
 
 import numpy as np
 
+from ambient.sound.filters import Filter, high_pass
 from ambient.sound.preset import Tape
 
 _WOW_HZ, _FLUTTER_HZ = 0.55, 6.3
 _CHORUS_S, _CHORUS_DEPTH_S = 0.014, 0.0035
 _CHORUS_HZ = (0.31, 0.43)
+_STEREO_FROM_HZ = 150.0
 
 
 class MovingDelay:
@@ -56,6 +58,24 @@ def slow_wave(hz: float, phase: float, first: int, count: int, rate_hz: int) -> 
     return (values[:-1, None] + (values[1:] - values[:-1])[:, None] * ramp).reshape(-1)[:count]
 
 
+class MonoBass:
+    """Keeps the bass in the middle: takes what lies under 120 Hz out of the difference of left and right.
+
+    Args:
+        rate_hz: Sample rate.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        section = high_pass(_STEREO_FROM_HZ, rate_hz)
+        self._high_pass = Filter([section, section], 1)
+
+    def __call__(self, sound: np.ndarray) -> np.ndarray:
+        """Return the next block: [2, samples]."""
+        middle = (sound[0] + sound[1]) * np.float32(0.5)
+        side = self._high_pass(((sound[0] - sound[1]) * np.float32(0.5))[None, :])[0]
+        return np.stack([middle + side, middle - side])
+
+
 class TapeMachine:
     """The tape of one layer.
 
@@ -98,7 +118,7 @@ class TapeMachine:
             register *= 1 / drive
             sound += register
         if self._transport is not None:
-            delays = np.full((2, count), self._deepest + 1.0, np.float32)
+            delays: np.ndarray = np.full((2, count), self._deepest + 1.0, np.float32)
             for index, (hz, depth) in enumerate(self._wavers):
                 delays += np.float32(depth) * slow_wave(hz, self._phases[index], first, count, self._rate_hz)
             sound = self._transport(sound, delays)
