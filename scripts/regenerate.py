@@ -98,9 +98,7 @@ def _primer(arguments: argparse.Namespace, settings: dict[str, Any]) -> Path:
     wanted = f"primer {settings['primer']} (digest {settings['primer_digest']})"
     if arguments.inputs is None:
         raise InputError(arguments.song, f"made from {wanted}", "expected --inputs", "Name the primer or its folder")
-    for path in (
-        files_below(arguments.inputs, MIDI_SUFFIXES) if arguments.inputs.is_dir() else [arguments.inputs]
-    ):
+    for path in files_below(arguments.inputs, MIDI_SUFFIXES) if arguments.inputs.is_dir() else [arguments.inputs]:
         if hashlib.sha256(path.read_bytes()).hexdigest()[:16] == settings["primer_digest"]:
             return path
     raise InputError(arguments.inputs, f"no {wanted}", "expected it there", "Name another file or folder")

@@ -11,14 +11,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ambient.errors import InputError
-from stages.common import files_below, for_each_file, log, number, refuse_shared_target, run_program, written_atomically
+from stages.common import (
+    MIDI_SUFFIXES,
+    files_below,
+    for_each_file,
+    log,
+    log_warnings,
+    number,
+    refuse_shared_target,
+    run_program,
+    written_atomically,
+)
 
 if TYPE_CHECKING:
     from ambient.midi import ChannelEvents
     from ambient.notes import Note
     from ambient.sound.rendering import Layer, Settings
 
-MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 AUDIO_FORMATS = ("mp3", "flac", "wav", "ogg", "opus")
 RATES_HZ = (44_100, 48_000)
 AUTO, LIST, KEEP = "auto", "list", "keep"
@@ -181,8 +190,7 @@ def _read(path: Path, arguments: argparse.Namespace) -> _Piece:
     from ambient.midi import read_midi
 
     piece = read_midi(path)
-    if piece.warnings:
-        log(f"warning: {path.name}: {'; '.join(piece.warnings)}")
+    log_warnings(path, piece.warnings)
     keep = arguments.program == [KEEP]
     channels = [events for events in piece.channels if events.notes] if keep else []
     notes = sorted(note for events in channels for note in events.notes) if keep else piece.notes
