@@ -49,7 +49,11 @@ def build_parser() -> argparse.ArgumentParser:
         ("warmup_steps", number(int, least=0), "steps in which the learning rate rises"),
         ("patience", number(int, least=1), "evaluations without gain before the end"),
         ("minutes", number(float, least=0), "ceiling of wall-clock time, 0 for none"),
-        ("schedule_minutes", number(float, least=0), "time the learning rate takes to fall, if longer than --minutes"),
+        (
+            "schedule_minutes",
+            number(float, least=0),
+            "time the learning rate takes to fall, 0: it falls with the steps",
+        ),
         ("evaluate_every", number(int, least=0), "steps between evaluations, 0 for an epoch, at least 20"),
         ("calm_weight", number(float, above=0), "draw pieces of under six notes a second so much more often"),
         ("transpose", number(int, least=0, most=24), "semitones up and down that crops are transposed by"),

@@ -113,8 +113,8 @@ class TrainingConfig:
         clip_norm: Ceiling of the norm of all gradients together.
         patience: Evaluations without improvement before training stops.
         minutes: Ceiling of wall-clock time; 0 means none.
-        schedule_minutes: Time that the learning rate takes to fall, where a run is one phase of several; 0 means
-            `minutes`.
+        schedule_minutes: Time that the learning rate takes to fall, which makes a run depend on the clock; 0 lets it
+            fall with the steps alone.
         evaluate_every: Steps between two evaluations; 0 means once an epoch, but not more often than every 20 steps.
         transpose: Semitones up and down that crops are transposed by.
         stretch: Largest change of tempo, as a natural logarithm: 0.1 is about a tenth slower or faster.

@@ -167,9 +167,8 @@ class Trainer:
         config, result = self.config, self.result
         warm = min(1.0, (result.steps + 1) / max(config.warmup_steps, 1))
         progress = result.steps / self.planned_steps
-        minutes = config.schedule_minutes or config.minutes
-        if minutes:
-            progress = max(progress, min(1.0, result.seconds / (60 * minutes)))
+        if config.schedule_minutes:  # a run under a mere ceiling of time is to be the same on a slower machine
+            progress = max(progress, min(1.0, result.seconds / (60 * config.schedule_minutes)))
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
         return config.learning_rate * warm * (FINAL_RATE + (1 - FINAL_RATE) * cosine)
 

@@ -4,6 +4,7 @@ Conventions: percentiles are those of the base model's training music, 0-100; ti
 """
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -110,6 +111,8 @@ def read_curve(text: str) -> tuple[tuple[float, float], ...]:
     points = [(0.0, float(text))] if ":" not in text else [_point(word) for word in text.replace(",", " ").split()]
     if not points or any(not 0 <= value <= 100 for _, value in points):
         raise ValueError("percentiles go from 0 to 100")
+    if any(not math.isfinite(minute) for minute, _ in points):
+        raise ValueError("minutes must rise")
     if any(later <= earlier for (earlier, _), (later, _) in itertools.pairwise(points)):
         raise ValueError("minutes must rise")
     return tuple(points)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -129,29 +131,40 @@ def test_an_imitated_transcription_starts_its_notes_on_frames_of_32_ms(random_pi
     assert heard.lengths.min() >= 3
 
 
-def test_an_imitated_transcription_loses_three_notes_of_a_hundred_and_moves_none_far(bars):
+@pytest.mark.parametrize("seed", range(6))
+def test_an_imitated_transcription_loses_up_to_a_third_of_the_notes_and_moves_none_far(bars, seed):
     fields = bars(4000)
-    heard = imitate_transcriber(fields, np.random.default_rng(1))
-    assert len(heard) / 4000 == pytest.approx(0.97, abs=0.01)
-    starts, counts = np.unique(np.rint(heard.starts / 25), return_counts=True)
-    assert counts.max() <= 2
-    assert np.isin(starts, np.arange(-1, 4001)).all()
-    assert np.abs(heard.starts - 25 * np.rint(heard.starts / 25)).max() <= 7
-    assert heard.velocities.std() == pytest.approx(1.2, abs=0.3)
+    heard = imitate_transcriber(fields, np.random.default_rng(seed))
+    written = set(zip(fields.starts.tolist(), fields.pitches.tolist(), strict=True))
+    near = [
+        any((start + moved, pitch) in written for moved in range(-7, 8))
+        for start, pitch in zip(heard.starts.tolist(), heard.pitches.tolist(), strict=True)
+    ]
+    assert 0.6 < sum(near) / 4000 < 1.0
+    assert 0.75 < np.mean(near) <= 1.0  # the others nobody played
 
 
-def test_an_imitated_transcription_shortens_more_notes_than_it_lengthens(bars):
-    fields = Fields(np.arange(2000) * 200, np.full(2000, 60), np.full(2000, 100), np.full(2000, 16))
-    lengths = imitate_transcriber(fields, np.random.default_rng(2)).lengths
-    shorter, longer = (lengths < 90).mean(), (lengths > 110).mean()
-    assert 0.08 <= shorter <= 0.5
-    assert 0.03 <= longer <= 0.1
-    assert lengths.min() >= 15
-    assert lengths.max() <= 166
+def test_heard_dynamics_are_flat(bars):
+    played = bars(2000)
+    means = []
+    for velocity_bin in (1, 30):
+        fields = replace(played, velocities=np.full(2000, velocity_bin))
+        means.append(imitate_transcriber(fields, np.random.default_rng(3)).velocities.mean())
+    assert 3 < means[1] - means[0] < 9  # 29 bins as they were played
+
+
+def test_short_notes_are_heard_longer_and_long_ones_cut():
+    def heard_lengths(steps):
+        count = 2000
+        fields = Fields(np.arange(count) * 2 * steps, np.full(count, 60), np.full(count, steps), np.full(count, 16))
+        return imitate_transcriber(fields, np.random.default_rng(2)).lengths
+
+    assert 15 < np.median(heard_lengths(10)) < 25
+    assert 0.5 < (heard_lengths(400) < 380).mean() < 0.8
 
 
 def test_a_piece_that_would_lose_its_only_note_keeps_it(monkeypatch):
-    monkeypatch.setattr(variation, "LOST_SHARE", 1.0)
+    monkeypatch.setattr(variation, "LOST_SHARES", (1.0, 1.0))
     one = Fields(np.array([100]), np.array([60]), np.array([50]), np.array([16]))
     assert len(imitate_transcriber(one, np.random.default_rng(0))) == 1
 
