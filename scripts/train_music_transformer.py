@@ -177,19 +177,20 @@ def finish(
 
     songs = {split: train.read_records(path) for split, path in records.items()}
     decoder = load_decoder(folder)
-    sets = {"clean, all": [(song.fields, CLEAN) for song in songs["test"]]}
+    sets: dict[str, list[Cost]] = {"clean, all": []}
     for song in songs["test"]:  # the folder of the manifest that a piece comes from heads its name
-        sets.setdefault(f"clean, {song.source.split('__')[0]}", []).append((song.fields, CLEAN))
+        cost = piece_cost(decoder, song.fields, CLEAN)
+        for name in ("clean, all", f"clean, {song.source.split('__')[0]}"):
+            sets.setdefault(name, []).append(cost)
     if heard:
-        paths = sorted((heard / "test" / "heard").glob("*.mid"))
-        sets["heard, all"] = [(notes_to_fields(read_midi(path).notes), HEARD) for path in paths]
+        pieces = [notes_to_fields(read_midi(path).notes) for path in sorted((heard / "test" / "heard").glob("*.mid"))]
+        sets["heard, all"] = [piece_cost(decoder, fields, HEARD) for fields in pieces if len(fields)]
     figures = []
-    for name, pieces in sets.items():
-        costs = [piece_cost(decoder, fields, mark) for fields, mark in pieces if len(fields)]
-        cost = Cost.total(costs)
-        parts = [round(float(part), 3) for part in cost.nats_per_note]
-        figures.append([f"{name}, {len(costs)} pieces", round(cost.bits_per_second, 2), *parts])
-        log(f"test split, {name}: {cost.bits_per_second:.2f} bits per second")
+    for name, costs in sets.items():
+        total = Cost.total(costs)
+        parts = [round(float(part), 3) for part in total.nats_per_note]
+        figures.append([f"{name}, {len(costs)} pieces", round(total.bits_per_second, 2), *parts])
+        log(f"test split, {name}: {total.bits_per_second:.2f} bits per second")
     record = json.loads((folder / "training.json").read_text())
     record |= {"test": figures, "command": command, "crops": crops}
     (folder / "training.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
