@@ -63,7 +63,7 @@ def main() -> int:
                 write_mono_wav(wav, sound)
                 heard = transcriber.transcribe(wav)
             write_midi(arguments.save_path / "played" / name, played)
-            write_midi(target, heard.notes, texts=provenance_to_texts(transcriber.name, heard.confidence))
+            write_midi(target, heard.notes, texts=provenance_to_texts(transcriber.name, heard))
             log(f"{seconds / 3600:.2f} h: {name}: {len(played)} played, {len(heard.notes)} heard")
         if seconds >= 3600 * arguments.hours:
             break

@@ -1,8 +1,9 @@
-"""Train the transcriber on sound that it renders itself from freely licensed MIDI: `render`, `train`, `export`.
+"""Train the transcriber on sound that it renders itself from freely licensed MIDI, and calibrate its confidence.
 
     python3 scripts/train_onsets_and_frames.py render --midi PATH_TO_MIDI --soundfonts A.sf2 B.sf2 --cache CACHE
     python3 scripts/train_onsets_and_frames.py train --cache CACHE --run RUN --minutes 80
     python3 scripts/train_onsets_and_frames.py export --cache CACHE --run RUN --card CARD.md --save_path FOLDER
+    python3 scripts/train_onsets_and_frames.py calibrate --cache CACHE --model FOLDER
 
 `train` may start as soon as `render` has made a few takes, and picks up new ones on the way; with `--resume` it goes on
 where it stopped. `KERAS_BACKEND` chooses the framework.
@@ -16,6 +17,7 @@ import math
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -102,12 +104,23 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--run", type=Path, required=True, help="folder that train wrote")
     export.add_argument("--card", type=Path, required=True, help="model card, Markdown")
     export.add_argument("--save_path", type=Path, required=True, help="model folder to write")
+
+    calibrate = commands.add_parser("calibrate", help="fit anew what a model's confidence means; export does it too")
+    calibrate.add_argument(
+        "--cache", type=Path, nargs="+", required=True, help="whose validation takes tell; another seed than train's"
+    )
+    calibrate.add_argument("--model", type=Path, required=True, help="model folder; its config.json is written anew")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; returns the exit code."""
-    commands = {"render": render_takes, "train": train_network, "export": export_model}
+    commands = {
+        "render": render_takes,
+        "train": train_network,
+        "export": export_model,
+        "calibrate": calibrate_model,
+    }
     return run_program(build_parser(), lambda arguments: commands[arguments.command](arguments), argv)
 
 
@@ -246,6 +259,42 @@ def export_model(arguments: argparse.Namespace) -> None:
         float16=True,
     )
     log(f"{arguments.save_path}: {decoding}, on {len(validation.takes)} validation takes {scores}")
+    if not calibrated(arguments.save_path, arguments.cache):
+        log(f"{arguments.save_path}: too few notes to calibrate by; its confidence is that of the network")
+
+
+def calibrate_model(arguments: argparse.Namespace) -> None:
+    """Calibrate a model that is there."""
+    from ambient.errors import InputError
+
+    if not calibrated(arguments.model, arguments.cache):
+        raise InputError(
+            arguments.cache[0], "too few notes to calibrate by", "expected a hundred, right and wrong", "Render more"
+        )
+
+
+def calibrated(folder: Path, caches: Sequence[Path]) -> bool:
+    """Fit what the confidence of a model means on the validation takes of caches, and write it into its folder.
+
+    Returns:
+        False if there are too few notes to tell.
+    """
+    from ambient.model_folder import load_config, save_config
+    from ambient.onsets_and_frames.calibration import fit_confidence, judge
+    from ambient.onsets_and_frames.inference import Transcriber
+    from ambient.onsets_and_frames.rendering import load_take, take_names
+
+    transcriber = Transcriber.from_folder(folder)
+    names = [(cache / "valid", name) for cache in caches for name in take_names(cache / "valid")]
+    judged = [judge(transcriber, load_take(cache, name)) for cache, name in names]
+    confidence = fit_confidence(judged)
+    if confidence is None:
+        return False
+    save_config(folder, kind=KIND, config=load_config(folder, kind=KIND) | {"confidence": asdict(confidence)})
+    heard = sum(len(take.right) for take in judged)
+    right = sum(int(take.right.sum()) for take in judged)
+    log(f"{folder}: {confidence}, from {heard} notes in {len(judged)} takes, {right} of them right")
+    return True
 
 
 if __name__ == "__main__":

@@ -33,6 +33,12 @@ def build_parser() -> argparse.ArgumentParser:
         default=0.0,
         help="0-1, leave out transcriptions that are less sure than this by their text event (default: none)",
     )
+    parser.add_argument(
+        "--min_note_confidence",
+        type=number(float, least=0, most=1),
+        default=0.0,
+        help="0-1, leave out notes of which a transcriber is less sure than this (default: none)",
+    )
     return parser
 
 
@@ -45,7 +51,9 @@ def run(arguments: argparse.Namespace) -> None:
         if confidence is not None and confidence < arguments.min_confidence:
             return f"left out: confidence {confidence:.2f} is below --min_confidence {arguments.min_confidence:g}"
         relative = path.relative_to(arguments.input)
-        record, report = piece_to_record(path, source=relative.as_posix())
+        record, report = piece_to_record(
+            path, source=relative.as_posix(), min_note_confidence=arguments.min_note_confidence
+        )
         log_warnings(path, report["warnings"])
         # Only the usual suffix goes, so that song.mid and song.midi stay two pieces.
         target = arguments.output / relative.with_name(relative.name.removesuffix(".mid"))
@@ -58,21 +66,28 @@ def run(arguments: argparse.Namespace) -> None:
     for_each_file(files_below(arguments.input, MIDI_SUFFIXES), process)
 
 
-def piece_to_record(path: Path, *, source: str) -> tuple["TokenRecord", dict[str, Any]]:
+def piece_to_record(
+    path: Path, *, source: str, min_note_confidence: float = 0.0
+) -> tuple["TokenRecord", dict[str, Any]]:
     """Read one MIDI file as tokens.
+
+    Args:
+        path: The file.
+        source: What the record names it.
+        min_note_confidence: 0-1, leave out notes that are less sure by the file's text event; without one all stay.
 
     Returns:
         The tokens, and a report: notes, tokens, seconds, source, digest, which notes were dropped and why, which were
         kept though they are odd, and what else was odd in the file.
 
     Raises:
-        InputError: not a MIDI file, or no notes in it.
+        InputError: not a MIDI file, or no notes in it that are sure enough.
     """
     from ambient.errors import InputError
     from ambient.midi import read_midi
     from ambient.music_transformer.records import make_record
     from ambient.music_transformer.tokens import notes_to_tokens, tokens_to_notes
-    from ambient.transcription import is_transcription
+    from ambient.transcription import is_transcription, texts_to_note_confidences
 
     piece = read_midi(path)
     dropped = {
@@ -84,9 +99,15 @@ def piece_to_record(path: Path, *, source: str) -> tuple["TokenRecord", dict[str
         said = "; ".join([*([f"left out: {_listed(dropped)}"] if any(dropped.values()) else []), *piece.warnings])
         found = f"0 notes ({said})" if said else "0 notes"
         raise InputError(path, found, "needs at least 1", "Is the recording silent?")
-    record = make_record(notes_to_tokens(piece.notes), source=source, heard=is_transcription(piece.texts))
+    confidences = texts_to_note_confidences(piece.texts, len(piece.notes)) or [1.0] * len(piece.notes)
+    sure = [note for note, value in zip(piece.notes, confidences, strict=True) if value >= min_note_confidence]
+    if not sure:
+        found = f"all {len(piece.notes)} notes are less sure than {min_note_confidence:g}"
+        raise InputError(path, found, "needs at least 1", "Give a lower --min_note_confidence")
+    record = make_record(notes_to_tokens(sure), source=source, heard=is_transcription(piece.texts))
     kept = tokens_to_notes(record.tokens)
-    dropped["unreadable_notes"] = len(piece.notes) - len(kept.notes)
+    dropped["unsure_notes"] = len(piece.notes) - len(sure)
+    dropped["unreadable_notes"] = len(sure) - len(kept.notes)
     outside = sum(not LOWEST_PIANO_PITCH <= note.pitch <= HIGHEST_PIANO_PITCH for note in piece.notes)
     odd = {"hanging_notes": piece.hanging_notes, "notes_outside_the_piano": outside}
     report = {

@@ -101,8 +101,7 @@ def run(arguments: argparse.Namespace) -> None:
             why = "silence" if heard.level == 0 else "no note is sure enough"
             log(f"warning: {path}: {why}; the MIDI file has no notes")
         with written_atomically(targets[path]) as partial:
-            texts = provenance_to_texts(transcriber.name, heard.confidence, heard.tuning)
-            write_midi(partial, heard.notes, texts=texts)
+            write_midi(partial, heard.notes, texts=provenance_to_texts(transcriber.name, heard))
         sure = "" if heard.confidence is None else f", confidence {heard.confidence:.2f}"
         tuned = ""
         if heard.tuning is not None and max(map(abs, heard.tuning.cents)) > NOTABLE_CENTS:

@@ -53,16 +53,20 @@ def save_model_folder(
         name: np.ascontiguousarray(array, dtype=np.float16 if float16 else np.float32)
         for name, array in weights.items()
     }
-    described = {"kind": kind, "format_version": FORMAT_VERSION, **config}
-    for name, content in (
-        (WEIGHTS, save(stored)),
-        (TRAINING, _json(training)),
-        (CARD, card.encode()),
-        (CONFIG, _json(described)),
-    ):
-        partial = folder / f".{name}.partial"
-        partial.write_bytes(content)
-        partial.replace(folder / name)
+    for name, content in ((WEIGHTS, save(stored)), (TRAINING, _json(training)), (CARD, card.encode())):
+        _write(folder / name, content)
+    save_config(folder, kind=kind, config=config)
+
+
+def save_config(folder: Path, *, kind: str, config: Mapping[str, Any]) -> None:
+    """Write `config.json` anew, for instance with other thresholds; `load_config` is the inverse.
+
+    Args:
+        folder: Of the model.
+        kind: What the model is.
+        config: JSON values that rebuild the model.
+    """
+    _write(folder / CONFIG, _json({"kind": kind, "format_version": FORMAT_VERSION, **config}))
 
 
 def load_config(folder: Path | str, *, kind: str) -> dict[str, Any]:
@@ -171,6 +175,12 @@ def check_tensors(shapes: Mapping[str, tuple[int, ...]], weights: Mapping[str, n
 
 def _is_stored(variable: Any) -> bool:
     return "seed_generator" not in variable.path
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)
 
 
 def _json(values: Mapping[str, Any]) -> bytes:

@@ -10,6 +10,7 @@ from ambient.tuning import Tuning
 
 _TRANSCRIBER = "transcriber: "
 _CONFIDENCE = "confidence: "
+_NOTE_CONFIDENCES = "note confidences, percent: "
 _NOTABLE_DRIFT_CENTS = 5
 
 
@@ -24,6 +25,7 @@ class Transcription:
         level: Largest absolute sample, 0-1, clicks aside; 0 is silence, perhaps with dither.
         missing_seconds: How much shorter the file is than its header says.
         tuning: How sharp the recording was and was corrected for; None if nothing was corrected.
+        confidences: Of each note, 0-1; None if the transcriber does not say.
     """
 
     notes: list[Note]
@@ -32,6 +34,7 @@ class Transcription:
     level: float
     missing_seconds: float
     tuning: Tuning | None = None
+    confidences: tuple[float, ...] | None = None
 
 
 class Transcriber(Protocol):
@@ -51,11 +54,19 @@ class Transcriber(Protocol):
         ...
 
 
-def provenance_to_texts(name: str, confidence: float | None, tuning: Tuning | None = None) -> list[str]:
-    """Return the text events of a transcription's MIDI file; `texts_to_confidence` reads them."""
-    said = [] if confidence is None else [f"{_CONFIDENCE}{confidence:.4f}"]
-    corrected = [] if tuning is None else [f"tuning: {tuning_to_text(tuning)}"]
-    return [f"{_TRANSCRIBER}{name}", *said, *corrected]
+def provenance_to_texts(name: str, heard: Transcription) -> list[str]:
+    """Return the text events of a transcription's MIDI file.
+
+    `texts_to_confidence` and `texts_to_note_confidences` read them.
+    """
+    texts = [f"{_TRANSCRIBER}{name}"]
+    if heard.confidence is not None:
+        texts.append(f"{_CONFIDENCE}{heard.confidence:.4f}")
+    if heard.tuning is not None:
+        texts.append(f"tuning: {tuning_to_text(heard.tuning)}")
+    if heard.confidences:
+        texts.append(_NOTE_CONFIDENCES + " ".join(f"{100 * value:.0f}" for value in heard.confidences))
+    return texts
 
 
 def is_transcription(texts: Iterable[str]) -> bool:
@@ -78,6 +89,26 @@ def texts_to_confidence(texts: Iterable[str]) -> float | None:
                 return float(text.removeprefix(_CONFIDENCE))
             except ValueError:
                 return None
+    return None
+
+
+def texts_to_note_confidences(texts: Iterable[str], notes: int) -> list[float] | None:
+    """Return how sure the transcriber of a MIDI file was of each note, sorted by start, then pitch.
+
+    Args:
+        texts: Of the file.
+        notes: How many notes it has.
+
+    Returns:
+        0-1, to the hundredth; None if no text event says so, or says so of another number of notes.
+    """
+    for text in texts:
+        if text.startswith(_NOTE_CONFIDENCES):
+            try:
+                values = [int(word) / 100 for word in text.removeprefix(_NOTE_CONFIDENCES).split()]
+            except ValueError:
+                return None
+            return values if len(values) == notes else None
     return None
 
 

@@ -83,9 +83,33 @@ def test_transcriptions_that_are_not_sure_enough_are_left_out_with_one_line_each
     assert "unsure.tfrecord" in contents(pfs / "out")
 
 
-def test_a_threshold_above_one_is_wrong_usage(preprocess_in):
+def test_notes_that_are_not_sure_enough_are_left_out_and_counted(preprocess_in, pfs, contents):
+    said_by = {
+        "half": "note confidences, percent: 90 40 49 50 100 0 95 12",
+        "none": "note confidences, percent: 1 2 3 4 5 6 7 8",
+        "edited": "note confidences, percent: 1 2 3",  # of other notes than these eight
+        "silent": "transcriber: x",
+    }
+    for name, text in said_by.items():
+        write_midi(pfs / "in" / f"{name}.mid", NOTES, texts=[text])
+    code, said = preprocess_in("--min_note_confidence", "0.5")
+    assert code == 1
+    assert "none.mid: all 8 notes are less sure than 0.5; needs at least 1. Give a lower --min_note_confidence" in said
+    assert "half.mid: 4 notes, " in said
+    assert "; left out: 4 unsure notes" in said
+    report = json.loads((pfs / "out" / "half.report.json").read_text())
+    assert (report["notes"], report["dropped"]) == (4, {"unsure_notes": 4})
+    for name in ("edited", "silent"):
+        assert json.loads((pfs / "out" / f"{name}.report.json").read_text())["notes"] == 8
+    tokens = tokens_of(pfs / "out" / "half.tfrecord")
+    assert [token for token in tokens if token < 128] == [60, 63, 64, 66]  # MIDI pitches of the notes that start
+    assert preprocess_in()[0] == 0
+
+
+@pytest.mark.parametrize("flag", ["--min_confidence", "--min_note_confidence"])
+def test_a_threshold_above_one_is_wrong_usage(preprocess_in, flag):
     with pytest.raises(SystemExit, match="2"):
-        preprocess_in("--min_confidence", "40")
+        preprocess_in(flag, "40")
 
 
 def test_drums_are_left_out_and_the_report_says_so(preprocess_in, pfs):

@@ -2,16 +2,18 @@
 
 import errno
 import re
+import shutil
 import sys
 import wave
 
 import numpy as np
 import pytest
 
+from ambient.errors import InputError
 from ambient.midi import read_midi
-from ambient.model_folder import model_digest, save_model_folder, weights_of
+from ambient.model_folder import load_config, model_digest, save_config, save_model_folder, weights_of
 from ambient.notes import Note
-from ambient.transcription import Transcription
+from ambient.transcription import Transcription, texts_to_note_confidences
 from stages import transcribe
 from stages.transcribe import build_parser, main, open_transcriber
 
@@ -86,13 +88,30 @@ def test_songs_become_midi_and_a_broken_one_is_named_and_takes_no_other_with_it(
     assert silence.notes == []
     assert song.texts[2] == "tuning: +0 cents"
     assert silence.texts == [f"transcriber: onsets-and-frames {model_digest(model_folder)}", "confidence: 0.0000"]
-    assert 0.52 <= float(song.texts[1].removeprefix("confidence: ")) <= 1
+    sure = texts_to_note_confidences(song.texts, len(song.notes))
+    assert all(0.52 <= value <= 1 for value in sure)
+    assert float(song.texts[1].removeprefix("confidence: ")) == pytest.approx(np.mean(sure), abs=0.01)
 
     first = contents(songs / "out")
     (songs / "in" / "broken.wav").unlink()
     again = run_stage(*arguments)
     assert again.returncode == 0
     assert contents(songs / "out") == first
+
+
+def test_the_confidence_of_a_note_is_what_the_model_folder_makes_of_it(songs, model_folder, tmp_path):
+    surer = tmp_path / "surer"
+    shutil.copytree(model_folder, surer)
+    config = load_config(surer, kind="onsets-and-frames")
+    save_config(surer, kind="onsets-and-frames", config=config | {"confidence": {"onset": 0, "bias": 1.0986}})
+    song = songs / "in" / "song.wav"
+    assert main(["--input", str(song), "--output", str(songs / "out"), "--model", str(surer)]) == 0
+    piece = read_midi(songs / "out" / "song.mid")
+    assert piece.texts[1] == "confidence: 0.7500"  # 3 to 1
+    assert texts_to_note_confidences(piece.texts, len(piece.notes)) == [0.75] * len(piece.notes)
+    save_config(surer, kind="onsets-and-frames", config=config | {"confidence": {"loudness": 1}})
+    with pytest.raises(InputError, match=r"surer: settings that cannot be read"):
+        open_transcriber(build_parser().parse_args(["--input", "a", "--output", "b", "--model", str(surer)]))
 
 
 def test_one_file_and_a_stricter_threshold(songs, contents, model_folder, capfd):

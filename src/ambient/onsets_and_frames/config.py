@@ -6,9 +6,11 @@ ICLR 2019, arXiv 1810.12247); `small` is ours. Pure standard library, so that pr
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from ambient.errors import InputError
+
+_Numbers = TypeVar("_Numbers")
 
 KIND = "onsets-and-frames"
 
@@ -106,12 +108,36 @@ class DecodingConfig:
         Raises:
             InputError: they are not numbers by the names that we know.
         """
-        try:
-            return cls(**{name: float(value) for name, value in values.items()})
-        except (TypeError, ValueError, AttributeError) as error:
-            raise InputError(
-                source, f"thresholds that cannot be read ({error})", "expected numbers", "Copy the whole folder again"
-            ) from error
+        return _numbers(cls, values, source=source)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceConfig:
+    """How sure a note is: the weights of a logistic regression that `calibration` fits to notes known right or wrong.
+
+    As they stand here a note is as sure as the network is of its start.
+
+    Attributes:
+        bias: Log-odds to begin with.
+        onset: Of the log-odds of the note's start.
+        recording: Of the mean of these over the recording: in one that is hard to hear all is less sure.
+        below: Of the probability that a note an octave, a twelfth or two octaves below starts with it, of which it may
+            be a partial.
+    """
+
+    bias: float = 0.0
+    onset: float = 1.0
+    recording: float = 0.0
+    below: float = 0.0
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], *, source: object) -> "ConfidenceConfig":
+        """Read the weights that a model folder names; those it does not name keep their defaults.
+
+        Raises:
+            InputError: they are not numbers by the names that we know.
+        """
+        return _numbers(cls, values, source=source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +169,13 @@ class TrainingConfig:
     onset_weight: float = 3.0
     onset_alone: float = 0.25
     onset_steps: int = 2
+
+
+def _numbers(kind: type[_Numbers], values: Mapping[str, Any], *, source: object) -> _Numbers:
+    """Build a value of this kind from numbers by the names of its attributes."""
+    try:
+        return kind(**{name: float(value) for name, value in values.items()})
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            source, f"settings that cannot be read ({error})", "expected numbers", "Copy the whole folder again"
+        ) from error

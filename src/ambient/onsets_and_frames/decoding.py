@@ -5,16 +5,19 @@ calls it: a note starts only where its onset fires, and lasts while frame or ons
 are therefore at or up to 32 ms before the true onset when the labels are predicted perfectly.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 
 import numpy as np
 
 from ambient.notes import Note
-from ambient.onsets_and_frames.config import FRAME_S, KEYS, LOWEST_PITCH, DecodingConfig
+from ambient.onsets_and_frames.config import FRAME_S, KEYS, LOWEST_PITCH, ConfidenceConfig, DecodingConfig
 
 VELOCITY_SCALE = 80  # magenta's velocity_scale and velocity_bias
 VELOCITY_BIAS = 10
+_AHEAD_FRAMES = 2  # an onset fires over two frames or three; the highest of them says how sure it is
+_OVERTONES = (12, 19, 24)  # semitones from a note's fundamental to its next partials
+_ODDS_BOUND = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +39,21 @@ class Probabilities:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Notes sorted by start, then pitch, and how sure the onset head was of them.
+    """What was read off the probabilities of a recording.
 
     Attributes:
-        notes: Times in seconds, velocities 1-127.
-        confidence: Mean onset probability at the starts; 0 without notes.
+        notes: Sorted by start, then pitch; times in seconds, velocities 1-127.
+        evidence: [notes, 3], what tells how sure each is: the log-odds of its start, the mean of these over the
+            recording, and the probability, 0-1, that a note an octave, a twelfth or two octaves below starts with it.
     """
 
     notes: list[Note]
-    confidence: float
+    evidence: np.ndarray
+
+    def confidences(self, config: ConfidenceConfig) -> list[float]:
+        """Return how likely each note is right, 0-1."""
+        odds = config.bias + self.evidence @ np.array([config.onset, config.recording, config.below])
+        return [float(value) for value in 0.5 + 0.5 * np.tanh(0.5 * odds)]
 
 
 def probabilities_to_notes(probabilities: Probabilities, config: DecodingConfig) -> Decoded:
@@ -67,11 +76,12 @@ def probabilities_to_notes(probabilities: Probabilities, config: DecodingConfig)
 
 @dataclass(frozen=True, slots=True)
 class _Begin:
-    """A note that has started: its first frame, its velocity, and the onset probability there."""
+    """A note that has started: its first frame, its velocity, log-odds of its start, and what starts below."""
 
     frame: int
     velocity: int
-    certainty: float
+    odds: float
+    below: float
 
 
 class NoteReader:
@@ -83,11 +93,10 @@ class NoteReader:
 
     def __init__(self, config: DecodingConfig) -> None:
         self._config = config
-        self._frames = 0
+        self._frames = 0  # read so far
         self._sounding: dict[int, _Begin] = {}  # by key
-        self._starting_before = np.zeros((1, KEYS), dtype=bool)  # what the last frame so far started
-        self._notes: list[Note] = []
-        self._certainties: list[float] = []
+        self._waiting: Probabilities | None = None  # the last frame that was read, and those that wait for what follows
+        self._notes: list[tuple[Note, _Begin]] = []
 
     def feed(self, probabilities: Probabilities) -> None:
         """Read on: the next frames of the recording.
@@ -98,33 +107,55 @@ class NoteReader:
         shapes = {array.shape for array in (probabilities.onset, probabilities.frame, probabilities.velocity)}
         if len(shapes) != 1 or probabilities.onset.shape[1:] != (KEYS,):
             raise ValueError(f"expected arrays of one shape [frames, {KEYS}]. Received: {sorted(shapes)}")
-        fires = probabilities.onset > self._config.onset_threshold
-        active = (probabilities.frame > self._config.frame_threshold) | fires
-        if self._config.offset_threshold > 0:
-            active &= ~(probabilities.offset > self._config.offset_threshold)
-        starting = fires & active
-        before = np.vstack([self._starting_before, starting[:-1]])[: len(starting)]
-        starts = starting & ~before  # where an onset begins to fire, a note starts, whether or not one sounds already
-        for key in sorted({int(key) for key in np.flatnonzero(starts.any(axis=0))} | self._sounding.keys()):
-            begins = [
-                _Begin(
-                    self._frames + int(row),
-                    velocity_of(float(probabilities.velocity[row, key])),
-                    float(probabilities.onset[row, key]),
-                )
-                for row in np.flatnonzero(starts[:, key])
-            ]
-            self._read_key(key, begins, self._frames + np.flatnonzero(~active[:, key]))
-        self._frames += len(starting)
-        self._starting_before = np.vstack([self._starting_before, starting])[-1:]
+        if self._waiting is not None:
+            probabilities = _joined(self._waiting, probabilities)
+        self._read(probabilities, len(probabilities.onset) - _AHEAD_FRAMES)
 
     def finish(self) -> Decoded:
-        """Close what still sounds; return all notes."""
+        """Read what waits, close what still sounds; return all notes."""
+        if self._waiting is not None:
+            self._read(self._waiting, len(self._waiting.onset))
         for key, begin in self._sounding.items():
             self._close(key, begin, self._frames)
         self._sounding.clear()
-        confidence = float(np.mean(self._certainties)) if self._certainties else 0.0
-        return Decoded(sorted(self._notes), confidence)
+        self._notes.sort(key=lambda pair: pair[0])
+        odds = np.array([begin.odds for _, begin in self._notes])
+        recording = np.full(len(odds), odds.mean() if odds.size else 0.0)
+        below = np.array([begin.below for _, begin in self._notes])
+        return Decoded([note for note, _ in self._notes], np.stack([odds, recording, below], axis=1))
+
+    def _read(self, heard: Probabilities, end: int) -> None:
+        """Read frames up to `end`, not included; the first was read before unless it is that of the recording."""
+        first = min(self._frames, 1)
+        if end <= first:
+            self._waiting = heard
+            return
+        fires = heard.onset > self._config.onset_threshold
+        active = (heard.frame > self._config.frame_threshold) | fires
+        if self._config.offset_threshold > 0:
+            active &= ~(heard.offset > self._config.offset_threshold)
+        starting = fires & active
+        starts = starting.copy()
+        starts[1:] &= ~starting[:-1]  # where an onset begins to fire, a note starts, whether or not one sounds already
+        offset = self._frames - first  # of the first row
+        started, silent = starts[first:end], ~active[first:end]
+        for key in sorted({int(key) for key in np.flatnonzero(started.any(axis=0))} | self._sounding.keys()):
+            begins = [self._begin(heard, int(row), key, offset) for row in first + np.flatnonzero(started[:, key])]
+            self._read_key(key, begins, self._frames + np.flatnonzero(silent[:, key]))
+        self._frames += end - first
+        self._waiting = Probabilities(
+            *(getattr(heard, field.name)[end - 1 :].copy() for field in fields(Probabilities))
+        )
+
+    def _begin(self, heard: Probabilities, row: int, key: int, offset: int) -> _Begin:
+        peak = float(np.nanmax(heard.onset[row : row + _AHEAD_FRAMES + 1, key]))
+        keys = [key - interval for interval in _OVERTONES if key >= interval]
+        around = heard.onset[max(row - 1, 0) : row + _AHEAD_FRAMES + 1, keys]
+        below = float(np.nan_to_num(around).max()) if keys else 0.0
+        peak = min(max(peak, _ODDS_BOUND), 1 - _ODDS_BOUND)
+        return _Begin(
+            offset + row, velocity_of(float(heard.velocity[row, key])), float(np.log(peak / (1 - peak))), below
+        )
 
     def _read_key(self, key: int, begins: list[_Begin], silent: np.ndarray) -> None:
         """Give each note of a key its end: the next silent frame or the next start, whichever comes first."""
@@ -142,8 +173,14 @@ class NoteReader:
                 self._sounding[key] = begin
 
     def _close(self, key: int, begin: _Begin, end_frame: int) -> None:
-        self._notes.append(Note(begin.frame * FRAME_S, key + LOWEST_PITCH, end_frame * FRAME_S, begin.velocity))
-        self._certainties.append(begin.certainty)
+        note = Note(begin.frame * FRAME_S, key + LOWEST_PITCH, end_frame * FRAME_S, begin.velocity)
+        self._notes.append((note, begin))
+
+
+def _joined(first: Probabilities, second: Probabilities) -> Probabilities:
+    return Probabilities(
+        *(np.concatenate([getattr(part, field.name) for part in (first, second)]) for field in fields(Probabilities))
+    )
 
 
 def velocity_of(value: float) -> int:

@@ -19,7 +19,15 @@ import numpy as np
 
 from ambient.model_folder import load_config, load_weights, model_digest
 from ambient.onsets_and_frames.checkpoint import is_checkpoint, load_checkpoint
-from ambient.onsets_and_frames.config import CONTEXT_FRAMES, KEYS, KIND, MEL_BINS, DecodingConfig, ModelConfig
+from ambient.onsets_and_frames.config import (
+    CONTEXT_FRAMES,
+    KEYS,
+    KIND,
+    MEL_BINS,
+    ConfidenceConfig,
+    DecodingConfig,
+    ModelConfig,
+)
 from ambient.onsets_and_frames.decoding import NoteReader, Probabilities
 from ambient.onsets_and_frames.network import Network
 from ambient.onsets_and_frames.spectrogram import floored, frame_count, log_mel, mel_db_between, normalised
@@ -40,6 +48,7 @@ class Transcriber:
     Args:
         network: With its weights.
         decoding: Thresholds.
+        confidence: What makes a note sure; by default its start alone.
         digest: Names the weights.
         piece_frames: Frames at a time; any number gives the same notes.
         tuning_cents: How sharp the recordings are, where that is known; by default it is estimated for each.
@@ -50,11 +59,13 @@ class Transcriber:
         network: Network,
         decoding: DecodingConfig,
         *,
+        confidence: ConfidenceConfig | None = None,
         digest: str = "",
         piece_frames: int = PIECE_FRAMES,
         tuning_cents: float | None = None,
     ) -> None:
         self.decoding = decoding
+        self.confidence = confidence or ConfidenceConfig()
         self.digest = digest
         self.piece_frames = piece_frames
         self.tuning_cents = tuning_cents
@@ -104,6 +115,7 @@ class Transcriber:
         return cls(
             Network(sizes, load_weights(folder), threads=threads, source=folder),
             decoding or DecodingConfig.from_json(config.get("decoding", {}), source=folder),
+            confidence=ConfidenceConfig.from_json(config.get("confidence", {}), source=folder),
             digest=model_digest(folder),
         )
 
@@ -127,13 +139,15 @@ class Transcriber:
                 for piece in self._hear(recording, level, tuning, scratch):
                     notes.feed(piece)
             decoded = notes.finish()
+            confidences = decoded.confidences(self.confidence)
             return Transcription(
                 decoded.notes,
-                decoded.confidence,
+                sum(confidences) / len(confidences) if confidences else 0.0,
                 seconds=recording.seconds,
                 level=level,
                 missing_seconds=recording.missing_seconds,
                 tuning=tuning,
+                confidences=tuple(confidences),
             )
 
     def _hear(
@@ -158,7 +172,10 @@ class Transcriber:
 
     def hear_samples(self, samples: np.ndarray) -> Probabilities:
         """Return the probabilities for [samples] mono at 16 kHz, held in memory, as it is tuned; at least one frame."""
-        picture = log_mel(samples)
+        return self.hear_picture(log_mel(samples))
+
+    def hear_picture(self, picture: np.ndarray) -> Probabilities:
+        """Return the probabilities for a picture [F, M] float32, dB; at least one frame."""
         pieces = list(self.pieces(lambda first, last: picture[first:last], len(picture)))
         return Probabilities(
             **{

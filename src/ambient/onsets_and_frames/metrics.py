@@ -56,6 +56,16 @@ def score(ref_notes: Sequence[Note], est_notes: Sequence[Note]) -> Scores:
     )
 
 
+def right_notes(ref_notes: Sequence[Note], est_notes: Sequence[Note], *, tolerance_s: float) -> list[bool]:
+    """Tell for each estimated note whether a true note of its pitch starts within `tolerance_s`, one to one."""
+    if not ref_notes or not est_notes:
+        return [False] * len(est_notes)
+    (ref, ref_hz), (est, est_hz) = _arrays(ref_notes), _arrays(est_notes)
+    pairs = mir_eval.transcription.match_notes(ref, ref_hz, est, est_hz, onset_tolerance=tolerance_s, offset_ratio=None)
+    matched = {index for _, index in pairs}
+    return [index in matched for index in range(len(est_notes))]
+
+
 def mean_scores(scores: Sequence[Scores]) -> Scores:
     """Average over recordings, each counting the same."""
     if not scores:
