@@ -21,9 +21,9 @@ def bits_per_second(nats_per_note: float, pieces: Sequence[Piece], alignment: Al
         pieces: The music it was measured on.
         alignment: With which the places of times within their bins are paid for.
     """
-    notes = sum(len(piece.fields) - (not piece.begins) + piece.ends for piece in pieces)
-    placed = sum(float(placement_nats(piece.fields, alignment).sum()) for piece in pieces)
-    seconds = sum(piece.fields.seconds for piece in pieces)
+    notes = sum(len(piece.counted) + piece.ends for piece in pieces)
+    placed = sum(float(placement_nats(piece.fields, alignment)[piece.context :].sum()) for piece in pieces)
+    seconds = sum(piece.counted.seconds for piece in pieces)
     return (nats_per_note * notes + placed) / math.log(2) / max(seconds, 1e-9)
 
 
@@ -67,7 +67,7 @@ def describe_training(
         },
         "held_out": {
             "what": split.explanation,
-            "notes": sum(len(piece.fields) for piece in split.held_out),
+            "notes": sum(len(piece.counted) for piece in split.held_out),
             "seconds": round(split.held_out_seconds, 2),
             "nats_per_note_before": round(result.before, 4),
             "nats_per_note": round(held_out, 4),

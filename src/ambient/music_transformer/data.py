@@ -50,14 +50,19 @@ class Piece:
     Attributes:
         fields: Its notes.
         heard: Whether a transcriber wrote it.
-        begins: Whether its first note begins the music; False for the last part of a song.
         ends: Whether its last note ends the music.
+        context: How many of its first notes are there to be heard alone, not to be learned or measured by.
     """
 
     fields: Fields
     heard: bool = False
-    begins: bool = True
     ends: bool = True
+    context: int = 0
+
+    @property
+    def counted(self) -> Fields:
+        """The notes that it is learned or measured by."""
+        return self.fields[self.context :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class Split:
     @property
     def held_out_seconds(self) -> float:
         """Length of the music held out."""
-        return sum(piece.fields.seconds for piece in self.held_out)
+        return sum(piece.counted.seconds for piece in self.held_out)
 
 
 def piece_of(record: TokenRecord) -> Piece:
@@ -121,7 +126,7 @@ def split_records(records: Sequence[TokenRecord], *, source: object) -> Split:
     for piece in pieces:
         cut = min(int(len(piece.fields) * (1 - TAIL_SHARE)), len(piece.fields) - 1)
         heads.append(Piece(piece.fields[:cut], piece.heard, ends=False))
-        tails.append(Piece(piece.fields[cut:], piece.heard, begins=False))
+        tails.append(Piece(piece.fields, piece.heard, context=cut))
     explanation = f"the last tenth of each of {len(pieces)} songs; too few for a song of its own"
     return Split([head for head in heads if len(head.fields)], tails, explanation, lines)
 
@@ -204,7 +209,7 @@ class Crops:
         part, mark = self._varied(part, rng, heard=piece.heard)
         if len(part) <= before + 1:  # so few notes that losing some left none
             part, before = piece.fields, 0
-        return self.rows_of(part, before, count, mark, rng, begins=piece.begins and first == 0, ends=reaches_end)
+        return self.rows_of(part, before, count, mark, rng, begins=first == 0, ends=reaches_end)
 
     def rows_of(
         self,
@@ -346,15 +351,19 @@ def evaluation_batches(
     for piece in pieces:
         mark = HEARD if piece.heard else CLEAN
         notes = len(piece.fields)
-        rows = crops.rows_of(piece.fields, 0, notes + 2, mark, None, begins=piece.begins, ends=piece.ends)
+        rows = crops.rows_of(piece.fields, 0, notes + 2, mark, None, begins=True, ends=piece.ends)
         if not described:
             rows[:, DESCRIPTIONS:TIME] = 0
-        for begin in range(0, len(rows) - 1, config.max_seq):
+        wanted = labels_of(rows)
+        wanted[: piece.context + 1] = -1  # the start row is first
+        # What is measured has half a crop before it, where there is as much.
+        for begin in range(max(0, piece.context - config.max_seq // 2), len(rows) - 1, config.max_seq):
             part = rows[begin : begin + config.max_seq + 1].copy()
             part[:, TIME] -= part[0, TIME]
             full = np.zeros((config.max_seq + 1, COLUMNS), np.int32)
             labels = np.full((config.max_seq, 4), -1, np.int32)
-            full[: len(part)], labels[: len(part) - 1] = part, labels_of(part[1:])
+            full[: len(part)] = part
+            labels[: len(part) - 1] = wanted[begin + 1 : begin + len(part)]
             cut.append((full, labels))
     if most_crops and len(cut) > most_crops:
         cut = [cut[index] for index in np.linspace(0, len(cut) - 1, most_crops).astype(int)]

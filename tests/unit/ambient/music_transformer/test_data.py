@@ -70,11 +70,11 @@ def test_one_song_holds_out_its_own_end_and_says_so(bars, record_of):
     split = split_records([record_of(bars(100), heard=True)], source="in")
     assert split.explanation == "the last tenth of each of 1 songs; too few for a song of its own"
     (head,), (tail,) = split.training, split.held_out
-    assert (len(head.fields), len(tail.fields)) == (90, 10)
-    assert (head.begins, head.ends, tail.begins, tail.ends) == (True, False, False, True)
+    assert (len(head.fields), len(tail.fields), tail.context) == (90, 100, 90)
+    assert (head.ends, tail.ends) == (False, True)
     assert head.heard
     assert tail.heard
-    assert tail.fields.starts[0] == 90 * 25
+    assert tail.counted.starts[0] == 90 * 25
 
 
 def test_too_little_music_says_how_much_is_needed_and_how_much_there_is(bars, record_of):
@@ -167,9 +167,8 @@ def test_a_piece_shorter_than_a_crop_is_padded_at_its_end(drawn, bars):
         assert not row[12:].any()
 
 
-def test_a_part_that_does_not_begin_or_end_the_music_has_no_start_and_no_end(drawn, bars):
-    rows, labels = drawn(Piece(bars(60), begins=False, ends=False))
-    assert not (rows[..., GAP] == START).any()
+def test_a_part_that_does_not_end_the_music_has_no_end(drawn, bars):
+    _, labels = drawn(Piece(bars(60), ends=False))
     assert not (labels[..., GAP] == END).any()
 
 
@@ -263,9 +262,16 @@ def test_evaluation_counts_every_note_and_the_end_once(random_piece, percentiles
     assert all((rows.shape, labels.shape) == ((3, 41, 14), (3, 40, 4)) for rows, labels in batches)
 
 
-def test_evaluation_of_a_part_counts_what_follows_its_first_note(bars, percentiles):
-    parts = [Piece(bars(100), ends=False), Piece(bars(50), begins=False)]
-    assert len(labels_of_all(evaluation_batches(parts, percentiles, CONFIG))) == 100 + 49 + 1
+def test_evaluation_of_a_part_counts_what_follows_its_context(bars, percentiles):
+    parts = [Piece(bars(100), ends=False), Piece(bars(50), context=20)]
+    assert len(labels_of_all(evaluation_batches(parts, percentiles, CONFIG))) == 100 + 30 + 1
+
+
+def test_the_context_of_a_part_is_heard(bars, percentiles):
+    ((rows, labels),) = evaluation_batches([Piece(bars(30), context=25)], percentiles, CONFIG)
+    counted = np.flatnonzero(labels[0, :, 0] >= 0)
+    assert counted.tolist() == list(range(counted[0], counted[0] + 6))  # five notes and the end
+    assert rows[0, counted[0] - 5 : counted[0], PITCH].all()
 
 
 def test_evaluation_gives_nothing_away_unless_asked_and_says_each_pieces_mark(bars, percentiles):
