@@ -11,7 +11,6 @@ from ambient.music_transformer.fields import notes_to_fields
 from ambient.music_transformer.memorisation import TrainingNotes
 from ambient.music_transformer.tokens import notes_to_tokens
 from ambient.notes import Note
-from ambient.transcription import provenance_to_texts
 from stages import generate
 
 PRIMER = [Note(i * 0.5, 60 + i % 5, i * 0.5 + 0.4, 65) for i in range(12)]
@@ -198,7 +197,7 @@ def test_a_primer_that_fades_out_is_left_where_it_still_was_music_and_it_says_so
 
 
 def test_a_transcribed_primer_is_told_from_a_played_one(compose, pfs):
-    for name, texts in (("played", []), ("heard", provenance_to_texts("onsets-and-frames", 0.9))):
+    for name, texts in (("played", []), ("heard", ["transcriber: onsets-and-frames", "confidence: 0.9000"])):
         write_midi(pfs / "in" / f"{name}.mid", PRIMER, texts=texts)
         assert compose("--inputs", pfs / "in" / f"{name}.mid", "--save_path", pfs / "out" / f"{name}.mid")[0] == 0
     played, heard = (read_midi(pfs / "out" / f"{name}.mid").notes for name in ("played", "heard"))

@@ -14,7 +14,6 @@ from ambient.music_transformer.config import KIND, SHIPPED_MODEL, ModelConfig
 from ambient.music_transformer.fields import notes_to_fields
 from ambient.music_transformer.memorisation import TrainingNotes
 from ambient.notes import Note
-from ambient.transcription import provenance_to_texts
 from stages import generate, train
 from stages.common import SHIPPED_MODELS
 
@@ -128,7 +127,7 @@ def test_a_base_model_without_its_notes_is_fine_tuned_without_rehearsal(run_trai
 def test_a_transcribed_corpus_is_known_as_one(run_train, corpus, pfs):
     from stages import preprocess
 
-    write_midi(pfs / "midi" / "heard.mid", song(9), texts=provenance_to_texts("onsets-and-frames", 0.9))
+    write_midi(pfs / "midi" / "heard.mid", song(9), texts=["transcriber: onsets-and-frames", "confidence: 0.9000"])
     assert preprocess.main([str(pfs / "midi"), str(corpus)]) == 0
     code, said = run_train(*SCRATCH)
     assert code == 0
