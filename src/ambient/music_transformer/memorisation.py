@@ -22,6 +22,8 @@ FILE = "training-notes.npz"  # in a model folder, written by training
 TOGETHER_S = 0.03
 NO_NOTES = Fields(*(np.zeros(0, dtype=np.int64) for _ in range(4)))
 _GAP_CLASSES = 16
+_FILTER_BITS = 20
+_FILTER = np.uint64((1 << _FILTER_BITS) - 1)
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no power of it is zero in 64 bits
 
 
@@ -119,9 +121,10 @@ class TrainingNotes:
         if length > self._rows.steps.size:
             return None
         here, there = rows.hashes(length), self._rows.hashes(length)
-        ordered = np.sort(here)
-        nearest = ordered[np.minimum(np.searchsorted(ordered, there), ordered.size - 1)]
-        for index in np.flatnonzero(nearest == there):
+        # Few of the index' rows can be equal: those whose lowest bits some row here has too.
+        seen = np.zeros(1 << _FILTER_BITS, dtype=bool)
+        seen[here & _FILTER] = True
+        for index in np.flatnonzero(seen[there & _FILTER]):
             for other in np.flatnonzero(here == there[index]):  # equal hashes need not be equal rows
                 if np.array_equal(rows.steps[other : other + length], self._rows.steps[index : index + length]):
                     return int(other), int(index)
