@@ -81,7 +81,20 @@ def measured(name: str, piece: Path, folder: Path) -> str:
 
 def decoded(path: Path) -> np.ndarray:
     """Return a file's samples: [samples, 2]."""
-    command = [find_ffmpeg(), "-loglevel", "error", "-i", str(path), "-f", "f32le", "-ac", "2", "-ar", str(RATE_HZ), "-"]
+    command = [
+        find_ffmpeg(),
+        "-loglevel",
+        "error",
+        "-i",
+        str(path),
+        "-f",
+        "f32le",
+        "-ac",
+        "2",
+        "-ar",
+        str(RATE_HZ),
+        "-",
+    ]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     return np.frombuffer(done.stdout, np.float32).reshape(-1, 2).astype(np.float64)
 
