@@ -15,7 +15,7 @@ from ambient.tuning import Tuning
 
 def heard(**said):
     return Transcription(
-        **{"notes": [], "confidence": None, "seconds": 3.0, "peak": 0.5, "missing_seconds": 0.0} | said
+        **{"notes": [], "confidence": None, "seconds": 3.0, "level": 0.5, "missing_seconds": 0.0} | said
     )
 
 
