@@ -68,7 +68,7 @@ DATA_CARD = """
 {counts}. Half of the crops are as the shipped transcriber would write the music: {heard} pieces were played
 on pianos and ambient sounds and transcribed, the others are changed by an imitation of it; a mark says which.
 Pieces with the dynamics of a performance were drawn twice as often; pieces of fewer than six notes a second
-twice, in the last minutes five times. The same piece never stands on two sides of the split; the weights kept
+twice, for nine minutes five times. The same piece never stands on two sides of the split; the weights kept
 are those of the lowest loss on `valid`, and nothing was chosen by `test`. `training-notes.npz` holds the
 training pieces on the grid of the composer, under the licences above: fine-tuning rehearses them, and
 composing looks for copies there. Made with
