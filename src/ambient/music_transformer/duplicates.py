@@ -1,6 +1,6 @@
 """Which songs of a corpus are nearly the same music? Other editions and keys of one piece, and excerpts, count as such.
 
-Conventions: a figure is nine notes in a row, as steps of pitch and rhythm in any key (`copies.py`). Two songs are
+Conventions: a figure is nine notes in a row, as steps of pitch and rhythm in any key (`memorisation.py`). Two songs are
 nearly the same if half of the shorter one's different figures stand in the other. In the base model's 1,015 pieces 62
 are above that; the fourteen least alike are all other editions of one work, or excerpts of it.
 """

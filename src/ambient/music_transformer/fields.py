@@ -2,7 +2,7 @@
 
 Conventions: a piece is a `Fields` of N notes sorted by start, then pitch. Times are steps of 10 ms on an absolute grid
 (`step = floor(100 t + 0.5)`), velocities are the 32 bins of note-seq's performance encoding. The network sees times
-as bins: each step up to 400 ms is a bin of its own, above that a bin is 5 % wider than the one before, up to five
+as bins: each step below 400 ms is a bin of its own, from there on a bin is 5 % wider than the one before, up to five
 minutes. What lies within a bin is chosen by `placement.py`.
 """
 

@@ -119,7 +119,7 @@ def read_curve(text: str) -> tuple[tuple[float, float], ...]:
 
 
 def _point(word: str) -> tuple[float, float]:
-    minute, value = word.split(":")
+    minute, _, value = word.partition(":")
     return float(minute), float(value)
 
 
