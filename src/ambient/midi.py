@@ -141,7 +141,7 @@ def smf_to_piece(data: bytes, *, source: object) -> MidiPiece:
     for events in channels:
         events.notes.sort()
         if not events.is_drums:
-            notes += _sustained(events, keys.end_s)
+            notes += sustained(events, keys.end_s)
     notes.sort()
     drums = [note for events in channels if events.is_drums for note in events.notes]
     seconds = max((note.end_s for part in (notes, drums) for note in part), default=0.0)
@@ -270,8 +270,13 @@ def _release_hanging(keys: _Keys) -> None:
                 _release(keys, events, pitch, start_s, velocity, keys.end_s)
 
 
-def _sustained(events: ChannelEvents, music_end_s: float) -> list[Note]:
-    """Fold the pedal of a channel into its notes."""
+def sustained(events: ChannelEvents, music_end_s: float) -> list[Note]:
+    """Return the notes of a channel with its pedal folded in.
+
+    Args:
+        events: What the channel plays.
+        music_end_s: Where what the pedal still holds ends: the last end of a note of any channel.
+    """
     pedals, silences_s = [], []
     for time_s, controller, value in events.controls:
         if time_s > music_end_s + LONGEST_RELEASE_S:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ambient.midi import ChannelEvents
-from ambient.notes import SUSTAIN_CONTROLLER, SUSTAIN_DOWN, Note, PedalEvent, apply_sustain
+from ambient.midi import ChannelEvents, sustained
+from ambient.notes import Note
 from ambient.sound.soundfont import at_rate, render_midi_bytes
-from ambient.sound.voices import BLOCK, register_of
+from ambient.sound.voices import BLOCK, fitted_pitch, register_of
 
 _PART_S = 12.0
 _RELEASE_S = 2.5
@@ -40,14 +40,13 @@ def prepared_channels(
         return max(time_s - begin_s, 0.0) * slower
 
     result = []
+    channels = list(channels)
+    end_s = max((note.end_s for events in channels for note in events.notes), default=0.0)
     for events in channels:
-        pedals = [PedalEvent(t, v >= SUSTAIN_DOWN) for t, c, v in events.controls if c == SUSTAIN_CONTROLLER]
-        end_s = max((note.end_s for note in events.notes), default=0.0)
-        played = events.notes if events.is_drums else apply_sustain(events.notes, pedals, piece_end_s=end_s)
+        played = events.notes if events.is_drums else sustained(events, end_s)
         notes = []
         for note in played:
-            pitch = note.pitch + (0 if events.is_drums else transpose)
-            pitch += 12 * (-(pitch // 12) if pitch < 0 else -((pitch - 116) // 12) if pitch > 127 else 0)
+            pitch = note.pitch if events.is_drums else fitted_pitch(note.pitch + transpose, (0, 127))
             start_s = moved(note.start_s)
             notes.append(Note(start_s, pitch, min(moved(note.end_s), start_s + _LONGEST_NOTE_S), note.velocity))
         result.append(

@@ -29,7 +29,7 @@ from ambient.sound.soundfont import SoundfontPlayer
 from ambient.sound.space import Room
 from ambient.sound.spectrogram import Spectrogram
 from ambient.sound.tape import MonoBass, TapeMachine
-from ambient.sound.voices import BLOCK, REGISTERS, StruckPlayer, SustainedPlayer, held_notes
+from ambient.sound.voices import BLOCK, REGISTERS, StruckPlayer, SustainedPlayer, fitted_pitch, held_notes
 
 _BEHIND_DB = -6.0  # a second layer against the first
 _CEILING_DB = {True: -1.1, False: -2.0}  # lossless; coders move peaks by up to a decibel
@@ -115,11 +115,7 @@ def prepared(notes: Sequence[Note], *, transpose: int = 0, slower: float = 1.0) 
     begin_s = min(note.start_s for note in notes)
     moved = []
     for note in notes:
-        pitch = note.pitch + transpose
-        while pitch < 0:
-            pitch += 12
-        while pitch > 127:
-            pitch -= 12
+        pitch = fitted_pitch(note.pitch + transpose, (0, 127))
         start_s, end_s = (note.start_s - begin_s) * slower, (note.end_s - begin_s) * slower
         moved.append(Note(start_s, pitch, end_s, note.velocity))
     return sorted(moved)

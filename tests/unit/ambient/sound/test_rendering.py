@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ambient.midi import ChannelEvents
+from ambient.midi import ChannelEvents, channels_to_smf, smf_to_piece
 from ambient.notes import Note
 from ambient.sound.file_sounds import FileSoundsPlayer, prepared_channels
 from ambient.sound.preset import find_preset
@@ -57,6 +57,17 @@ def played(channel):
     block = np.zeros((3, 2, BLOCK), np.float32)
     player.add(block, 0)
     return block[1], player.end
+
+
+def test_a_files_own_sounds_hold_their_notes_as_its_piece_does():
+    held_for_ever = ChannelEvents(0, 0, [Note(0.0, 60, 0.5, 64)], controls=[(0.0, 64, 127)])
+    reset = ChannelEvents(0, 1, [Note(0.0, 64, 0.5, 64)], controls=[(0.0, 64, 127), (1.0, 121, 0)])
+    silenced = ChannelEvents(0, 2, [Note(0.0, 67, 0.5, 64)], controls=[(0.0, 64, 127), (1.5, 120, 0)])
+    last = ChannelEvents(0, 3, [Note(2.0, 72, 3.0, 64)])
+    piece = smf_to_piece(channels_to_smf([held_for_ever, reset, silenced, last]), source="a test")
+    played = [note for channel in prepared_channels(piece.channels, begin_s=0.0) for note in channel.notes]
+    assert [(note.pitch, note.end_s) for note in sorted(played)] == [(60, 3.0), (64, 1.0), (67, 1.5), (72, 3.0)]
+    assert sorted(played) == piece.notes
 
 
 def test_a_file_s_own_volume_and_program_are_heard():
