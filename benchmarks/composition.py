@@ -23,19 +23,19 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the stage does
 import numpy as np
 
 from ambient.midi import read_midi
-from ambient.music_transformer.config import DESCRIPTIONS, SHIPPED_MODEL, ModelConfig, SamplingConfig
-from ambient.music_transformer.decoder import load_decoder
+from ambient.music_transformer.config import DESCRIPTIONS, SHIPPED_MODEL, SamplingConfig
 from ambient.music_transformer.descriptions import describe
 from ambient.music_transformer.evaluation import Cost, piece_cost
 from ambient.music_transformer.fields import Fields, fields_to_notes, notes_to_fields
 from ambient.music_transformer.memorisation import TrainingNotes
-from ambient.music_transformer.parallel import CompositionRequest, compose_songs
+from ambient.music_transformer.parallel import CompositionRequest, cached_decoder, compose_songs
 from ambient.music_transformer.placement import Alignment, placement_nats
 from ambient.music_transformer.rows import CLEAN, FIELD_SIZES, HEARD, note_rows
 from ambient.music_transformer.statistics import Distances, Measures, distances, measure
 from ambient.music_transformer.wishes import Wishes, make_primer, make_wishes
+from ambient.names import MIDI_SUFFIXES
 from ambient.notes import Note
-from stages.common import MIDI_SUFFIXES, SHIPPED_MODELS, files_below
+from stages.common import SHIPPED_MODELS, files_below
 from stages.generate import COPY_LIMIT_NOTES
 
 DEFAULTS = SamplingConfig()
@@ -81,7 +81,7 @@ def main() -> None:
 
 def print_costs(arguments: argparse.Namespace) -> None:
     """Print bits a second and nats a note of the split, clean and heard."""
-    decoder = load_decoder(arguments.load_path)
+    decoder = cached_decoder(arguments.load_path, 1)
     trained = TrainingNotes.load(arguments.load_path)
     print(f"{'':<22}{'bits/s':>8}{'baseline':>10}   nats a note: gap, pitch, length, velocity, place")
     sets = [("clean", clean_pieces(arguments.midi, arguments.split), CLEAN)]
@@ -154,7 +154,7 @@ def compose(
     wishes: Wishes | None = None,
 ) -> list[Note]:
     """Go on from a primer for a minute; the new notes, from 0 s on."""
-    config = load_config_once(arguments.load_path)
+    config = cached_decoder(arguments.load_path, 1).config
     prepared = make_primer(notes_to_fields(primer), config, heard=False)
     request = CompositionRequest(
         arguments.load_path, prepared, sampling, wishes or make_wishes(prepared, {}), seconds=PIECE_S
@@ -162,13 +162,6 @@ def compose(
     (song,) = compose_songs(request, [arguments.seed + index])
     new = song.fields
     return fields_to_notes(Fields(new.starts - song.begin, new.pitches, new.lengths, new.velocities))
-
-
-def load_config_once(folder: Path) -> ModelConfig:
-    """Return the configuration of a model folder."""
-    from ambient.music_transformer.parallel import cached_decoder
-
-    return cached_decoder(folder, 1).config
 
 
 def print_faithfulness(pairs: Sequence[Pair], composed: Sequence[list[Note]]) -> None:

@@ -6,16 +6,16 @@ The model and the primer must be the very ones; both are known by their digests.
 """
 
 import argparse
-import hashlib
-import json
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from ambient.errors import InputError
+from ambient.names import MIDI_SUFFIXES
+from ambient.piece_settings import file_with_digest, texts_to_settings
 from stages import generate
-from stages.common import MIDI_SUFFIXES, SHIPPED_MODELS, files_below, run_program, written_atomically
+from stages.common import SHIPPED_MODELS, files_below, run_program, written_atomically
 
 NO_FLAGS = ("model", "primer", "primer_digest", "rank", "keep_primer", "break_loops")
 
@@ -74,9 +74,9 @@ def read_settings(song: Path) -> dict[str, Any]:
     """
     from ambient.midi import read_midi
 
-    for text in read_midi(song).texts:
-        if text.startswith(generate.MARK):
-            return dict(json.loads(text.removeprefix(generate.MARK)))
+    settings = texts_to_settings(read_midi(song).texts)
+    if settings is not None:
+        return settings
     raise InputError(song, "no settings of `generate`", "expected its text event", "Give a file that generate wrote")
 
 
@@ -98,9 +98,10 @@ def _primer(arguments: argparse.Namespace, settings: dict[str, Any]) -> Path:
     wanted = f"primer {settings['primer']} (digest {settings['primer_digest']})"
     if arguments.inputs is None:
         raise InputError(arguments.song, f"made from {wanted}", "expected --inputs", "Name the primer or its folder")
-    for path in files_below(arguments.inputs, MIDI_SUFFIXES) if arguments.inputs.is_dir() else [arguments.inputs]:
-        if hashlib.sha256(path.read_bytes()).hexdigest()[:16] == settings["primer_digest"]:
-            return path
+    paths = files_below(arguments.inputs, MIDI_SUFFIXES) if arguments.inputs.is_dir() else [arguments.inputs]
+    found = file_with_digest(paths, settings["primer_digest"])
+    if found:
+        return found
     raise InputError(arguments.inputs, f"no {wanted}", "expected it there", "Name another file or folder")
 
 

@@ -19,7 +19,6 @@ from ambient.folders import HIDDEN_FILES, files_in
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHIPPED_MODELS = REPOSITORY / "trained-models"
-MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 _MAX_NAME_BYTES = 255  # of a file, on the usual file systems
 
 _REMEDIES = {

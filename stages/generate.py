@@ -1,16 +1,14 @@
 """Primers and a composer to new pieces: MIDI that goes on where each primer ends. Needs numpy and no framework."""
 
 import argparse
-import hashlib
-import json
 import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ambient.music_transformer.config import DESCRIPTIONS, SHIPPED_MODEL, SamplingConfig
+from ambient.names import MIDI_SUFFIXES
 from stages.common import (
-    MIDI_SUFFIXES,
     SHIPPED_MODELS,
     files_below,
     for_each_file,
@@ -23,6 +21,7 @@ from stages.common import (
 
 if TYPE_CHECKING:
     from ambient.music_transformer.composing import Composition
+    from ambient.music_transformer.decoder import Decoder
     from ambient.music_transformer.memorisation import Match, TrainingNotes
     from ambient.music_transformer.ranking import Candidate
     from ambient.music_transformer.wishes import Primer
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 DEFAULTS = SamplingConfig()
 Curve = tuple[tuple[float, float], ...]
-MARK = "ambient-music-generation "  # begins the text event that holds the settings of a piece
 # Real pieces that the base model never saw share up to 16 notes in a row with its training pieces.
 COPY_LIMIT_NOTES = 24
 ATTEMPTS = 3  # so often a song over the limit is made again
@@ -188,7 +186,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.beam and (arguments.minutes or arguments.songs > 1):
         build_parser().error("--beam needs a --length and finds one song: leave out --minutes and --songs")
     folder = arguments.load_path or SHIPPED_MODELS / SHIPPED_MODEL
-    cached_decoder(folder, arguments.beam or min(arguments.songs, SONGS_TOGETHER))  # a fault in it is told once
+    decoder = cached_decoder(folder, arguments.beam or min(arguments.songs, SONGS_TOGETHER))  # a fault is told once
     settings = {
         "model": model_digest(folder),
         "keep_primer": arguments.keep_primer,
@@ -203,7 +201,8 @@ def run(arguments: argparse.Namespace) -> None:
         **{name: _curve_text(points) for name, points in _turned(arguments).items()},
     }
     held_out = load_training(folder).get("held_out", {}).get("nats_per_note")
-    work = _Work(arguments, folder, settings, TrainingNotes.load(folder) if arguments.copy_limit else None, held_out)
+    heard = TrainingNotes.load(folder) if arguments.copy_limit else None
+    work = _Work(arguments, folder, decoder, settings, heard, held_out)
     if arguments.inputs is None:
         log(f"from nothing: {work.pieces(None, arguments.save_path)}")
     elif arguments.inputs.is_dir():
@@ -228,6 +227,7 @@ class _Work:
 
     arguments: argparse.Namespace
     folder: Path
+    decoder: "Decoder"
     settings: dict[str, Any]
     heard: "TrainingNotes | None"
     held_out_nats: float | None
@@ -235,13 +235,13 @@ class _Work:
     def pieces(self, primer_path: Path | None, target: Path) -> str:
         """Compose, choose and write the pieces of one primer; return what they are, for the log."""
         from ambient.music_transformer.ranking import best
+        from ambient.piece_settings import file_digest
 
         primer = self._primer(primer_path)
         kept = best(self._candidates(primer), self.settings["keep"])
         described = dict(self.settings)
         if primer_path:
-            digest = hashlib.sha256(primer_path.read_bytes()).hexdigest()[:16]
-            described |= {"primer": primer_path.name, "primer_digest": digest}
+            described |= {"primer": primer_path.name, "primer_digest": file_digest(primer_path)}
         lines = []
         for rank, song in enumerate(kept, 1):
             place = target if len(kept) == 1 else target.with_name(f"{target.stem}-{rank}{target.suffix}")
@@ -273,7 +273,7 @@ class _Work:
 
     def _scored(self, primer: "Primer", seeds: list[int]) -> "list[Candidate]":
         from ambient.music_transformer.composing import compose_by_beam
-        from ambient.music_transformer.parallel import CompositionRequest, cached_decoder, compose_songs
+        from ambient.music_transformer.parallel import CompositionRequest, compose_songs
         from ambient.music_transformer.placement import Alignment
         from ambient.music_transformer.ranking import score
         from ambient.music_transformer.wishes import make_wishes
@@ -281,12 +281,15 @@ class _Work:
         arguments, sampling = self.arguments, _sampling(self.arguments)
         wishes = make_wishes(primer, _turned(arguments))
         if arguments.beam:
-            decoder = cached_decoder(self.folder, arguments.beam)
-            decoder.reset()
-            alignment = Alignment(*decoder.config.alignment)
+            self.decoder.reset()
             made = [
                 compose_by_beam(
-                    decoder, primer, length=arguments.length, sampling=sampling, alignment=alignment, wishes=wishes
+                    self.decoder,
+                    primer,
+                    length=arguments.length,
+                    sampling=sampling,
+                    alignment=Alignment(*self.decoder.config.alignment),
+                    wishes=wishes,
                 )
             ]
         else:
@@ -301,11 +304,9 @@ class _Work:
     def _primer(self, path: Path | None) -> "Primer":
         """Read a primer; without one the music begins from nothing."""
         from ambient.music_transformer.fields import notes_to_fields
-        from ambient.music_transformer.parallel import SONGS_TOGETHER, cached_decoder
         from ambient.music_transformer.wishes import make_primer
 
-        arguments = self.arguments
-        config = cached_decoder(self.folder, arguments.beam or min(arguments.songs, SONGS_TOGETHER)).config
+        config = self.decoder.config
         if path is None:
             return make_primer(notes_to_fields([]), config, heard=False)
         notes, heard = read_primer(path)
@@ -317,13 +318,13 @@ class _Work:
     def _write(self, target: Path, primer: "Primer", song: "Candidate", settings: dict[str, Any]) -> None:
         from ambient.midi import write_midi
         from ambient.music_transformer.fields import Fields, fields_to_notes
+        from ambient.piece_settings import settings_to_text
 
         notes = song.notes
         if self.arguments.keep_primer:
             notes = fields_to_notes(Fields.joined([primer.fields, song.composition.fields]))
         with written_atomically(target) as partial:
-            text = MARK + json.dumps(settings, sort_keys=True)
-            write_midi(partial, notes, program=self.arguments.program, texts=[text])
+            write_midi(partial, notes, program=self.arguments.program, texts=[settings_to_text(settings)])
 
 
 def _from_start(song: "Composition") -> "list[Note]":

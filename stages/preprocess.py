@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ambient.names import MIDI_SUFFIXES
 from stages.common import (
-    MIDI_SUFFIXES,
     files_below,
     for_each_file,
     log_warnings,

@@ -1,7 +1,6 @@
 """Make finished sound of MIDI pieces: `piece.mid` becomes `piece.mp3`, on instruments made for this music."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ambient.errors import InputError
+from ambient.names import MIDI_SUFFIXES
 from stages.common import (
-    MIDI_SUFFIXES,
     files_below,
     for_each_file,
     log,
@@ -32,7 +31,6 @@ AUDIO_FORMATS = ("mp3", "flac", "wav", "ogg", "opus")
 RATES_HZ = (44_100, 48_000)
 AUTO, LIST, KEEP = "auto", "list", "keep"
 LONGEST_S = 4 * 3600.0  # 5.5 GB of temporary files
-MARK = "ambient-music-generation "  # begins the text event that holds the settings of a piece that `generate` made
 SOFTWARE = "Ambient music generation"
 
 
@@ -188,6 +186,7 @@ class _Piece:
 def _read(path: Path, arguments: argparse.Namespace) -> _Piece:
     """Read a piece, and refuse one that cannot be rendered."""
     from ambient.midi import read_midi
+    from ambient.piece_settings import texts_to_settings
 
     piece = read_midi(path)
     log_warnings(path, piece.warnings)
@@ -201,15 +200,7 @@ def _read(path: Path, arguments: argparse.Namespace) -> _Piece:
     if seconds > LONGEST_S:
         found, expected = f"lasts {seconds / 3600:.1f} hours", f"expected at most {LONGEST_S / 3600:.0f}"
         raise InputError(path, found, expected, "Cut it with --minutes")
-    made_by: dict[str, Any] = {}
-    for text in piece.texts:
-        if text.startswith(MARK):
-            try:
-                settings = json.loads(text.removeprefix(MARK))
-            except ValueError:
-                continue
-            made_by = settings if isinstance(settings, dict) else {}
-    return _Piece(notes, channels, made_by)
+    return _Piece(notes, channels, texts_to_settings(piece.texts) or {})
 
 
 def _layers(piece: _Piece, arguments: argparse.Namespace) -> "tuple[list[Layer], str]":
@@ -274,16 +265,15 @@ def _settings(arguments: argparse.Namespace, target: Path, layers: "Sequence[Lay
 
 def _primer(made_by: dict[str, Any], primers: Path | None) -> "list[Note]":
     """Find the primer that a piece was made from, by its digest."""
-    import hashlib
-
     from ambient.midi import read_midi
+    from ambient.piece_settings import file_with_digest
 
     digest = made_by.get("primer_digest")
     if primers is None or not digest:
         return []
-    for path in files_below(primers, MIDI_SUFFIXES) if primers.is_dir() else [primers]:
-        if hashlib.sha256(path.read_bytes()).hexdigest()[:16] == digest:
-            return read_midi(path).notes
+    found = file_with_digest(files_below(primers, MIDI_SUFFIXES) if primers.is_dir() else [primers], digest)
+    if found:
+        return read_midi(found).notes
     log(f"warning: no primer {made_by.get('primer')} (digest {digest}) in {primers}; it is left out of the picture")
     return []
 

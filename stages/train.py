@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from ambient.model_folder import save_model_folder, weights_of
     from ambient.music_transformer.card import describe_training, model_card
-    from ambient.music_transformer.data import evaluation_batches
+    from ambient.music_transformer.data import Piece, evaluation_batches
     from ambient.music_transformer.descriptions import Percentiles
     from ambient.music_transformer.model import share_batches, use_precision
     from ambient.music_transformer.placement import Alignment
@@ -111,7 +111,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError("--batch_size", found, "each device needs as many", f"Give a multiple of {devices}")
     model, origin = starting_model(arguments, split.training)
     config = training_config(arguments)
-    rehearsed = rehearsal_of(arguments)
+    base = notes_of_base(arguments)
+    rehearsed = [Piece(fields, heard=heard) for fields, heard in base.pieces()] if base and config.rehearsal else []
     longest = max(len(piece.fields) for piece in [*split.training, *rehearsed])
     if config.max_seq > min(longest, model.config.window):
         config = replace(config, max_seq=min(longest, model.config.window))
@@ -164,7 +165,7 @@ def run(arguments: argparse.Namespace) -> None:
         card=model_card(model.config, training),
         float16=True,
     )
-    notes_heard(arguments, records).save(arguments.save_path)
+    notes_heard(base, records).save(arguments.save_path)
     kept = "" if result.best_step else "; training did not improve on the weights it started from, so they are kept"
     log(
         f"held-out {result.before:.3f} -> {result.best:.3f} nats per note, {training['held_out']['bits_per_second']} "
@@ -173,29 +174,19 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
 
-def notes_heard(arguments: argparse.Namespace, records: "list[TokenRecord]") -> "TrainingNotes":
+def notes_of_base(arguments: argparse.Namespace) -> "TrainingNotes | None":
+    """Return the music that the model to start from was trained on; None from scratch, or where it is not with it."""
+    from ambient.music_transformer.memorisation import TrainingNotes
+
+    return None if arguments.from_scratch else TrainingNotes.load(arguments.load_path or SHIPPED_MODELS / SHIPPED_MODEL)
+
+
+def notes_heard(base: "TrainingNotes | None", records: "list[TokenRecord]") -> "TrainingNotes":
     """Return the notes that the model has heard by now: to look for copies in, and to rehearse when fine-tuning."""
     from ambient.music_transformer.memorisation import TrainingNotes
 
     heard = TrainingNotes.of([(record.source, record.fields, record.heard) for record in records])
-    before = _notes_of_base(arguments)
-    return before.joined(heard) if before else heard
-
-
-def rehearsal_of(arguments: argparse.Namespace) -> "list[Piece]":
-    """Return the music that the model to start from was trained on, so that fine-tuning does not forget it."""
-    from ambient.music_transformer.data import Piece
-
-    before = _notes_of_base(arguments) if arguments.rehearsal > 0 else None
-    return [Piece(fields, heard=heard) for fields, heard in before.pieces()] if before else []
-
-
-def _notes_of_base(arguments: argparse.Namespace) -> "TrainingNotes | None":
-    from ambient.music_transformer.memorisation import TrainingNotes
-
-    if arguments.from_scratch:
-        return None
-    return TrainingNotes.load(arguments.load_path or SHIPPED_MODELS / SHIPPED_MODEL)
+    return base.joined(heard) if base else heard
 
 
 def check_flags(arguments: argparse.Namespace) -> None:

@@ -22,6 +22,7 @@ MAX_NAME_CHARACTERS = 200  # file systems take 255; later stages add to the name
 HASH_DIGITS = 8
 FALLBACK_STEM = "song"
 
+MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 # What ffmpeg reads and people keep music in; content is judged by to_wav.
 _ENDINGS = """
     mp3 mp2 mp1 mpga wav wave w64 rf64 bwf flac ogg oga opus spx m4a m4b m4r mp4 aac adts alac wma asf aiff aif aifc ape

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from ambient.errors import one_line
 from ambient.folders import HIDDEN_FILES, files_in
-from ambient.names import is_audio_name, standard_names
+from ambient.names import MIDI_SUFFIXES, is_audio_name, standard_names
 from deployment.errors import DeployError
 
 RECORDINGS, PRIMERS = "audio-unprocessed", "seeds"
-_MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ _ENDINGS = {RECORDINGS: ".mp3, .wav, .flac", PRIMERS: ".mid, .midi, .kar or .rmi
 def _belongs(original: str, repo: str) -> bool:
     if repo == PRIMERS:
         name = os.path.basename(original)
-        return os.path.splitext(name)[1].lower() in _MIDI_SUFFIXES and not name.startswith(HIDDEN_FILES)
+        return os.path.splitext(name)[1].lower() in MIDI_SUFFIXES and not name.startswith(HIDDEN_FILES)
     return is_audio_name(original)
 
 

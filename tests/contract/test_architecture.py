@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "ambient.folders": (),
     "ambient.names": ("ambient.folders",),
     "ambient.framework": (),
+    "ambient.piece_settings": (),
     "ambient.notes": ("numpy",),
     "ambient.model_folder": ("ambient.errors", "numpy", "safetensors*"),
     "ambient.smf_track": (),
