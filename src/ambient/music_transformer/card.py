@@ -52,14 +52,12 @@ def describe_training(
         held_out: Nats per note of the final weights over the whole held-out part.
         precision: Of the matrix products.
     """
-    digest = hashlib.sha256("".join(sorted(record.digest for record in [*records, *measured])).encode()).hexdigest()[
-        :16
-    ]
+    digests = "".join(sorted(record.digest for record in [*records, *measured]))
     return {
         "origin": origin,
         "settings": {**asdict(config), "precision": precision},
         "data": {
-            "digest": digest,
+            "digest": hashlib.sha256(digests.encode()).hexdigest()[:16],
             "songs": len(records),
             "notes": sum(len(record.fields) for record in records),
             "heard_songs": sum(record.heard for record in records),

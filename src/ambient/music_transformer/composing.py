@@ -24,7 +24,7 @@ from ambient.music_transformer.rows import (
     NO_TIME,
     TIME,
     note_rows,
-    start_row,
+    with_start,
 )
 from ambient.music_transformer.sampling import (
     GAP,
@@ -35,7 +35,7 @@ from ambient.music_transformer.sampling import (
     allowed_lengths,
     allowed_pitches,
     draw,
-    nats,
+    log_probabilities,
 )
 from ambient.music_transformer.tokens import MAX_SHIFT_STEPS, STEPS_PER_SECOND, VELOCITY_BINS
 from ambient.music_transformer.wishes import Primer, Wishes
@@ -229,11 +229,7 @@ def primer_rows(primer: Fields, mark: int, described: np.ndarray) -> np.ndarray:
     rows = note_rows(primer)
     rows[:, MARK] = mark
     rows[:, DESCRIPTIONS:TIME] = described
-    opening = start_row(int(primer.starts[0]) if len(primer) else 0)
-    if len(primer):
-        opening[MARK:TIME] = rows[0, MARK:TIME]
-        rows[0, 0] = 0
-    return np.concatenate([opening[None], rows])
+    return with_start(rows)
 
 
 def compose(
@@ -298,7 +294,7 @@ def _choose_all(
         for index, song in enumerate(songs):
             if not done[index]:
                 choice = draw(field, logits[index], song.allowed(field), sampling, rngs[index])
-                surprise[index] += nats(logits[index], choice)
+                surprise[index] -= log_probabilities(logits[index])[choice]
                 song.choice[field] = choice
         if field < VELOCITY:
             state = model.tell(field, state, np.array([song.choice[field] for song in songs]))
@@ -369,10 +365,7 @@ class _Beam:
 
     def extended(self, logits: np.ndarray, field: int) -> np.ndarray:
         """Return the score of each choice, [C]; what may not come is minus infinity."""
-        wide = np.nan_to_num(logits.astype(np.float64))  # broken weights: everything is alike
-        wide -= wide.max()
-        likely = wide - np.log(np.exp(wide).sum())
-        return np.where(self.song.allowed(field), self.score + likely, -np.inf)
+        return np.where(self.song.allowed(field), self.score + log_probabilities(logits), -np.inf)
 
     def chosen(self, field: int, choice: int, score: float) -> "_Beam":
         song = self.song.copy()

@@ -24,7 +24,6 @@ from ambient.music_transformer.rows import (
     CLEAN,
     COLUMNS,
     DESCRIPTIONS,
-    END,
     HEARD,
     LOOK_BACK,
     MARK,
@@ -32,7 +31,8 @@ from ambient.music_transformer.rows import (
     TIME,
     labels_of,
     note_rows,
-    start_row,
+    with_end,
+    with_start,
 )
 
 HELD_OUT_SHARE = 0.1
@@ -209,50 +209,8 @@ class Crops:
         part, mark = self._varied(part, rng, heard=piece.heard)
         if len(part) <= before + 1:  # so few notes that losing some left none
             part, before = piece.fields, 0
-        return self.rows_of(part, before, count, mark, rng, begins=first == 0, ends=reaches_end)
-
-    def rows_of(
-        self,
-        part: Fields,
-        before: int,
-        count: int,
-        mark: int,
-        rng: np.random.Generator | None,
-        *,
-        begins: bool,
-        ends: bool,
-    ) -> np.ndarray:
-        """Return up to `count` rows of a stretch whose first `before` notes only say what still sounds.
-
-        Args:
-            part: The notes before, those of the crop, and those ahead that descriptions look at.
-            before: How many notes stand before the crop.
-            count: Rows wanted.
-            mark: Where the music comes from.
-            rng: Leaves descriptions and mark out at random; None says all of them.
-            begins: The crop begins the piece: a start row comes first.
-            ends: The part reaches the end of the piece: an end comes after its last note.
-        """
-        rows = note_rows(part)
-        values = describe(part)
-        if not ends and len(part):  # what lies beyond the part is not known
-            values[part.starts + WINDOW_STEPS > part.starts[-1]] = np.nan
-        rows[:, DESCRIPTIONS : DESCRIPTIONS + len(NAMES)] = self.percentiles.bins(values)
-        rows[:, MARK] = mark
-        rows = rows[before:]
-        if begins:
-            opening = start_row(int(part.starts[0]))
-            opening[MARK:TIME] = rows[0, MARK:TIME]
-            rows[0, 0] = 0
-            rows = np.concatenate([opening[None], rows])
-        if ends and len(rows) < count:
-            closing = rows[-1:].copy()
-            closing[:, 0] = END
-            rows = np.concatenate([rows, closing])
-        rows = rows[:count]
-        if rng is not None:
-            self._leave_out(rows, rng)
-        rows[:, TIME] -= rows[0, TIME]
+        rows = crop_rows(part, before, count, mark, self.percentiles, begins=first == 0, ends=reaches_end)
+        self._leave_out(rows, rng)
         return rows
 
     def _leave_out(self, rows: np.ndarray, rng: np.random.Generator) -> None:
@@ -281,6 +239,36 @@ class Crops:
         if rng.random() < config.imitation:
             return variation.imitate_transcriber(part, rng), HEARD
         return part, CLEAN
+
+
+def crop_rows(
+    part: Fields, before: int, count: int, mark: int, percentiles: Percentiles, *, begins: bool, ends: bool
+) -> np.ndarray:
+    """Return up to `count` rows of a stretch whose first `before` notes only say what still sounds, time from 0 on.
+
+    Args:
+        part: The notes before, those of the crop, and those ahead that descriptions look at.
+        before: How many notes stand before the crop.
+        count: Rows wanted.
+        mark: Where the music comes from.
+        percentiles: Bins of the descriptions.
+        begins: The crop begins the piece: a start row comes first.
+        ends: The part reaches the end of the piece: an end comes after its last note.
+    """
+    rows = note_rows(part)
+    values = describe(part)
+    if not ends and len(part):  # what lies beyond the part is not known
+        values[part.starts + WINDOW_STEPS > part.starts[-1]] = np.nan
+    rows[:, DESCRIPTIONS:TIME] = percentiles.bins(values)
+    rows[:, MARK] = mark
+    rows = rows[before:]
+    if begins:
+        rows = with_start(rows)
+    if ends and len(rows) < count:
+        rows = with_end(rows)
+    rows = rows[:count]
+    rows[:, TIME] -= rows[0, TIME]
+    return rows
 
 
 class BatchesAhead:
@@ -346,12 +334,10 @@ def evaluation_batches(
     Returns:
         Rows [B, T + 1, 14] and labels [B, T, 4], int32; each note and each end of a piece stands in exactly one crop.
     """
-    crops = Crops(pieces, [], percentiles, config)
     cut: list[tuple[np.ndarray, np.ndarray]] = []
     for piece in pieces:
         mark = HEARD if piece.heard else CLEAN
-        notes = len(piece.fields)
-        rows = crops.rows_of(piece.fields, 0, notes + 2, mark, None, begins=True, ends=piece.ends)
+        rows = crop_rows(piece.fields, 0, len(piece.fields) + 2, mark, percentiles, begins=True, ends=piece.ends)
         if not described:
             rows[:, DESCRIPTIONS:TIME] = 0
         wanted = labels_of(rows)

@@ -190,7 +190,7 @@ class Decoder:
             self.held = kept
         pitches = rows[..., 1:2]
         ids = np.concatenate([rows[..., :TIME], np.where(pitches < NO_PITCH, pitches % 12, 12)], axis=-1)
-        embedded = self.embedding[ids + np.array(INPUT_OFFSETS)]  # [S, n, 14, E]
+        embedded = self.embedding[ids + INPUT_OFFSETS]  # [S, n, 14, E]
         x = embedded.sum(axis=2).reshape(songs * count, -1)  # [S * n, E]
         cosine, sine = self._angles(rows)
         for block, cache in zip(self.blocks, self.cache, strict=True):

@@ -102,13 +102,3 @@ class Percentiles:
     def bin_of(percentile: float) -> int:
         """Return the bin, 1 to 10, that a percentile from 0 to 100 falls into."""
         return 1 + min(int(percentile / 100 * DESCRIPTION_BINS), DESCRIPTION_BINS - 1)
-
-    def percentiles(self, values: np.ndarray) -> np.ndarray:
-        """Return about where values [5] stand, 0-100 each, by straight lines between the edges."""
-        wanted = np.arange(1, DESCRIPTION_BINS) * 100 / DESCRIPTION_BINS
-        return np.array(
-            [
-                np.interp(value, edge, wanted, left=5.0, right=95.0)
-                for value, edge in zip(values, self.edges, strict=True)
-            ]
-        )

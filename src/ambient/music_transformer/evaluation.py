@@ -14,7 +14,8 @@ import numpy as np
 from ambient.music_transformer.decoder import CHUNK, Decoder
 from ambient.music_transformer.fields import Fields
 from ambient.music_transformer.placement import Alignment, placement_nats
-from ambient.music_transformer.rows import END, FIELD_SIZES, MARK, TIME, note_rows, start_row
+from ambient.music_transformer.rows import END, FIELD_SIZES, MARK, TIME, note_rows, with_end, with_start
+from ambient.music_transformer.sampling import log_probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,9 @@ def piece_cost(decoder: Decoder, fields: Fields, mark: int) -> Cost:
         fields: At least one note.
         mark: Where the piece comes from, `rows.CLEAN` or `rows.HEARD`.
     """
-    rows = _with_start_and_end(fields, mark)
+    rows = with_end(with_start(note_rows(fields)))
+    rows[:, MARK] = mark
+    rows[:, TIME] -= rows[0, TIME]
     decoder.reset()
     nats = np.zeros(5)
     for begin in range(0, len(rows) - 1, CHUNK):
@@ -67,28 +70,9 @@ def piece_cost(decoder: Decoder, fields: Fields, mark: int) -> Cost:
         for field, size in enumerate(FIELD_SIZES):
             choices = np.minimum(following[:, field], size - 1)
             counted = (following[:, 0] < END) | (field == 0)
-            costs = _cross_entropy(decoder.choose(field, state), choices)
-            nats[field] += float(costs[counted].sum())
+            likely = log_probabilities(decoder.choose(field, state))[np.arange(len(choices)), choices]
+            nats[field] -= float(likely[counted].sum())
             if field < 3:
                 state = decoder.tell(field, state, choices)
     nats[4] = float(placement_nats(fields, Alignment(*decoder.config.alignment)).sum())
     return Cost(nats, len(fields), fields.seconds)
-
-
-def _with_start_and_end(fields: Fields, mark: int) -> np.ndarray:
-    rows = note_rows(fields)
-    rows[0, 0] = 0
-    closing = rows[-1].copy()
-    closing[0] = END
-    rows = np.concatenate([start_row(int(fields.starts[0]))[None], rows, closing[None]])
-    rows[:, MARK] = mark
-    rows[:, TIME] -= rows[0, TIME]
-    return rows
-
-
-def _cross_entropy(logits: np.ndarray, choices: np.ndarray) -> np.ndarray:
-    """Return [N] nats of [N, C] logits."""
-    wide = logits.astype(np.float64)
-    wide -= wide.max(axis=1, keepdims=True)
-    costs: np.ndarray = np.log(np.exp(wide).sum(axis=1)) - wide[np.arange(len(wide)), choices]
-    return costs

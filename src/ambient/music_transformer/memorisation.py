@@ -9,18 +9,18 @@ rows of steps are equal music, whatever the key, the velocity and small changes 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from ambient.errors import InputError
-from ambient.music_transformer.fields import LONGEST_STEPS, Fields
+from ambient.music_transformer.fields import LONGEST_STEPS, Fields, notes_to_fields
 from ambient.music_transformer.tokens import STEPS_PER_SECOND
 from ambient.notes import Note
 
 FILE = "training-notes.npz"  # in a model folder, written by training
 TOGETHER_S = 0.03
-NO_NOTES = Fields(*(np.zeros(0, dtype=np.int64) for _ in range(4)))
 _GAP_CLASSES = 16
 _FILTER_BITS = 20
 _FILTER = np.uint64((1 << _FILTER_BITS) - 1)
@@ -61,10 +61,14 @@ class TrainingNotes:
     def __init__(self, names: Sequence[str], begins: np.ndarray, notes: Fields, heard: np.ndarray) -> None:
         self.names = list(names)
         self.begins, self.notes, self.heard = begins.astype(np.int64), notes, heard.astype(bool)
-        steps = note_steps(notes.pitches, notes.starts / STEPS_PER_SECOND)
+
+    @cached_property
+    def _rows(self) -> "RowHashes":
+        """Hashes of its steps, made when something is looked for: training only keeps the notes."""
+        steps = note_steps(self.notes.pitches, self.notes.starts / STEPS_PER_SECOND)
         # A step that leads from one piece into the next is like no other: no passage goes across.
         steps[self.begins[1:-1] - 1] = -2 - np.arange(max(len(self.names) - 1, 0))
-        self._rows = RowHashes(steps)
+        return RowHashes(steps)
 
     @classmethod
     def of(cls, pieces: Sequence[tuple[str, Fields, bool]]) -> "TrainingNotes":
@@ -73,7 +77,7 @@ class TrainingNotes:
         parts = [Fields(f.starts - f.starts[0], f.pitches, f.lengths, f.velocities) for _, f, _ in kept]
         begins = np.cumsum([0, *(len(part) for part in parts)])
         heard = np.array([heard for _, _, heard in kept], dtype=bool)
-        return cls([name for name, _, _ in kept], begins, Fields.joined([NO_NOTES, *parts]), heard)
+        return cls([name for name, _, _ in kept], begins, Fields.joined([notes_to_fields([]), *parts]), heard)
 
     def joined(self, other: "TrainingNotes") -> "TrainingNotes":
         """Return an index of both; a fine-tuned model has heard the base model's music too."""

@@ -81,14 +81,14 @@ class MusicTransformer(keras.Model):
         heard, following = rows[:, :-1], rows[:, 1:]
         pitches = heard[..., 1:2]
         classes = ops.where(pitches < NO_PITCH, pitches % 12, 12)
-        ids = ops.concatenate([heard[..., :TIME], classes], axis=-1) + np.array(INPUT_OFFSETS, np.int32)
+        ids = ops.concatenate([heard[..., :TIME], classes], axis=-1) + INPUT_OFFSETS
         x = ops.sum(self.embedding(ids), axis=2)  # [B, T, E]
         x = self.embedding_dropout(x, training=training)
         cosine, sine = self.angles(heard[..., 1], heard[..., TIME])
         for block in self.blocks:
             x = block(x, cosine, sine, training=training)  # [B, T, E]
         limits = np.array(FIELD_SIZES[:3], np.int32) - 1
-        picked = self.chosen(ops.minimum(following[..., :3], limits) + np.array(CHOSEN_OFFSETS, np.int32))
+        picked = self.chosen(ops.minimum(following[..., :3], limits) + CHOSEN_OFFSETS)
         logits = []
         for index, choice in enumerate(self.choices):
             logits.append(choice(x))

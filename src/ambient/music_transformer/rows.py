@@ -45,19 +45,18 @@ _INPUT_SIZES: tuple[int, ...] = (
     3,
 )
 _INPUT_SIZES += (DESCRIPTION_BINS + 1,) * len(NAMES) + (13,)
-INPUT_OFFSETS = tuple(int(each) for each in np.cumsum([0, *_INPUT_SIZES[:-1]]))
+INPUT_OFFSETS = np.cumsum([0, *_INPUT_SIZES[:-1]], dtype=np.int32)
 INPUT_SIZE = sum(_INPUT_SIZES)
-CHOSEN_OFFSETS = (0, FIELD_SIZES[0], FIELD_SIZES[0] + FIELD_SIZES[1])
+CHOSEN_OFFSETS = np.cumsum([0, *FIELD_SIZES[:2]], dtype=np.int32)
 CHOSEN_SIZE = sum(FIELD_SIZES[:3])
 LOOK_BACK = 64  # notes; what began earlier and still sounds is not counted among the sounding
 
 
-def note_rows(fields: Fields, previous_start: int | None = None) -> np.ndarray:
+def note_rows(fields: Fields) -> np.ndarray:
     """Return the rows of a stretch of a piece, mark and descriptions not said.
 
     Args:
         fields: N notes; the first `LOOK_BACK` know only the notes before them in the stretch.
-        previous_start: Start of the note before the stretch; None if it begins the piece.
 
     Returns:
         [N, 14] int32.
@@ -65,8 +64,7 @@ def note_rows(fields: Fields, previous_start: int | None = None) -> np.ndarray:
     rows = np.zeros((len(fields), COLUMNS), dtype=np.int32)
     if not len(fields):
         return rows
-    first = fields.starts[0] if previous_start is None else previous_start
-    rows[:, 0] = steps_to_bins(np.diff(fields.starts, prepend=first))
+    rows[:, 0] = steps_to_bins(np.diff(fields.starts, prepend=fields.starts[:1]))
     rows[:, 1], rows[:, 3] = fields.pitches, fields.velocities
     rows[:, 2] = np.maximum(steps_to_bins(fields.lengths), 1)
     first_end, next_end, sounding = _ends_ahead(fields)
@@ -81,6 +79,23 @@ def start_row(start: int = 0) -> np.ndarray:
     row[:6] = START, NO_PITCH, NO_TIME, NO_VELOCITY, NO_TIME, NO_TIME
     row[TIME] = start
     return row
+
+
+def with_start(rows: np.ndarray) -> np.ndarray:
+    """Put a start row before the rows of a piece, [N] -> [N + 1]; it says of the music what the first row says."""
+    if not len(rows):
+        return start_row()[None]
+    opening, rows = start_row(int(rows[0, TIME])), rows.copy()
+    opening[MARK:TIME] = rows[0, MARK:TIME]
+    rows[0, 0] = 0
+    return np.concatenate([opening[None], rows])
+
+
+def with_end(rows: np.ndarray) -> np.ndarray:
+    """Put the end after the last of the rows of a piece, [N] -> [N + 1]."""
+    closing = rows[-1:].copy()
+    closing[:, 0] = END
+    return np.concatenate([rows, closing])
 
 
 def labels_of(rows: np.ndarray) -> np.ndarray:

@@ -101,11 +101,9 @@ def draw(field: int, logits: np.ndarray, allowed: np.ndarray, config: SamplingCo
     return int(cumulative.searchsorted(rng.random() * cumulative[-1], side="right"))
 
 
-def nats(logits: np.ndarray, choice: int) -> float:
-    """Return the surprise of a choice under the model, before temperature and filters."""
-    wide = logits.astype(np.float64)
-    top = wide.max()
-    if not (np.isfinite(top) and np.isfinite(wide[choice])):  # broken weights
-        wide = np.nan_to_num(wide)
-        top = wide.max()
-    return float(top + np.log(np.exp(wide - top).sum()) - wide[choice])
+def log_probabilities(logits: np.ndarray) -> np.ndarray:
+    """Return the logarithms of the model's own distribution, before temperature and filters: [..., C] -> float64."""
+    wide = np.nan_to_num(logits.astype(np.float64))  # broken weights give numbers all the same
+    wide -= wide.max(axis=-1, keepdims=True)
+    result: np.ndarray = wide - np.log(np.exp(wide).sum(axis=-1, keepdims=True))
+    return result

@@ -7,6 +7,7 @@ from ambient.music_transformer.data import (
     BatchesAhead,
     Crops,
     Piece,
+    crop_rows,
     evaluation_batches,
     is_held_out,
     piece_of,
@@ -135,16 +136,15 @@ def test_a_crop_holds_the_rows_of_the_piece_whatever_lies_before_it(drawn, bars,
 
 
 def test_descriptions_look_beyond_the_crop_and_say_nothing_of_what_is_not_known(bars, percentiles):
-    crops = Crops([Piece(bars(10))], [], percentiles, PLAIN)
     long = bars(300)
     bins = percentiles.bins(describe(long))
-    asked = {"before": 0, "count": 41, "mark": 1, "rng": None, "begins": False}
-    rows = crops.rows_of(long[:200], ends=False, **asked)
+    asked = {"before": 0, "count": 41, "mark": 1, "percentiles": percentiles, "begins": False}
+    rows = crop_rows(long[:200], ends=False, **asked)
     assert rows[:, DESCRIPTIONS].tolist() == bins[:41].tolist()
-    cut = crops.rows_of(long[:70], ends=False, **asked)  # 17.5 s, so only the first 2.25 s see 15 s ahead
+    cut = crop_rows(long[:70], ends=False, **asked)  # 17.5 s, so only the first 2.25 s see 15 s ahead
     assert cut[:10, DESCRIPTIONS].tolist() == bins[:10].tolist()
     assert not cut[10:, DESCRIPTIONS].any()
-    whole = crops.rows_of(long[:70], ends=True, **asked)
+    whole = crop_rows(long[:70], ends=True, **asked)
     assert whole[:41, DESCRIPTIONS].all()
 
 

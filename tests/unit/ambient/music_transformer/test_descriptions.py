@@ -88,8 +88,3 @@ def test_each_tenth_of_the_training_music_has_a_bin_of_its_own():
 @pytest.mark.parametrize(("percentile", "wanted"), [(0, 1), (9.9, 1), (10, 2), (50, 6), (89.9, 9), (90, 10), (100, 10)])
 def test_a_percentile_falls_into_its_tenth(percentile, wanted):
     assert Percentiles.bin_of(percentile) == wanted
-
-
-def test_values_stand_at_percentiles_by_straight_lines_between_the_edges():
-    percentiles = Percentiles(np.tile(np.arange(1.0, 10.0), (5, 1)))
-    assert percentiles.percentiles(np.array([0.0, 1.0, 5.0, 5.5, 20.0])).tolist() == [5, 10, 50, 55, 95]
