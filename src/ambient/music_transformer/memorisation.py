@@ -100,7 +100,7 @@ class TrainingNotes:
             return None
         pitches = np.array([note.pitch for note in piece], np.int64)
         rows = RowHashes(note_steps(pitches, np.array([note.start_s for note in piece])))
-        shortest, longest = 0, rows.steps.size
+        shortest, longest = 0, min(rows.steps.size, self._rows.steps.size)
         found = (0, 0)
         while shortest < longest:  # a passage of n steps matches only if one of n - 1 does
             length = (shortest + longest + 1) // 2
@@ -122,8 +122,6 @@ class TrainingNotes:
 
     def _shared(self, rows: "RowHashes", length: int) -> tuple[int, int] | None:
         """Find a row of so many steps in both: where it begins here and in the index, or None."""
-        if length > self._rows.steps.size:
-            return None
         here, there = rows.hashes(length), self._rows.hashes(length)
         # Few of the index' rows can be equal: those whose lowest bits some row here has too.
         seen = np.zeros(1 << _FILTER_BITS, dtype=bool)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ambient.music_transformer.composing import Composition
 from ambient.music_transformer.memorisation import Match, TrainingNotes
-from ambient.music_transformer.statistics import measure
+from ambient.music_transformer.statistics import self_repetition
 from ambient.notes import Note
 
 # Of the model's own held-out loss. Below the band a piece has hardly any surprises, as a loop has none; above it the
@@ -72,7 +72,7 @@ def score(
         composition=composition,
         match=heard.longest_match(notes) if heard else None,
         outside_band=max(0.0, low * expected - surprise, surprise - high * expected),
-        repetition=measure(notes).self_repetition if notes else 1.0,
+        repetition=self_repetition([note.pitch for note in notes]) if notes else 1.0,
     )
 
 

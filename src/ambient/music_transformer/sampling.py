@@ -103,7 +103,9 @@ def draw(field: int, logits: np.ndarray, allowed: np.ndarray, config: SamplingCo
 
 def log_probabilities(logits: np.ndarray) -> np.ndarray:
     """Return the logarithms of the model's own distribution, before temperature and filters: [..., C] -> float64."""
-    wide = np.nan_to_num(logits.astype(np.float64))  # broken weights give numbers all the same
+    wide = logits.astype(np.float64)
+    if not np.isfinite(wide).all():
+        wide = np.nan_to_num(wide)  # broken weights give numbers all the same
     wide -= wide.max(axis=-1, keepdims=True)
     result: np.ndarray = wide - np.log(np.exp(wide).sum(axis=-1, keepdims=True))
     return result

@@ -66,7 +66,7 @@ def measure(notes: Sequence[Note]) -> Measures:
         median_note_s=float(np.median(lengths)),
         longest_note_s=float(lengths.max()),
         pitch_range=float(max(pitches) - min(pitches)),
-        self_repetition=_self_repetition(pitches),
+        self_repetition=self_repetition(pitches),
     )
 
 
@@ -128,7 +128,8 @@ def _seconds_with_sound(notes: Sequence[Note]) -> float:
     return total
 
 
-def _self_repetition(pitches: Sequence[int]) -> float:
+def self_repetition(pitches: Sequence[int]) -> float:
+    """Return the share of the figures of four pitches that occur elsewhere in the piece too, 0–1; 0 of none."""
     figures = Counter(tuple(pitches[i : i + FIGURE_NOTES]) for i in range(len(pitches) - FIGURE_NOTES + 1))
     total = figures.total()
     return sum(count for count in figures.values() if count > 1) / total if total else 0.0
