@@ -30,12 +30,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from localpach import batching, datums, files, job_run, jobs, objects, pipelines, spec
-from localpach.addresses import parse_file
-from localpach.datums import Datum
-from localpach.execute import Outcome
-from localpach.store import Store
-from localpach.trees import Entry
+from localpach.actions import files, pipelines
+from localpach.planning import datums
+from localpach.planning.datums import Datum
+from localpach.running import batching, job_run, jobs
+from localpach.running.execute import Outcome
+from localpach.spec import spec
+from localpach.spec.addresses import parse_file
+from localpach.storage import objects
+from localpach.storage.store import Store
+from localpach.storage.trees import Entry
 
 RESULTS = Path(__file__).parent / "results"
 PIPELINES = {"one": "songs", "two": "one", "three": "two"}  # each with the repo that it reads

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from localpach.container import find_engine
+from localpach.running.container import find_engine
 
 ROOT = Path(__file__).resolve().parents[2]
 

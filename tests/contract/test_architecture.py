@@ -73,7 +73,7 @@ MAY_IMPORT = {
     "ambient.onsets_and_frames.model": ("ambient.*", "numpy", "keras"),
     "ambient.onsets_and_frames.training": ("ambient.*", "numpy", "keras"),
     "ambient.onsets_and_frames*": ("ambient.*", "numpy"),
-    "localpach.yaml_text": ("localpach*", "yaml"),
+    "localpach.spec.yaml_text": ("localpach*", "yaml"),
     "deployment.strict": ("betterproto",),
     "deployment.pachd": ("deployment.*", "grpc", "pachyderm_sdk*"),
     "deployment.template": ("deployment.*", "_jsonnet"),
@@ -84,6 +84,8 @@ MAY_IMPORT = {
     "stages.common": ("ambient.errors", "ambient.folders"),
     "stages.*": ("stages.common", "ambient.*", "numpy"),
 }
+# The rooms of localpach in the order of the way that data goes: each may import from those behind it.
+ROOMS = ("cli", "actions", "running", "planning", "storage", "spec")
 # library -> the one file that opens it; numpy and keras are everywhere they are allowed.
 DOORS = {
     "ffmpeg": "src/ambient/audio.py",
@@ -92,7 +94,7 @@ DOORS = {
     "soxr": "src/ambient/sound/soundfont.py",
     "matplotlib": "src/ambient/sound/pictures.py",
     "pedalboard": "src/ambient/sound/plugin.py",
-    "yaml": "src/localpach/yaml_text.py",
+    "yaml": "src/localpach/spec/yaml_text.py",
     "mir_eval": "src/ambient/onsets_and_frames/metrics.py",
     "onnxruntime": "src/ambient/onnx_session.py",
     "torch": "src/ambient/transkun.py",
@@ -129,7 +131,7 @@ def imports_of(path, *, top_level_only=False):
     return {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
 
 
-PACKAGES = {"ambient.onsets_and_frames", "ambient.music_transformer"}
+PACKAGES = {"ambient.onsets_and_frames", "ambient.music_transformer", *(f"localpach.{room}" for room in ROOMS)}
 FILES = python_files()
 
 
@@ -149,10 +151,26 @@ def test_module_imports_only_what_its_row_allows(module):
     assert not wrong
 
 
-@pytest.mark.parametrize("module", sorted(m for m in FILES if fnmatch(m, "localpach.*")))
-def test_what_localpach_does_knows_nothing_of_its_command_line(module):
-    if module != "localpach.__main__" and not fnmatch(module, "localpach.cli*"):
-        assert not [name for name in imports_of(FILES[module]) if fnmatch(name, "localpach.cli*")]
+def room_of(module):
+    """The floor of a localpach module: its place in ROOMS; the errors are below the lowest."""
+    parts = module.split(".")
+    if module == "localpach.__main__":
+        return 0
+    return len(ROOMS) if parts[1] == "errors" else ROOMS.index(parts[1])
+
+
+@pytest.mark.parametrize("module", sorted(m for m in FILES if m.startswith("localpach.")))
+def test_room_of_localpach_imports_from_its_own_room_and_those_below(module):
+    upward = [
+        name
+        for name in sorted(imports_of(FILES[module]))
+        if name.startswith("localpach.") and room_of(name) < room_of(module)
+    ]
+    assert not upward
+
+
+def test_no_module_of_localpach_stands_outside_the_rooms():
+    assert {m.split(".")[1] for m in FILES if m.startswith("localpach.")} == {"__main__", "errors", *ROOMS}
 
 
 @pytest.mark.parametrize("module", sorted(m for m in FILES if m.startswith("ambient.")))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from localpach import spec as localpach_spec
+from localpach.spec import spec as localpach_spec
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "pipelines").glob("*.json"))}

@@ -17,7 +17,7 @@ from localpach.cli.command import Commands, Session, add_ignored
 from localpach.errors import LocalpachError
 
 if TYPE_CHECKING:
-    from localpach.records import Job
+    from localpach.storage.records import Job
 
 DEFAULT_STATE = ".localpach"
 STATE_VARIABLE = "LOCALPACH_STATE"
@@ -229,7 +229,7 @@ def _report_failures(ended: "list[Job]") -> int:
 
 def _mention_unfinished(session: Session) -> None:
     """Tell, after a command that runs nothing, that an interrupted run is waiting."""
-    from localpach.records import Records
+    from localpach.storage.records import Records
 
     waiting = [job for job in Records(session.store).unfinished_jobs() if job.started is not None]
     if waiting:

@@ -4,16 +4,16 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from localpach import repos
-from localpach.addresses import parse_commit
+from localpach.actions import repos
 from localpach.cli import columns, message
 from localpach.cli.command import Commands, Session, show
 from localpach.errors import NotFoundError
-from localpach.inputs import Trigger, read_trigger
-from localpach.spec_fields import normalise
+from localpach.spec.addresses import parse_commit
+from localpach.spec.inputs import Trigger, read_trigger
+from localpach.spec.spec_fields import normalise
 
 if TYPE_CHECKING:
-    from localpach.store import Branch, Store
+    from localpach.storage.store import Branch, Store
 
 
 def register(commands: Commands) -> None:

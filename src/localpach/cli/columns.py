@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from localpach.records import Counts, Job
+    from localpach.storage.records import Counts, Job
 
 _SIGNS = {"cross": " ⨯ ", "join": " ⋈ ", "union": " ∪ "}
 _MAX_REASON = 25  # characters, as pachctl shortens it
@@ -116,7 +116,7 @@ def documents(messages: Iterable[object], output: str) -> Iterator[str]:
     """Write messages for programs, one document each, as `json` or `yaml`."""
     write: Callable[[object], str] = partial(json.dumps, indent=2)
     if output == "yaml":
-        from localpach.yaml_text import to_yaml
+        from localpach.spec.yaml_text import to_yaml
 
         write = to_yaml
     for message in messages:

@@ -10,9 +10,9 @@ from localpach.errors import CommitStateError, StateError
 
 if TYPE_CHECKING:  # a listing starts in half the time without what runs jobs
     from localpach.cli.progress import Console
-    from localpach.executors import Executor
-    from localpach.records import Job
-    from localpach.store import Commit, Store
+    from localpach.running.executors import Executor
+    from localpach.storage.records import Job
+    from localpach.storage.store import Commit, Store
 
 Run = Callable[["Session", argparse.Namespace], None]
 
@@ -51,7 +51,7 @@ class Session:
     def store(self) -> "Store":
         """The state."""
         if self._store is None:
-            from localpach.store import Store
+            from localpach.storage.store import Store
 
             if not self._may_begin and not self.has_state:
                 raise StateError(
@@ -66,7 +66,7 @@ class Session:
         Raises:
             ExecutorError: the name that was given is not known.
         """
-        from localpach.executors import choose
+        from localpach.running.executors import choose
 
         return choose(self._executor or "")
 
@@ -85,9 +85,9 @@ class Session:
 
         Those that another process ran meanwhile count as well.
         """
-        from localpach.jobs import run_jobs
-        from localpach.records import Records
-        from localpach.timers import fire_due
+        from localpach.actions.timers import fire_due
+        from localpach.running.jobs import run_jobs
+        from localpach.storage.records import Records
 
         fire_due(self.store, time.time())
         records = Records(self.store)

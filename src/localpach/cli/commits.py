@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from localpach import repos
-from localpach.addresses import is_commit_id, parse_commit, parse_file
+from localpach.actions import repos
 from localpach.cli import columns, message
 from localpach.cli.command import Commands, Session, show, tell_of_error
 from localpach.errors import CommitStateError, NotFoundError
+from localpach.spec.addresses import is_commit_id, parse_commit, parse_file
 
 if TYPE_CHECKING:
-    from localpach.store import Commit, Store
+    from localpach.storage.store import Commit, Store
 
 COMMIT_HEADER = ("PROJECT", "REPO", "COMMIT", "FINISHED", "SIZE", "ORIGIN", "CREATOR", "DESCRIPTION")
 SET_HEADER = ("ID", "SUBCOMMITS", "PROGRESS", "CREATED", "MODIFIED")

@@ -7,7 +7,7 @@ from localpach.cli import columns
 from localpach.cli.command import Commands, Session, show
 from localpach.cli.lookups import find_datum, find_job
 from localpach.cli.message_jobs import datum_message, preview_message
-from localpach.records import DatumRecord, Records
+from localpach.storage.records import DatumRecord, Records
 
 HEADER = ("ID", "FILES", "STATUS", "TIME")
 _STATES = ("success", "skipped", "recovered", "failed")
@@ -74,8 +74,8 @@ def _time(each: DatumRecord) -> str:
 
 def _preview(session: Session, arguments: argparse.Namespace) -> None:
     """List the datums that specs would have, and for a pipeline that is there, whether each would be skipped."""
-    from localpach import spec
-    from localpach.preview import preview, without_commit
+    from localpach.actions.preview import preview, without_commit
+    from localpach.spec import spec
 
     found = []
     for source in spec.load(arguments.file):
@@ -113,7 +113,7 @@ def inspect_datum(session: Session, arguments: argparse.Namespace) -> None:
 
 def restart_datum(session: Session, arguments: argparse.Namespace) -> None:
     """Process datums again."""
-    from localpach import pipelines
+    from localpach.actions import pipelines
 
     records = Records(session.store)
     job = find_job(records, arguments.job)

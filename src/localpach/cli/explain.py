@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from localpach.records import DatumRecord, Job
-from localpach.store import Edge
-from localpach.system_repos import spec_repo
+from localpach.storage.records import DatumRecord, Job
+from localpach.storage.store import Edge
+from localpach.storage.system_repos import spec_repo
 
 
 def why(job: Job, datums: Sequence[DatumRecord], changed: Collection[int] = ()) -> list[str]:

@@ -5,15 +5,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localpach import files
-from localpach.addresses import parse_commit, parse_file
+from localpach.actions import files
+from localpach.actions.repos import find_commit
 from localpach.cli import columns, message
 from localpach.cli.command import Commands, Session, show, tell_of_error
 from localpach.errors import LeftOutError
-from localpach.repos import find_commit
+from localpach.spec.addresses import parse_commit, parse_file
 
 if TYPE_CHECKING:
-    from localpach.store import Commit
+    from localpach.storage.store import Commit
 
 
 def register(commands: Commands) -> None:
@@ -79,7 +79,7 @@ def _register_reading(commands: Commands) -> None:
 
 def put_file(session: Session, arguments: argparse.Namespace) -> None:
     """Put files."""
-    from localpach.sources import listed
+    from localpach.actions.sources import listed
 
     sources = listed(arguments.input_file) if arguments.input_file else []
     sources += arguments.sources or ([] if arguments.input_file else ["-"])
@@ -123,7 +123,7 @@ def copy_file(session: Session, arguments: argparse.Namespace) -> None:
 
 def get_file(session: Session, arguments: argparse.Namespace) -> None:
     """Print or write files."""
-    from localpach import downloads
+    from localpach.actions import downloads
 
     if arguments.recursive and arguments.target is None:
         session.usage_error("-r needs -o FOLDER")
@@ -182,7 +182,7 @@ def glob_file(session: Session, arguments: argparse.Namespace) -> None:
 
 def diff_file(session: Session, arguments: argparse.Namespace) -> None:
     """Compare two commits."""
-    from localpach import differences
+    from localpach.actions import differences
 
     old = parse_file(arguments.old) if arguments.old else None
     found = differences.compare(session.store, parse_file(arguments.new), old, shallow=arguments.shallow)

@@ -2,10 +2,10 @@
 
 import argparse
 
-from localpach import history
-from localpach.addresses import is_commit_id
+from localpach.actions import history
 from localpach.cli.command import Commands, Session
 from localpach.errors import AddressError
+from localpach.spec.addresses import is_commit_id
 
 
 def register(commands: Commands) -> None:

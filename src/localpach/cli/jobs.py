@@ -4,13 +4,13 @@ import argparse
 import json
 from collections.abc import Iterable
 
-from localpach.addresses import is_commit_id, parse_commit
 from localpach.cli import columns
 from localpach.cli.command import Commands, Session, history_depth, show
 from localpach.cli.lookups import find_job, find_jobs
 from localpach.cli.message_jobs import job_message, job_set_message
 from localpach.errors import CommitStateError
-from localpach.records import Job, Records
+from localpach.spec.addresses import is_commit_id, parse_commit
+from localpach.storage.records import Job, Records
 
 JOB_HEADER = ("PROJECT", "PIPELINE", "ID", "STARTED", "DURATION", "RESTART", "PROGRESS", "DL", "UL", "STATE")
 SET_HEADER = ("ID", "SUBJOBS", "PROGRESS", "CREATED", "MODIFIED")
@@ -73,7 +73,7 @@ def _set(session: Session, records: Records, id_: str) -> list[Job]:
 
 def _chosen(session: Session, records: Records, arguments: argparse.Namespace) -> list[Job]:
     """Give the jobs of the present version of each pipeline, and of earlier ones with --history, that are asked for."""
-    from localpach.repos import find_commit
+    from localpach.actions.repos import find_commit
 
     if arguments.pipeline:
         records.pipeline(arguments.pipeline)
@@ -186,8 +186,8 @@ def wait_job(session: Session, arguments: argparse.Namespace) -> None:
 
 def stop_job(session: Session, arguments: argparse.Namespace) -> None:
     """Stop a job, or the jobs of a set."""
-    from localpach import pipelines
+    from localpach.running.kill import kill_job
 
     with session.store.transaction():
         for job in find_jobs(Records(session.store), arguments.job):
-            pipelines.kill_job(session.store, job.pipeline, job.id, reason="stopped by hand")
+            kill_job(session.store, job.pipeline, job.id, reason="stopped by hand")

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from localpach.cli.command import Commands, Session
 from localpach.cli.lookups import find_datum, find_job
 from localpach.cli.message_jobs import log_message
-from localpach.records import DatumRecord, Job, Records
+from localpach.storage.records import DatumRecord, Job, Records
 
 if TYPE_CHECKING:
-    from localpach.store import Store
+    from localpach.storage.store import Store
 
 _POLL_S = 0.3
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0}

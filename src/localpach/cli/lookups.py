@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from localpach.addresses import is_commit_id, parse_job
 from localpach.errors import NotFoundError
-from localpach.records import Job, Records
+from localpach.spec.addresses import is_commit_id, parse_job
+from localpach.storage.records import Job, Records
 
 
 class HasName(Protocol):

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from localpach.differences import Change
-    from localpach.files import FileInfo
-    from localpach.secrets import StoredSecret
-    from localpach.store import Branch, Commit, Repo
+    from localpach.actions.differences import Change
+    from localpach.actions.files import FileInfo
+    from localpach.running.secrets import StoredSecret
+    from localpach.storage.store import Branch, Commit, Repo
 
 Message = dict[str, Any]
 

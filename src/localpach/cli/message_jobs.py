@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from localpach.cli.message import PROJECT, Message, commit_ref, filled, int64, repo_ref, seconds, timestamp
 
 if TYPE_CHECKING:
-    from localpach.records import DatumRecord, Job, Pipeline
-    from localpach.spec import PipelineSpec
+    from localpach.spec.spec import PipelineSpec
+    from localpach.storage.records import DatumRecord, Job, Pipeline
 
 # Enumeration values by our words for them.
 JOB_STATES = {

@@ -8,17 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localpach import pipelines, spec
+from localpach.actions import pipelines
 from localpach.cli import columns
 from localpach.cli.command import Commands, Session, history_depth, show
 from localpach.cli.explain import draw
 from localpach.cli.lookups import newest_job
 from localpach.cli.message_jobs import pipeline_message
-from localpach.records import Pipeline, Records
+from localpach.spec import spec
+from localpach.storage.records import Pipeline, Records
 
 if TYPE_CHECKING:
     from localpach.cli.message import Message
-    from localpach.store import Store
+    from localpach.storage.store import Store
 
 HEADER = ("PROJECT", "NAME", "VERSION", "INPUT", "CREATED", "STATE / LAST JOB", "ALERTS", "DESCRIPTION")
 _STATES = ("starting", "running", "restarting", "failure", "paused", "standby", "crashing")

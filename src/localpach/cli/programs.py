@@ -3,13 +3,13 @@
 import argparse
 import sys
 
-from localpach.batching import ask_for_next
+from localpach.actions.shell import open_shell
 from localpach.cli.command import Commands, Session
 from localpach.cli.lookups import find_datum, find_job
 from localpach.errors import LocalpachError
-from localpach.job_datums import expand_job
-from localpach.records import Records
-from localpach.shell import open_shell
+from localpach.planning.job_datums import expand_job
+from localpach.running.batching import ask_for_next
+from localpach.storage.records import Records
 
 
 def register(commands: Commands) -> None:

@@ -6,8 +6,8 @@ import time
 from typing import TextIO
 
 from localpach.cli.columns import duration, job_seconds
-from localpach.plan import FAILED, PROCESSED, RECOVERED
-from localpach.records import SUCCESS, UNRUNNABLE, DatumRecord, Job
+from localpach.planning.plan import FAILED, PROCESSED, RECOVERED
+from localpach.storage.records import SUCCESS, UNRUNNABLE, DatumRecord, Job
 
 _PLAIN_EVERY_S = 30.0  # between counters in a log file
 _MAX_NAMES = 4  # of skipped datums; those that ran are all named

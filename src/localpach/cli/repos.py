@@ -7,7 +7,7 @@ from localpach.cli import columns, message
 from localpach.cli.command import Commands, Session, show
 
 if TYPE_CHECKING:
-    from localpach.store import Repo, Store
+    from localpach.storage.store import Repo, Store
 
 _TYPES = ("user", "spec", "meta")
 
@@ -31,14 +31,14 @@ def register(commands: Commands) -> None:
 
 def create_repo(session: Session, arguments: argparse.Namespace) -> None:
     """Make a repo."""
-    from localpach import repos
+    from localpach.actions import repos
 
     repos.create_repo(session.store, arguments.repo, arguments.description)
 
 
 def update_repo(session: Session, arguments: argparse.Namespace) -> None:
     """Describe a repo anew."""
-    from localpach import repos
+    from localpach.actions import repos
 
     repos.update_repo(session.store, arguments.repo, arguments.description)
 
@@ -87,8 +87,8 @@ def inspect_repo(session: Session, arguments: argparse.Namespace) -> None:
 
 def delete_repo(session: Session, arguments: argparse.Namespace) -> None:
     """Remove a repo, or all that no pipeline writes."""
-    from localpach import repos
-    from localpach.records import Records
+    from localpach.actions import repos
+    from localpach.storage.records import Records
 
     if bool(arguments.repo) == arguments.all:
         session.usage_error("name a repo, or say --all")

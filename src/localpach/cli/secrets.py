@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from localpach import secrets
 from localpach.cli import columns, message
 from localpach.cli.command import Commands, Session, show
+from localpach.running import secrets
 
 
 def register(commands: Commands) -> None:

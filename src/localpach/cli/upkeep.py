@@ -2,7 +2,7 @@
 
 import argparse
 
-from localpach import fsck, gc
+from localpach.actions import fsck, gc
 from localpach.cli.columns import size
 from localpach.cli.command import Commands, Session
 from localpach.errors import UnsoundStateError

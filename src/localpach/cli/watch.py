@@ -5,12 +5,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from localpach import pipelines, timers
-from localpach.addresses import parse_commit
+from localpach.actions import pipelines, timers
+from localpach.actions.watch import Watcher
 from localpach.cli.command import Commands, Session
 from localpach.errors import LocalpachError
-from localpach.records import Records
-from localpach.watch import Watcher
+from localpach.spec.addresses import parse_commit
+from localpach.storage.records import Records
 
 DEFAULT_QUIET_S = 2.0
 _LOOK_S, _LEAST_S = 0.5, 0.05  # between two looks at the folder

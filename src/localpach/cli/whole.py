@@ -59,9 +59,9 @@ def inspect_cluster(session: Session, arguments: argparse.Namespace) -> None:
 
 def delete_all(session: Session, arguments: argparse.Namespace) -> None:
     """Delete everything, in one transaction."""
-    from localpach.pipelines import delete_pipeline
-    from localpach.records import Records
-    from localpach.repos import delete_repo
+    from localpach.actions.pipelines import delete_pipeline
+    from localpach.actions.repos import delete_repo
+    from localpach.storage.records import Records
 
     store = session.store
     found = Records(store).pipelines()

@@ -5,7 +5,7 @@ import argparse
 from localpach.cli.command import Commands, Session, show
 from localpach.cli.explain import outdated, why
 from localpach.cli.lookups import find_datum, find_job
-from localpach.records import Records
+from localpach.storage.records import Records
 
 
 def register(commands: Commands) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from localpach import files, jobs, pipelines, repos, spec
-from localpach.addresses import parse_commit, parse_file
-from localpach.records import DatumRecord, Job, Records
-from localpach.store import Store
+from localpach.actions import files, pipelines, repos
+from localpach.running import jobs
+from localpach.spec import spec
+from localpach.spec.addresses import parse_commit, parse_file
+from localpach.storage.records import DatumRecord, Job, Records
+from localpach.storage.store import Store
 
 MEMORY = Path("/dev/shm")
 COPY = ["sh", "-c", "cp -rv /pfs/in/* /pfs/out/"]  # its log has a line a file

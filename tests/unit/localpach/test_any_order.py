@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from localpach import fsck, gc, history, pipelines
+from localpach.actions import fsck, gc, history, pipelines
 from localpach.errors import LocalpachError
 
 

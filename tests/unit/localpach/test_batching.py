@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from localpach import jobs, pipelines
-from localpach.batching import ask_for_next
+import localpach
 from localpach.errors import LocalpachError
-from localpach.reporting import Silent
+from localpach.running import jobs
+from localpach.running.batching import ask_for_next
+from localpach.running.kill import kill_job
+from localpach.running.reporting import Silent
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ while subprocess.run([sys.executable, '-m', 'localpach', 'next', 'datum']).retur
     with open(pfs + '/out/' + name, 'w') as file:
         file.write(variables['PACH_DATUM_ID'])
 """
-    source = str(Path(jobs.__file__).parent.parent)
+    source = str(Path(localpach.__file__).parent.parent)
     songs.create(songs.toy(cmd=[sys.executable, "-c", program], datum_batching=True, env={"PYTHONPATH": source}))
     assert songs.tree("P@master") == {each.label: each.id for each in songs.datums()}
 
@@ -156,7 +158,7 @@ def test_stopped_job_kills_the_program_that_waits(songs, tmp_path):
     class StopAtFirstTick(Silent):
         def tick(self, job, latest):
             if latest == "there":
-                pipelines.kill_job(songs.store, job.pipeline, job.id, "stopped by hand")
+                kill_job(songs.store, job.pipeline, job.id, "stopped by hand")
 
     script = f"echo $$ > {tmp_path}/pid; pachctl next datum; echo there; sleep 1000"
     songs.create(songs.toy(cmd=counted(script, tmp_path), datum_batching=True), run=False)

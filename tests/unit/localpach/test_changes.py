@@ -1,6 +1,6 @@
 """Each datum that runs has on record why: new, which of its files changed, a new salt, or someone's wish."""
 
-from localpach import pipelines
+from localpach.actions import pipelines
 
 
 def reasons(world):

@@ -3,7 +3,7 @@
 import pytest
 
 from localpach.cli import columns
-from localpach.records import Counts, Job
+from localpach.storage.records import Counts, Job
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 

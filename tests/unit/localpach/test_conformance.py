@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from localpach import files, jobs, pipelines, repos, secrets, timers
-from localpach.addresses import parse_commit, parse_file
+from localpach.actions import files, pipelines, repos, timers
 from localpach.errors import LocalpachError, NotFoundError, TriggerError
-from localpach.inputs import Trigger
-from localpach.records import Counts
-from localpach.spec import parse, parse_fields
+from localpach.running import jobs, secrets
+from localpach.spec.addresses import parse_commit, parse_file
+from localpach.spec.inputs import Trigger
+from localpach.spec.spec import parse, parse_fields
+from localpach.storage.records import Counts
 
 
 def counts(job):

@@ -15,12 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from localpach import jobs, pipelines, secrets
-from localpach.container import find_engine
+import localpach
+from localpach.actions import pipelines
 from localpach.errors import ExecutorError
-from localpach.executors import choose
-from localpach.reporting import Silent
-from localpach.view import View
+from localpach.running import jobs, secrets
+from localpach.running.container import find_engine
+from localpach.running.executors import choose
+from localpach.running.kill import kill_job
+from localpach.running.reporting import Silent
+from localpach.running.view import View
 
 REAL_IMAGE = os.environ.get("LOCALPACH_TEST_IMAGE", "debian:bookworm-slim")
 STAND_IN = Path(__file__).with_name("stand_in_engine.py")
@@ -286,7 +289,7 @@ def test_stopped_job_kills_its_container(engine, world):
     class StopAtFirstTick(Silent):
         def tick(self, job, latest):
             if running(engine, world):
-                pipelines.kill_job(world.store, job.pipeline, job.id, "stopped by hand")
+                kill_job(world.store, job.pipeline, job.id, "stopped by hand")
 
     world.repo("in")
     world.put("in@master", {"/file": "x"}, run=False)
@@ -301,10 +304,10 @@ def test_container_that_a_killed_runner_left_is_removed_by_the_next_run(engine, 
     world.put("in@master", {"/file": "x"}, run=False)
     world.create(world.toy(cmd=["sleep", "1000"], image=engine.image), run=False)
     world.store.close()
-    program = "from pathlib import Path; from localpach import jobs; from localpach.store import Store; "
-    program += f"jobs.run_jobs(Store(Path({str(world.folder)!r})))"
+    program = "from pathlib import Path; from localpach.running import jobs; "
+    program += f"from localpach.storage.store import Store; jobs.run_jobs(Store(Path({str(world.folder)!r})))"
     runner = subprocess.Popen(
-        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(Path(jobs.__file__).parent.parent)}
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(Path(localpach.__file__).parent.parent)}
     )
     until = time.monotonic() + 60
     while not running(engine, world):
@@ -315,7 +318,7 @@ def test_container_that_a_killed_runner_left_is_removed_by_the_next_run(engine, 
     runner.wait()
     assert running(engine, world)
     world.reopen()
-    pipelines.kill_job(world.store, "P", world.last().id, "for the test")
+    kill_job(world.store, "P", world.last().id, "for the test")
     world.run()
     wait_until_gone(engine, world)
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from localpach import differences, downloads, files
-from localpach.addresses import parse_commit, parse_file
+from localpach.actions import differences, downloads, files
 from localpach.errors import NotFoundError
+from localpach.spec.addresses import parse_commit, parse_file
 
 
 def paths(world, commit):

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from localpach.cron import parse_schedule
 from localpach.errors import ScheduleError
+from localpach.spec.cron import parse_schedule
 
 
 def at(text):

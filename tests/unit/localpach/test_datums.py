@@ -5,9 +5,9 @@ from itertools import product
 
 import pytest
 
-from localpach.datums import Datum, DatumInput, Listing, datum_hash, expand
-from localpach.inputs import Combination, PfsInput
-from localpach.trees import Entry
+from localpach.planning.datums import Datum, DatumInput, Listing, datum_hash, expand
+from localpach.spec.inputs import Combination, PfsInput
+from localpach.storage.trees import Entry
 
 NAMES = [f"/n{n}" for n in range(50)]
 

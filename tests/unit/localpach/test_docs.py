@@ -10,7 +10,7 @@ import pytest
 
 import localpach
 from localpach.cli import main, make_parser
-from localpach.spec_fields import IGNORED, MESSAGES, REFUSED
+from localpach.spec.spec_fields import IGNORED, MESSAGES, REFUSED
 
 MANUAL = (Path(__file__).parents[3] / "docs" / "localpach.md").read_text(encoding="utf-8")
 

@@ -4,9 +4,9 @@ import errno
 
 import pytest
 
-from localpach import egress, jobs
 from localpach.errors import SpecError
-from localpach.objects import Objects
+from localpach.running import egress, jobs
+from localpach.storage.objects import Objects
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from localpach import differences, downloads, files, repos
-from localpach.addresses import parse_commit, parse_file
+from localpach.actions import differences, downloads, files, repos
 from localpach.cli import main
 from localpach.errors import (
     AddressError,
@@ -21,6 +20,7 @@ from localpach.errors import (
     NotFoundError,
     OutputBranchError,
 )
+from localpach.spec.addresses import parse_commit, parse_file
 
 
 @pytest.fixture

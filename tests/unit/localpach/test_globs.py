@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from localpach import glob_machine
 from localpach.errors import GlobError
-from localpach.glob_machine import Machine
-from localpach.globs import Glob, choices, parse_glob, to_expression
+from localpach.spec import glob_machine
+from localpach.spec.glob_machine import Machine
+from localpach.spec.globs import Glob, choices, parse_glob, to_expression
 
 MATCHES = [
     ("?at", "cat", True), ("?at", "at", False),

@@ -2,11 +2,13 @@
 
 import pytest
 
-from localpach import fsck, history, jobs, pipelines, repos
-from localpach.addresses import parse_commit
+from localpach.actions import fsck, history, pipelines, repos
 from localpach.cli import main
 from localpach.errors import HistoryError, LocalpachError, NotFoundError
-from localpach.reporting import Silent
+from localpach.running import jobs
+from localpach.running.kill import kill_job
+from localpach.running.reporting import Silent
+from localpach.spec.addresses import parse_commit
 
 
 @pytest.fixture
@@ -281,7 +283,7 @@ def test_meta_commit_is_finished_whatever_the_end_of_the_job(world):
     world.repo("in")
     world.put("in@master", {"/file": ""})
     world.create(world.toy(cmd=world.sh("exit 3")), run=False)
-    pipelines.kill_job(world.store, "P", world.last().id, "stopped by hand")
+    kill_job(world.store, "P", world.last().id, "stopped by hand")
     world.put("in@master", {"/file": "1"})
     states = [(world.store.commit("P.meta", job.id).finished is not None, job.state) for job in world.jobs("P")]
     assert states == [(True, "failure"), (True, "killed")]

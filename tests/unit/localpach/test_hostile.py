@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 import localpach
-from localpach import fsck, gc, jobs, pipelines, repos
+from localpach.actions import fsck, gc, pipelines, repos
 from localpach.cli import columns, main
-from localpach.store import Store
+from localpach.running import jobs
+from localpach.storage.store import Store
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(localpach.__file__).parent.parent)}
 PATIENCE_S = 60
@@ -243,9 +244,10 @@ def test_four_processes_at_once_never_tear_the_state(world):
     program = """
         import sys
         from pathlib import Path
-        from localpach import files, gc, jobs
-        from localpach.addresses import parse_file
-        from localpach.store import Store
+        from localpach.actions import files, gc
+        from localpach.running import jobs
+        from localpach.spec.addresses import parse_file
+        from localpach.storage.store import Store
         store, me = Store(Path(sys.argv[1])), sys.argv[2]
         for n in range(5):
             files.put_bytes(store, parse_file(f"in@master:/{me}-{n}"), f"{me} {n}".encode())

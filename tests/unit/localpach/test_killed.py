@@ -23,10 +23,10 @@ from typing import Any
 import pytest
 
 import localpach
-from localpach import fsck, repos
-from localpach.addresses import parse_commit
-from localpach.records import Records
-from localpach.store import Store
+from localpach.actions import fsck, repos
+from localpach.spec.addresses import parse_commit
+from localpach.storage.records import Records
+from localpach.storage.store import Store
 
 NAMES = ("p1", "p2", "p3", "p4", "p5")
 KINDS = ("runner", "all", "program")

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from localpach import files, repos
-from localpach.addresses import parse_commit, parse_file
+from localpach.actions import files, repos
 from localpach.cli import main
 from localpach.cli.message import filled, int64, seconds, timestamp
-from localpach.inputs import Trigger
+from localpach.spec.addresses import parse_commit, parse_file
+from localpach.spec.inputs import Trigger
 
 from .conftest import World, sh, toy
 

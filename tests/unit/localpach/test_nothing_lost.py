@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from localpach import batching, downloads, files, jobs, pipelines, repos
-from localpach.addresses import parse_file
+import localpach
+from localpach.actions import downloads, files, pipelines, repos
 from localpach.errors import DamagedObjectError, DependedOnError, LocalpachError, StateError
-from localpach.objects import Objects
-from localpach.reporting import Silent
-from localpach.store import Store
-from localpach.trees import Entry, Trees
+from localpach.running import batching, jobs
+from localpach.running.reporting import Silent
+from localpach.spec.addresses import parse_file
+from localpach.storage.objects import Objects
+from localpach.storage.store import Store
+from localpach.storage.trees import Entry, Trees
 
 
 class Killed(BaseException):
@@ -46,7 +48,7 @@ def test_job_that_dies_at_any_step_is_finished_by_the_next_run(toy_pipeline, mon
     def die(*_args, **_kwargs):
         raise Killed
 
-    monkeypatch.setattr("localpach.records.Records." + step, die)
+    monkeypatch.setattr("localpach.storage.records.Records." + step, die)
     with pytest.raises(Killed):
         toy_pipeline.put("in@master", {"/new": "n"})
     monkeypatch.undo()
@@ -90,8 +92,8 @@ def test_runner_killed_by_sigkill_loses_nothing_and_its_program_is_stopped(world
     script = f"echo $$ > {pid_file}; while test -e {blocked}; do sleep 0.05; done; cp /pfs/in/* /pfs/out"
     world.create(world.toy(cmd=world.sh(script)), run=False)
     world.store.close()
-    program = "from pathlib import Path; from localpach import jobs; from localpach.store import Store; "
-    program += f"jobs.run_jobs(Store(Path({str(world.folder)!r})))"
+    program = "from pathlib import Path; from localpach.running import jobs; "
+    program += f"from localpach.storage.store import Store; jobs.run_jobs(Store(Path({str(world.folder)!r})))"
     runner = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": _source_folder()})
     while not (pid_file.exists() and pid_file.read_text().strip()):
         assert runner.poll() is None
@@ -108,7 +110,7 @@ def test_runner_killed_by_sigkill_loses_nothing_and_its_program_is_stopped(world
 
 
 def _source_folder():
-    return str(Path(jobs.__file__).parent.parent)
+    return str(Path(localpach.__file__).parent.parent)
 
 
 def _is_running(process):
@@ -239,8 +241,8 @@ def test_second_process_waits_for_the_one_that_runs_jobs(world, tmp_path):
     world.create(world.toy(cmd=world.sh(f"touch {started}; while test -e {blocked}; do sleep 0.02; done")), run=False)
     program = textwrap.dedent(f"""
         from pathlib import Path
-        from localpach import jobs
-        from localpach.store import Store
+        from localpach.running import jobs
+        from localpach.storage.store import Store
         jobs.run_jobs(Store(Path({str(world.folder)!r})))
     """)
     runner = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": _source_folder()})

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from localpach.errors import DamagedObjectError
-from localpach.objects import CHUNK_BYTES, Objects
+from localpach.storage.objects import CHUNK_BYTES, Objects
 
 LARGE = os.urandom(CHUNK_BYTES) * 2 + b"end"
 
@@ -51,7 +51,7 @@ def test_large_file_that_is_likely_stored_is_read_and_not_written(objects, tmp_p
     def refuse(*_args):
         raise AssertionError("written")
 
-    monkeypatch.setattr("localpach.objects._create", refuse)
+    monkeypatch.setattr("localpach.storage.objects._create", refuse)
     put(objects, tmp_path, LARGE, likely_stored=True)
 
 
@@ -103,7 +103,7 @@ def test_folder_of_an_object_that_a_killed_process_renamed_is_synced_too(objects
     again = Objects(objects.folder)  # of another process, which cannot know whether the first one lived to sync
     (stored,) = files(objects)
     synced = []
-    monkeypatch.setattr("localpach.objects._sync", synced.append)
+    monkeypatch.setattr("localpach.storage.objects._sync", synced.append)
     again.add_file(tmp_path / "source")
     again.flush()
     assert synced == [stored.parent]

@@ -3,7 +3,7 @@
 import pytest
 
 from localpach.errors import FileNameError
-from localpach.paths import REFUSED_CHARACTERS, check_path, safe_path
+from localpach.spec.paths import REFUSED_CHARACTERS, check_path, safe_path
 
 PRINTABLE = [chr(code) for code in range(0x20, 0x7F)]
 

@@ -5,9 +5,10 @@ import time
 
 import pytest
 
-from localpach import jobs, pipelines, repos
+from localpach.actions import pipelines, repos
 from localpach.errors import DependedOnError, LostInputError, NotFoundError, OutputRepoError, StoppedError
-from localpach.store import Store
+from localpach.running import jobs
+from localpach.storage.store import Store
 
 
 def state(world, name="P"):

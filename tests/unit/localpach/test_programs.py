@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from localpach import scratch
-from localpach.job_datums import expand_job
-from localpach.processes import Processes
-from localpach.program import Call, Program, shown_last
+from localpach.planning.job_datums import expand_job
+from localpach.running import scratch
+from localpach.running.processes import Processes
+from localpach.running.program import Call, Program, shown_last
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from localpach.cli.progress import Console
-from localpach.execute import last_line
-from localpach.records import Counts, DatumRecord, Job
+from localpach.running.execute import last_line
+from localpach.storage.records import Counts, DatumRecord, Job
 
 JOB = Job("midi", "0" * 32, 1, "running", "", 0.0, 1.0, 3.0, Counts(processed=1, total=1))
 UNRUNNABLE = Job("sum", "0" * 32, 1, "unrunnable", "unrunnable because midi failed", 0.0, None, 3.0, Counts())

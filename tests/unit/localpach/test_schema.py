@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from localpach import schema
 from localpach.errors import StateError
-from localpach.records import Records
-from localpach.store import Store
-from localpach.trees import Entry
+from localpach.storage import schema
+from localpach.storage.records import Records
+from localpach.storage.store import Store
+from localpach.storage.trees import Entry
 
 TABLES_1 = """
 CREATE TABLE repos (

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from localpach.datums import Datum, DatumInput, Listing
 from localpach.errors import OutputError
-from localpach.inputs import PfsInput
-from localpach.objects import Objects
-from localpach.scratch import Scratch
-from localpach.trees import Entry
-from localpach.view import View
+from localpach.planning.datums import Datum, DatumInput, Listing
+from localpach.running.scratch import Scratch
+from localpach.running.view import View
+from localpach.spec.inputs import PfsInput
+from localpach.storage.objects import Objects
+from localpach.storage.trees import Entry
 
 ROOT = Path("/scratch/pfs")
 

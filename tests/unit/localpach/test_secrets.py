@@ -7,9 +7,9 @@ import stat
 
 import pytest
 
-from localpach import secrets
 from localpach.cli import main
 from localpach.errors import AlreadyExistsError, NotFoundError, SecretError
+from localpach.running import secrets
 
 
 def manifest(folder, name="S", **more):

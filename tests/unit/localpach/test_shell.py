@@ -10,7 +10,7 @@ import pytest
 from localpach.cli import main
 from localpach.cli.lookups import find_datum
 from localpach.errors import NotFoundError
-from localpach.job_datums import expand_job
+from localpach.planning.job_datums import expand_job
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import json
 import pytest
 
 from localpach.errors import LocalpachError, SpecError
-from localpach.inputs import Cron, Trigger, size_bytes
-from localpach.spec import Limits, Secret, load, parse, parse_fields
-from localpach.spec_fields import IGNORED, MESSAGES, REFUSED
+from localpach.spec.inputs import Cron, Trigger, size_bytes
+from localpach.spec.spec import Limits, Secret, load, parse, parse_fields
+from localpach.spec.spec_fields import IGNORED, MESSAGES, REFUSED
 
 PFS = {"pfs": {"repo": "in", "glob": "/*"}}
 GOOD = {"pipeline": {"name": "p"}, "transform": {"cmd": ["true"]}, "input": PFS}

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from localpach.records import Records
-from localpach.store import Store
-from localpach.trees import Entry
+from localpach.storage.records import Records
+from localpach.storage.store import Store
+from localpach.storage.trees import Entry
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_bytes_that_cannot_be_brought_under_their_name_commit_no_row(store, monk
     def fail(*_args):
         raise OSError(28, "No space left on device", "objects")
 
-    monkeypatch.setattr("localpach.objects.os.fsync", fail)
+    monkeypatch.setattr("localpach.storage.objects.os.fsync", fail)
     with pytest.raises(Exception, match="No space left"), store.transaction():
         store.trees.write(store.trees.add(), [Entry("/a", digest, 5)])
     monkeypatch.undo()

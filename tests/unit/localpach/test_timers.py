@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from localpach import files, pipelines, repos, timers
-from localpach.addresses import parse_commit
+from localpach.actions import files, pipelines, repos, timers
 from localpach.errors import DependedOnError, NotFoundError, ScheduleError, SpecError
+from localpach.spec.addresses import parse_commit
 
 BEGIN = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
 

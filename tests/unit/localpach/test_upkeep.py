@@ -5,12 +5,13 @@ import threading
 
 import pytest
 
-from localpach import executors, files, fsck, gc, history, jobs, pipelines, repos
-from localpach.addresses import parse_file
+from localpach.actions import files, fsck, gc, history, pipelines, repos
 from localpach.cli import main
-from localpach.lock import only_runner
-from localpach.reporting import Silent
-from localpach.store import Store
+from localpach.running import executors, jobs
+from localpach.running.reporting import Silent
+from localpach.spec.addresses import parse_file
+from localpach.storage.lock import only_runner
+from localpach.storage.store import Store
 
 
 def objects(world):
@@ -249,7 +250,7 @@ def test_gc_keeps_the_results_of_an_unfinished_job(chain, monkeypatch):
     def die(*_args, **_kwargs):
         raise KilledError
 
-    monkeypatch.setattr("localpach.records.Records.end_job", die)
+    monkeypatch.setattr("localpach.storage.records.Records.end_job", die)
     with pytest.raises(KilledError):
         chain.put("in@master", {"/c": "three"})
     monkeypatch.undo()

@@ -10,10 +10,10 @@ import time
 import pytest
 
 from ambient.names import AUDIO_SUFFIXES
-from localpach import repos, unfinished, watch
-from localpach.addresses import parse_commit
+from localpach.actions import repos, unfinished, watch
 from localpach.cli import main
 from localpach.errors import NotFoundError, OutputBranchError, SystemRepoError
+from localpach.spec.addresses import parse_commit
 
 QUIET_S = 2.0
 

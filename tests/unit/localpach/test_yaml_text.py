@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from localpach.errors import SpecError
-from localpach.spec import parse, parse_fields
-from localpach.yaml_text import parse_yaml
+from localpach.spec.spec import parse, parse_fields
+from localpach.spec.yaml_text import parse_yaml
 
 TWO = """
 pipeline: {name: a}

@@ -1,0 +1,1 @@
+"""What people do: each module a group of commands, as functions over the state."""
