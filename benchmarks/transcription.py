@@ -182,8 +182,8 @@ def speed_of(cents: float) -> float:
 def detune(wav: Path, cents: float) -> None:
     """Play a 16 kHz WAV file faster or slower, so that it is sharper by so many cents."""
     from ambient.audio import TRANSCRIPTION_RATE_HZ, write_wav
-    from ambient.recording import Recording
-    from ambient.resampling import Resampled
+    from ambient.transcribers.recording import Recording
+    from ambient.transcribers.resampling import Resampled
 
     with Recording(wav) as recording:
         played = Resampled(recording, round(TRANSCRIPTION_RATE_HZ / speed_of(cents)))

@@ -43,7 +43,7 @@ def main() -> int:
     arguments = parser.parse_args()
 
     from ambient.onsets_and_frames.inference import Transcriber
-    from ambient.transcription import provenance_to_texts
+    from ambient.transcribers.transcription import provenance_to_texts
 
     transcriber = Transcriber.from_folder(SHIPPED_MODELS / "onsets-and-frames")
     for kind in ("heard", "played"):

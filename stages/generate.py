@@ -378,7 +378,7 @@ def read_primer(path: Path) -> "tuple[list[Note], bool]":
     """
     from ambient.errors import InputError
     from ambient.midi import read_midi
-    from ambient.transcription import is_transcription
+    from ambient.transcribers.transcription import is_transcription
 
     piece = read_midi(path)
     log_warnings(path, piece.warnings)

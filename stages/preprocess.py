@@ -87,7 +87,7 @@ def piece_to_record(
     from ambient.midi import read_midi
     from ambient.music_transformer.records import make_record
     from ambient.music_transformer.tokens import notes_to_tokens, tokens_to_notes
-    from ambient.transcription import is_transcription, texts_to_note_confidences
+    from ambient.transcribers.transcription import is_transcription, texts_to_note_confidences
 
     piece = read_midi(path)
     dropped = {
@@ -125,7 +125,7 @@ def piece_to_record(
 
 def _confidence_of(path: Path) -> float | None:
     from ambient.midi import read_midi
-    from ambient.transcription import texts_to_confidence
+    from ambient.transcribers.transcription import texts_to_confidence
 
     return texts_to_confidence(read_midi(path).texts)
 

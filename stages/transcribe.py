@@ -23,7 +23,7 @@ from stages.common import (
 )
 
 if TYPE_CHECKING:
-    from ambient.transcription import Transcriber
+    from ambient.transcribers.transcription import Transcriber
 
 TRANSCRIBERS = (KIND, "basic-pitch", "transkun")
 NOTABLE_CENTS = 10  # what is less is not worth a word
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
         return
     transcriber = open_transcriber(arguments)
     from ambient.midi import write_midi
-    from ambient.transcription import provenance_to_texts, tuning_to_text
+    from ambient.transcribers.transcription import provenance_to_texts, tuning_to_text
 
     targets = {path: arguments.output / path.relative_to(folder).with_suffix(".mid") for path in files}
 
@@ -132,15 +132,15 @@ def open_transcriber(arguments: argparse.Namespace) -> "Transcriber":
     if arguments.tuning is not None:
         raise InputError("--tuning", f"given to {arguments.transcriber}", expected, "Leave it out")
     if arguments.transcriber == "basic-pitch":
-        from ambient.basic_pitch import BasicPitch
-        from ambient.basic_pitch_notes import NoteRules
+        from ambient.transcribers.basic_pitch import BasicPitch
+        from ambient.transcribers.basic_pitch_notes import NoteRules
 
         return BasicPitch(NoteRules(**thresholds))
     if thresholds:
         raise InputError(
             f"--{next(iter(thresholds))}", "given to transkun", f"{expected} or basic-pitch", "Leave it out"
         )
-    from ambient.transkun import Transkun
+    from ambient.transcribers.transkun import Transkun
 
     return Transkun()
 

@@ -33,7 +33,6 @@ MAY_IMPORT = {
     "ambient.file_ends": ("ambient.wav_header",),
     "ambient.ffmpeg_words": ("ambient.file_ends", "ambient.mp3_frames", "ambient.tags"),
     "ambient.downmix": ("numpy",),
-    "ambient.level": ("numpy",),
     "ambient.audio": (
         "ambient.errors",
         "ambient.downmix",
@@ -52,17 +51,32 @@ MAY_IMPORT = {
     "ambient.sound.pictures": (*SOUND, "matplotlib*"),
     "ambient.sound.plugin": (*SOUND, "pedalboard"),
     "ambient.sound.*": SOUND,
-    "ambient.recording": ("ambient.errors", "ambient.downmix", "ambient.level", "ambient.wav_header", "numpy"),
-    "ambient.resampling": ("ambient.recording", "numpy"),
-    "ambient.tuning": ("ambient.recording", "numpy"),
-    "ambient.transcription": ("ambient.notes", "ambient.tuning"),
-    "ambient.basic_pitch_notes": ("numpy",),
-    "ambient.onnx_session": ("ambient.errors", "numpy", "onnxruntime"),
-    "ambient.onnx_graph": ("ambient.protobuf", "numpy"),
+    "ambient.transcribers": (),
+    "ambient.transcribers.level": ("numpy",),
+    "ambient.transcribers.recording": (
+        "ambient.errors",
+        "ambient.downmix",
+        "ambient.transcribers.level",
+        "ambient.wav_header",
+        "numpy",
+    ),
+    "ambient.transcribers.resampling": ("ambient.transcribers.recording", "numpy"),
+    "ambient.transcribers.tuning": ("ambient.transcribers.recording", "numpy"),
+    "ambient.transcribers.transcription": ("ambient.notes", "ambient.transcribers.tuning"),
+    "ambient.transcribers.basic_pitch_notes": ("numpy",),
+    "ambient.transcribers.onnx_session": ("ambient.errors", "numpy", "onnxruntime"),
+    "ambient.transcribers.basic_pitch": ("ambient.transcribers.*", "ambient.errors", "ambient.notes", "numpy"),
+    "ambient.transcribers.transkun": (
+        "ambient.transcribers.*",
+        "ambient.errors",
+        "ambient.notes",
+        "numpy",
+        "torch",
+        "transkun*",
+    ),
+    "ambient.onsets_and_frames.onnx_graph": ("ambient.protobuf", "numpy"),
     "ambient.protobuf": (),
     "ambient.checksum": ("numpy",),
-    "ambient.basic_pitch": ("ambient.*", "numpy"),
-    "ambient.transkun": ("ambient.*", "numpy", "torch", "transkun*"),
     "ambient.music_transformer.tfrecord": ("ambient.checksum", "ambient.protobuf", "numpy"),
     "ambient.music_transformer.arithmetic": ("ambient.*", "numpy", "keras"),
     "ambient.music_transformer.layers": ("ambient.*", "numpy", "keras"),
@@ -96,9 +110,9 @@ DOORS = {
     "pedalboard": "src/ambient/sound/plugin.py",
     "yaml": "src/localpach/spec/yaml_text.py",
     "mir_eval": "src/ambient/onsets_and_frames/metrics.py",
-    "onnxruntime": "src/ambient/onnx_session.py",
-    "torch": "src/ambient/transkun.py",
-    "transkun": "src/ambient/transkun.py",
+    "onnxruntime": "src/ambient/transcribers/onnx_session.py",
+    "torch": "src/ambient/transcribers/transkun.py",
+    "transkun": "src/ambient/transcribers/transkun.py",
     "pachyderm_sdk": "src/deployment/pachd.py",
     "grpc": "src/deployment/pachd.py",
     "betterproto": "src/deployment/strict.py",
@@ -131,7 +145,8 @@ def imports_of(path, *, top_level_only=False):
     return {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
 
 
-PACKAGES = {"ambient.onsets_and_frames", "ambient.music_transformer", *(f"localpach.{room}" for room in ROOMS)}
+PACKAGES = {"ambient.onsets_and_frames", "ambient.music_transformer", "ambient.transcribers"}
+PACKAGES |= {f"localpach.{room}" for room in ROOMS}
 FILES = python_files()
 
 

@@ -13,7 +13,7 @@ from ambient.errors import InputError
 from ambient.midi import read_midi
 from ambient.model_folder import load_config, model_digest, save_config, save_model_folder, weights_of
 from ambient.notes import Note
-from ambient.transcription import Transcription, texts_to_note_confidences
+from ambient.transcribers.transcription import Transcription, texts_to_note_confidences
 from stages import transcribe
 from stages.transcribe import build_parser, main, open_transcriber
 
@@ -274,7 +274,7 @@ def test_another_transcriber_writes_the_same_kind_of_file(songs, monkeypatch, ca
         def transcribe(self, path, *, scratch=None):
             return Transcription([Note(0.5, 60, 1.0, 90)], self.confidence, 1.5, 0.3, 0.0)
 
-    monkeypatch.setattr("ambient.basic_pitch.BasicPitch", lambda rules: Listener())
+    monkeypatch.setattr("ambient.transcribers.basic_pitch.BasicPitch", lambda rules: Listener())
     arguments = ["--input", str(songs / "in" / "song.wav"), "--output", str(songs / "out")]
     for Listener.confidence, texts in ((0.75, ["confidence: 0.7500"]), (None, [])):
         assert main([*arguments, "--transcriber", "basic-pitch"]) == 0

@@ -65,7 +65,7 @@ def to_notes(rows):
 
 def test_the_picture_of_a_wav_file_is_the_originals(references, heads):
     from ambient.onsets_and_frames.spectrogram import log_mel
-    from ambient.recording import Recording
+    from ambient.transcribers.recording import Recording
 
     with Recording(references / "song.wav") as recording:
         compare("log-mel, dB", log_mel(recording.read(0, len(recording))), heads["picture"], 1e-3)

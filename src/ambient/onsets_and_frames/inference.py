@@ -32,9 +32,9 @@ from ambient.onsets_and_frames.decoding import NoteReader, Probabilities
 from ambient.onsets_and_frames.network import Network
 from ambient.onsets_and_frames.spectrogram import floored, frame_count, log_mel, mel_db_between, normalised
 from ambient.onsets_and_frames.tape import Tape
-from ambient.recording import Recording
-from ambient.transcription import Transcription
-from ambient.tuning import Tuning, constant_tuning, estimate_tuning
+from ambient.transcribers.recording import Recording
+from ambient.transcribers.transcription import Transcription
+from ambient.transcribers.tuning import Tuning, constant_tuning, estimate_tuning
 
 PIECE_FRAMES = 256  # 8 s; memory of the convolutions grows with it
 

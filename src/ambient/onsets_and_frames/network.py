@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ambient.model_folder import check_tensors
-from ambient.onnx_graph import OnnxGraph
-from ambient.onnx_session import OnnxSession
 from ambient.onsets_and_frames.config import KEYS, MEL_BINS, NORM_EPSILON, ModelConfig
+from ambient.onsets_and_frames.onnx_graph import OnnxGraph
+from ambient.transcribers.onnx_session import OnnxSession
 
 # What the convolution stacks give, and the scope of the stack: dense vectors for two heads, answers for the others.
 _STACKS = {"onset": "onsets", "offset": "offsets", "activation": "frame", "velocity": "velocity"}

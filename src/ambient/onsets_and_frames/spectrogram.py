@@ -25,7 +25,7 @@ from ambient.onsets_and_frames.config import (
     SAMPLE_RATE_HZ,
     WINDOW_SAMPLES,
 )
-from ambient.tuning import Tuning
+from ambient.transcribers.tuning import Tuning
 
 FULL_SCALE = 32767.0  # magenta/note-seq audio_io: the largest 16-bit number, not 32768
 _FRAMES_A_PIECE = 1024

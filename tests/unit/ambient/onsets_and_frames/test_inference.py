@@ -14,7 +14,7 @@ from ambient.onsets_and_frames.config import DecodingConfig
 from ambient.onsets_and_frames.inference import Transcriber
 from ambient.onsets_and_frames.network import Network
 from ambient.onsets_and_frames.spectrogram import log_mel
-from ambient.recording import Recording
+from ambient.transcribers.recording import Recording
 
 LOOSE = DecodingConfig(onset_threshold=0.52, frame_threshold=0.5)  # random weights answer about one half
 

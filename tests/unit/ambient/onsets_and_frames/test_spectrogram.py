@@ -11,7 +11,7 @@ from ambient.onsets_and_frames.spectrogram import (
     mel_filters,
     normalised,
 )
-from ambient.tuning import Tuning, constant_tuning
+from ambient.transcribers.tuning import Tuning, constant_tuning
 
 
 def slow_mel_filters():

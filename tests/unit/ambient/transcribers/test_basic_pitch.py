@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from ambient.basic_pitch import RATE_HZ, BasicPitch, frame_s
 from ambient.errors import InputError
+from ambient.transcribers.basic_pitch import RATE_HZ, BasicPitch, frame_s
 
 ONNXRUNTIME = """
 from pathlib import Path

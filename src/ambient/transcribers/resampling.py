@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ambient.recording import Recording
+from ambient.transcribers.recording import Recording
 
 _HALF_WIDTH = 16  # zero crossings of the sinc to each side
 _KAISER_BETA = 9.0

@@ -17,9 +17,9 @@ import numpy as np
 
 from ambient.errors import InputError
 from ambient.notes import SUSTAIN_CONTROLLER, Note, PedalEvent, apply_sustain
-from ambient.recording import Recording
-from ambient.resampling import Resampled
-from ambient.transcription import Transcription, without_overlaps
+from ambient.transcribers.recording import Recording
+from ambient.transcribers.resampling import Resampled
+from ambient.transcribers.transcription import Transcription, without_overlaps
 
 PART_S = 240.0  # heard at once; memory grows with it
 MARGIN_S = 32.0  # heard before and after a part, so that a note at its edge is heard whole: two of its windows

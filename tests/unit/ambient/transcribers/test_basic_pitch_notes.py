@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ambient.basic_pitch_notes import NoteRules, peaks, rolls_to_events, with_inferred_onsets
+from ambient.transcribers.basic_pitch_notes import NoteRules, peaks, rolls_to_events, with_inferred_onsets
 
 RULES = NoteRules(shortest_frames=4, quiet_frames=3)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ambient.recording import Recording
-from ambient.tuning import Tuning, constant_tuning, estimate_tuning
+from ambient.transcribers.recording import Recording
+from ambient.transcribers.tuning import Tuning, constant_tuning, estimate_tuning
 
 RATE_HZ = 16_000
 CHORDS = ((48, 64, 67), (45, 57, 60), (50, 62, 69), (43, 59, 62))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ambient.recording import Recording
+from ambient.transcribers.recording import Recording
 
 _WINDOW_SAMPLES = 8192  # half a second: semitones at 60 Hz lie two bins apart
 _WINDOWS_A_STEP = 4

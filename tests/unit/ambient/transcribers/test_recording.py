@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from ambient.errors import InputError
-from ambient.recording import Recording
+from ambient.transcribers.recording import Recording
 
 RATE_HZ = 16_000
 

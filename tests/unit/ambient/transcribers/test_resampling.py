@@ -5,8 +5,8 @@ import wave
 import numpy as np
 import pytest
 
-from ambient.recording import Recording
-from ambient.resampling import Resampled
+from ambient.transcribers.recording import Recording
+from ambient.transcribers.resampling import Resampled
 
 
 @pytest.fixture

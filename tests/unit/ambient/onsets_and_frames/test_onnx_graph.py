@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ambient.errors import InputError
-from ambient.onnx_graph import OnnxGraph
-from ambient.onnx_session import OnnxSession, processors
+from ambient.onsets_and_frames.onnx_graph import OnnxGraph
+from ambient.transcribers.onnx_session import OnnxSession, processors
 
 
 def test_the_smallest_model_has_the_bytes_that_the_format_prescribes():

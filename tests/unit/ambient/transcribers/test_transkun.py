@@ -9,9 +9,9 @@ import math
 import numpy as np
 import pytest
 
-from ambient import transkun
 from ambient.errors import InputError
-from ambient.transkun import Transkun, parts
+from ambient.transcribers import transkun
+from ambient.transcribers.transkun import Transkun, parts
 
 TORCH = """
 from contextlib import nullcontext as no_grad

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ambient.notes import Note
-from ambient.tuning import Tuning
+from ambient.transcribers.tuning import Tuning
 
 _TRANSCRIBER = "transcriber: "
 _CONFIDENCE = "confidence: "

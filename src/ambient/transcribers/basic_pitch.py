@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ambient.basic_pitch_notes import NoteRules, rolls_to_events
 from ambient.errors import InputError
 from ambient.notes import Note
-from ambient.onnx_session import OnnxSession
-from ambient.recording import Recording
-from ambient.resampling import Resampled
-from ambient.transcription import Transcription, without_overlaps
+from ambient.transcribers.basic_pitch_notes import NoteRules, rolls_to_events
+from ambient.transcribers.onnx_session import OnnxSession
+from ambient.transcribers.recording import Recording
+from ambient.transcribers.resampling import Resampled
+from ambient.transcribers.transcription import Transcription, without_overlaps
 
 RATE_HZ = 22_050
 WINDOW_SAMPLES = 43_844

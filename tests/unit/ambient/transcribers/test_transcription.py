@@ -3,14 +3,14 @@
 import pytest
 
 from ambient.notes import Note
-from ambient.transcription import (
+from ambient.transcribers.transcription import (
     Transcription,
     provenance_to_texts,
     texts_to_confidence,
     texts_to_note_confidences,
     without_overlaps,
 )
-from ambient.tuning import Tuning
+from ambient.transcribers.tuning import Tuning
 
 
 def heard(**said):

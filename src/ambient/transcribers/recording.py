@@ -15,7 +15,7 @@ import numpy as np
 
 from ambient.downmix import choose_channel
 from ambient.errors import InputError
-from ambient.level import BLOCK_SAMPLES, Loudness, measure_loudness
+from ambient.transcribers.level import BLOCK_SAMPLES, Loudness, measure_loudness
 from ambient.wav_header import NotWavError, Stored, WavHeader, read_wav_header, stored_as
 
 SAMPLE_RATE_HZ = 16_000  # what stages.to_wav writes and the transcribers are given

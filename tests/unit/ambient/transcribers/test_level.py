@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ambient.level import measure_loudness
+from ambient.transcribers.level import measure_loudness
 
 RATE_HZ = 16_000
 BIT = 1 / 32767  # one step of 16 bits

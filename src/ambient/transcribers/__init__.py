@@ -1,0 +1,1 @@
+"""What every transcriber shares (recordings, tuning, transcriptions), and the doors to those of others."""
