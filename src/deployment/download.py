@@ -35,7 +35,7 @@ def download(pachd: Pachd, commit: Commit, files: dict[str, int], folder: Path, 
         commit: All files are of this commit, even if a newer one appears meanwhile.
         files: Path to size, as `Pachd.files` gives them.
         folder: Is made if it is not there.
-        progress: Is told of every byte.
+        progress: Gets every byte count.
 
     Raises:
         DeployError: a file came in another size than the cluster has listed.

@@ -6,7 +6,7 @@ class DeployError(Exception):
 
 
 class SpecProblemsError(DeployError):
-    """Pipeline specs break rules that a cluster would only tell of later.
+    """Pipeline specs break rules that a cluster would report only later.
 
     Args:
         problems: One line a problem, each with its place.

@@ -32,14 +32,14 @@ def line(job: Job) -> str:
 def follow(
     pachd: Pachd,
     job_set_id: str,
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
     *,
     timeout_s: float | None = None,
     pause_s: float = 2.0,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> list[Job]:
-    """Wait for every job of a set; tell each one's state when it changes.
+    """Wait for every job of a set; report each one's state when it changes.
 
     The cluster is asked again and again instead of being listened to: so a connection that breaks costs nothing.
 
@@ -50,19 +50,19 @@ def follow(
         DeployError: the time is over, there is no such set, or a pipeline failed so that its job can never end.
     """
     end_s = None if timeout_s is None else clock() + timeout_s
-    told: dict[str, str] = {}
+    reported: dict[str, str] = {}
     while True:
         jobs = pachd.job_set(job_set_id)
         if not jobs:
             raise DeployError(f"{job_set_id}: no jobs; expected a job set. Look with deploy.py status")
         for job in jobs:
-            if told.get(job.pipeline) != job.state:
-                told[job.pipeline] = job.state
-                tell(line(job))
+            if reported.get(job.pipeline) != job.state:
+                reported[job.pipeline] = job.state
+                report(line(job))
         waiting = [job for job in jobs if not job.has_ended]
         if not waiting:
             return jobs
-        _no_dead_pipeline(pachd, waiting, told, tell)
+        _no_dead_pipeline(pachd, waiting, reported, report)
         if end_s is not None and clock() >= end_s:
             raise DeployError(
                 f"{job_set_id}: {len(waiting)} jobs still run after {timeout_s:.0f} s, the first is that of "
@@ -71,7 +71,9 @@ def follow(
         sleep(pause_s)
 
 
-def _no_dead_pipeline(pachd: Pachd, waiting: list[Job], told: dict[str, str], tell: Callable[[str], None]) -> None:
+def _no_dead_pipeline(
+    pachd: Pachd, waiting: list[Job], reported: dict[str, str], report: Callable[[str], None]
+) -> None:
     """Look at the pipelines that we wait for: one in state FAILURE has no workers, its job would wait for ever."""
     for job in waiting:
         state, reason = pachd.pipeline_state(job.pipeline) or ("FAILURE", "the pipeline is gone")
@@ -80,12 +82,12 @@ def _no_dead_pipeline(pachd: Pachd, waiting: list[Job], told: dict[str, str], te
                 f"{job.pipeline}: the pipeline failed: {reason or 'no reason given'}; expected its job to run. "
                 "Correct the spec and run deploy.py up again"
             )
-        if state == "CRASHING" and told.get(f"{job.pipeline} crashing") != reason:
-            told[f"{job.pipeline} crashing"] = reason
-            tell(f"{job.pipeline}: its workers do not come up: {reason or 'no reason given'}. Is the image pushed?")
+        if state == "CRASHING" and reported.get(f"{job.pipeline} crashing") != reason:
+            reported[f"{job.pipeline} crashing"] = reason
+            report(f"{job.pipeline}: its workers do not come up: {reason or 'no reason given'}. Is the image pushed?")
 
 
-def explain(pachd: Pachd, jobs: list[Job], tell: Callable[[str], None]) -> None:
+def explain(pachd: Pachd, jobs: list[Job], report: Callable[[str], None]) -> None:
     """Name the songs that were left out, and every job that did not succeed with what its datums wrote.
 
     Raises:
@@ -93,12 +95,12 @@ def explain(pachd: Pachd, jobs: list[Job], tell: Callable[[str], None]) -> None:
     """
     for job in jobs:
         if job.recovered:
-            _tell_datums(pachd, job, "RECOVERED", "was left out", tell)
+            _report_datums(pachd, job, "RECOVERED", "was left out", report)
     causes = []
     for job in jobs:
         if job.state in ("FAILURE", "KILLED"):
-            tell(f"{job.pipeline}: {job.state.lower()}: {job.reason or 'no reason given'}")
-            _tell_datums(pachd, job, "FAILED", "failed", tell)
+            report(f"{job.pipeline}: {job.state.lower()}: {job.reason or 'no reason given'}")
+            _report_datums(pachd, job, "FAILED", "failed", report)
             causes.append(
                 f"{job.pipeline}: the job ended in {job.state.lower()}: {job.reason or 'no reason given'}; expected "
                 f"success. See pachctl logs --job {job.pipeline}@{job.id}"
@@ -110,13 +112,15 @@ def explain(pachd: Pachd, jobs: list[Job], tell: Callable[[str], None]) -> None:
         raise JobsFailedError(causes)
 
 
-def _tell_datums(pachd: Pachd, job: Job, state: str, verb: str, tell: Callable[[str], None]) -> None:
+def _report_datums(pachd: Pachd, job: Job, state: str, verb: str, report: Callable[[str], None]) -> None:
     """Name datums in a state, each with the last lines of its log."""
     count = job.failed if state == "FAILED" else job.recovered
     for datum in pachd.datums(job, state, NAMED_DATUMS):
-        tell(f"{job.pipeline}: {', '.join(datum.paths) or datum.id} {verb}")
+        report(f"{job.pipeline}: {', '.join(datum.paths) or datum.id} {verb}")
         for text in pachd.log(job, datum.id, LOG_LINES):
-            tell(f"    {text}")
+            report(f"    {text}")
     if count > NAMED_DATUMS:
         state_flag = state.lower()
-        tell(f"{job.pipeline}: {count - NAMED_DATUMS} more; pachctl list datum {job.pipeline}@{job.id} ({state_flag})")
+        report(
+            f"{job.pipeline}: {count - NAMED_DATUMS} more; pachctl list datum {job.pipeline}@{job.id} ({state_flag})"
+        )

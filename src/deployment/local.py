@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deployment.errors import AlreadyToldError, DeployError
 from deployment.songs import Song
-from deployment.specs import MADE_BY, PERSONS_FILL, Pipeline, removal_question
+from deployment.specs import INPUT_REPOS, MADE_BY, Pipeline, removal_question
 
 _LOCALPACH = [sys.executable, "-m", "localpach"]
 _REPO_NAME = re.compile(r'"name":\s*"([^"]+)"')
@@ -23,18 +23,18 @@ class Local:
 
     Args:
         dry_run: Look, but change nothing, and say what would be done.
-        tell: Prints one line for a person.
+        report: Prints one line for a person.
     """
 
-    def __init__(self, *, dry_run: bool, tell: Callable[[str], None]) -> None:
+    def __init__(self, *, dry_run: bool, report: Callable[[str], None]) -> None:
         self._dry_run = dry_run
-        self._tell = tell
-        tell("no cluster is configured: localpach on this machine (--address grpc://HOST:PORT names a cluster)")
+        self._report = report
+        report("no cluster is configured: localpach on this machine (--address grpc://HOST:PORT names a cluster)")
 
     def up(self, pipelines: list[Pipeline], *, reprocess: bool) -> None:
         """Create the repos that a person fills and all pipelines in order; those that are there are updated."""
         there = self._repos()
-        for repo in PERSONS_FILL:
+        for repo in INPUT_REPOS:
             if repo not in there:
                 self._run("create", "repo", repo, "-d", MADE_BY)
         with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +48,7 @@ class Local:
         """Put songs in one commit; the chain follows in the foreground."""
         if self._dry_run:
             for song in songs:
-                self._tell(f"would put {song.path} as {song.name}")
+                self._report(f"would put {song.path} as {song.name}")
         with tempfile.TemporaryDirectory() as folder:
             for song in songs:
                 Path(folder, song.name).symlink_to(song.path.resolve())
@@ -56,7 +56,7 @@ class Local:
 
     def abandon(self, repo: str) -> None:
         """Say that there is nothing to take back: a local commit is whole or not there."""
-        self._tell(f"{repo}: no upload is unfinished; localpach takes all files or none")
+        self._report(f"{repo}: no upload is unfinished; localpach takes all files or none")
 
     def status(self, job_set_id: str | None, pipelines: list[str]) -> None:
         """Print the pipelines, and the jobs of the newest set or of the one named."""
@@ -87,12 +87,12 @@ class Local:
         """Remove the pipelines with their results, then the repos that `up` made, after asking."""
         repos = self._repos()
         there = [name for name in reversed(pipelines) if name in repos]
-        ours = [repo for repo in PERSONS_FILL if repo in repos and MADE_BY in self._asked("inspect", "repo", repo)]
+        ours = [repo for repo in INPUT_REPOS if repo in repos and MADE_BY in self._asked("inspect", "repo", repo)]
         if not there and not ours:
-            self._tell("nothing to remove")
+            self._report("nothing to remove")
             return
         if not self._dry_run and not ask(removal_question(there, ours)):
-            self._tell("nothing was removed")
+            self._report("nothing was removed")
             return
         for name in there:
             self._run("delete", "pipeline", name)
@@ -102,7 +102,7 @@ class Local:
     def _run(self, *words: str, changes: bool = True) -> None:
         """Run a localpach command in the foreground; in a dry run only print it if it changes anything."""
         if self._dry_run and changes:
-            self._tell(f"would run: localpach {shlex.join(words)}")
+            self._report(f"would run: localpach {shlex.join(words)}")
             return
         code = subprocess.run([*_LOCALPACH, *words], check=False).returncode
         if code:

@@ -1,6 +1,6 @@
 """The one door to pachyderm-sdk: the few calls we make to a Pachyderm cluster, in plain values and one-line errors.
 
-Every call is tried again while the cluster is away (`deployment.patience`) and is safe to repeat: what an earlier try
+Every call is tried again while the cluster is away (`deployment.retry`) and is safe to repeat: what an earlier try
 has done already counts as done. Repos are those of the project `default`, as in the specs.
 """
 
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from deployment.errors import DeployError, NoClusterError, OldServerError, TokenRefusedError, WentAwayError
-from deployment.patience import PassingError, Patience
-from deployment.spelling import snake_case
+from deployment.field_names import snake_case
+from deployment.retry import Retry, TransientError
 from deployment.state import Commit, Datum, Job
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own log lines would stand between ours
@@ -32,7 +32,7 @@ except ModuleNotFoundError as missing:
 Result = TypeVar("Result")
 CREATE_PIPELINE_REQUEST: type = pps.CreatePipelineRequest
 NEWEST_TRIED = (2, 12)
-# The SDK's callbacks raise in gRPC's threads, which logs what we tell in one line anyway.
+# The SDK's callbacks raise in gRPC's threads, which logs what we report in one line anyway.
 logging.getLogger("grpc").addHandler(logging.NullHandler())
 # As pachctl does: notice within 40 s that the other side is gone, and come back soon when it is there again.
 _CHANNEL_OPTIONS = (
@@ -52,17 +52,17 @@ class Pachd:
     Args:
         client: The SDK's client.
         address: Where it is, for messages.
-        patience: How long to try again.
+        retry: How long to try again.
     """
 
-    def __init__(self, client: Client, address: str, patience: Patience) -> None:
+    def __init__(self, client: Client, address: str, retry: Retry) -> None:
         self._client = client
         self.address = address
-        self.patience = patience
+        self.retry = retry
         self.version = (0, 0, 0)
 
     def _attempt(self, what: str, call: Callable[[], Result]) -> Result:
-        """Make a call with patience, and tell its failure in our words."""
+        """Make a call with retries, and describe its failure in our words."""
 
         def translated() -> Result:
             try:
@@ -71,8 +71,8 @@ class Pachd:
                 raise self._explained(what, error) from error
 
         try:
-            return self.patience.attempt(what, translated)
-        except PassingError as error:
+            return self.retry.call(what, translated)
+        except TransientError as error:
             raise WentAwayError(self.address, what, str(error)) from error
 
     def _explained(self, what: str, error: Exception) -> Exception:
@@ -80,7 +80,7 @@ class Pachd:
         details = " ".join(str(error.details() if isinstance(error, grpc.RpcError) else "no connection").split())
         broken = code in ("INTERNAL", "UNKNOWN") and ("RST_STREAM" in details or "transport" in details.lower())
         if code in _PASSING or broken:
-            return PassingError(_shortened(details))
+            return TransientError(_shortened(details))
         if (
             code in ("UNAUTHENTICATED", "PERMISSION_DENIED")
             or "not authorized to" in details
@@ -319,13 +319,13 @@ class Pachd:
             raise
 
 
-def connect(address: str | None, config: Path | None, patience: Patience) -> Pachd:
+def connect(address: str | None, config: Path | None, retry: Retry) -> Pachd:
     """Open a connection, and see that a Pachyderm of the right age answers.
 
     Args:
         address: `grpc://HOST:PORT`, `HOST:PORT` or `grpcs://…`; None takes the active context of `config`.
         config: pachctl's configuration file.
-        patience: For the calls that follow; the first contact is made twice at most.
+        retry: For the calls that follow; the first contact is made twice at most.
 
     Raises:
         NoClusterError: nothing answers, or not Pachyderm.
@@ -342,7 +342,7 @@ def connect(address: str | None, config: Path | None, patience: Patience) -> Pac
         raise NoClusterError(shown, "no answer") from error
     except Exception as error:  # the SDK reads address and file with whatever they raise
         raise DeployError(f"{shown}: {error}; expected grpc://HOST:PORT. Correct the address") from error
-    pachd = Pachd(client, shown, replace(patience, tries=2))
+    pachd = Pachd(client, shown, replace(retry, tries=2))
     try:
         version = pachd._attempt("asking for the version", client.get_version)
     except WentAwayError as error:
@@ -352,7 +352,7 @@ def connect(address: str | None, config: Path | None, patience: Patience) -> Pac
     pachd.version = (version.major, version.minor, version.micro)
     if pachd.version < (2, 6):
         raise OldServerError(shown, f"runs Pachyderm {'.'.join(map(str, pachd.version))}")
-    pachd.patience = patience
+    pachd.retry = retry
     return pachd
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from deployment import specs
 from deployment.errors import AlreadyToldError, DeployError, SpecProblemsError
 from deployment.local import Local
-from deployment.patience import Patience
+from deployment.retry import Retry
 from deployment.songs import PRIMERS, RECORDINGS, Found, songs_below
 
 RESULTS = {"songs": "rendered-music", "midi": "generated-music", "model": "music-transformer"}
@@ -28,7 +28,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--address", metavar="ADDRESS", help="grpc://HOST:PORT or grpcs://HOST:PORT of pachd, or localpach"
     )
-    parser.add_argument("--dry_run", action="store_true", help="print what would be done, and change nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and change nothing")
+    parser.add_argument("--dry_run", action="store_true", dest="dry_run", help=argparse.SUPPRESS)  # until release 0.3
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     up = commands.add_parser("up", help="create the repos and pipelines in order, or update them")
@@ -82,7 +83,7 @@ def run(arguments: argparse.Namespace, root: Path, environment: Mapping[str, str
     names = [pipeline.name for pipeline in specs.shipped(root / "pipelines", cpu=True)]
     found = _songs(arguments) if arguments.command == "put" and not arguments.abandon else None
     backend: Any = (
-        Local(dry_run=arguments.dry_run, tell=tell) if local else _cluster(arguments, address, config, environment)
+        Local(dry_run=arguments.dry_run, report=report) if local else _cluster(arguments, address, config, environment)
     )
     if arguments.command == "up":
         backend.up(pipelines, reprocess=arguments.reprocess)
@@ -93,7 +94,7 @@ def run(arguments: argparse.Namespace, root: Path, environment: Mapping[str, str
         if job_set and arguments.wait:
             backend.wait(job_set, names, None)
         elif job_set:
-            tell(f"the chain follows by itself: deploy.py wait {job_set}")
+            report(f"the chain follows by itself: deploy.py wait {job_set}")
         if found.unreadable:
             count = len(found.unreadable)
             raise DeployError(
@@ -147,7 +148,7 @@ def ask(question: str) -> bool:
         return False
 
 
-def tell(line: str) -> None:
+def report(line: str) -> None:
     """Print one line on stderr, where progress goes; a bar that is being drawn there makes room."""
     print(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, file=sys.stderr, flush=True)
 
@@ -162,7 +163,7 @@ def main(argv: list[str] | None = None, *, root: Path) -> int:
         run(arguments, root, os.environ)
     except SpecProblemsError as error:
         for problem in error.problems:
-            tell(problem)
+            report(problem)
         return _fail(error)
     except (DeployError, OSError) as error:
         return _fail(error)
@@ -170,7 +171,7 @@ def main(argv: list[str] | None = None, *, root: Path) -> int:
         return error.code
     except KeyboardInterrupt:
         unfinished = "put" if arguments.command == "put" else ""
-        tell("interrupted" + ("; nothing is visible yet, and the same command goes on" if unfinished else ""))
+        report("interrupted" + ("; nothing is visible yet, and the same command goes on" if unfinished else ""))
         return 130
     return 0
 
@@ -183,16 +184,18 @@ def _cluster(
     from deployment.pachd import connect
 
     state = Path(environment.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
-    pachd = connect(address, config, Patience(tell=tell))
-    return Cluster(pachd, dry_run=arguments.dry_run, tell=tell, journals=state / "ambient-music-generation" / "uploads")
+    pachd = connect(address, config, Retry(report=report))
+    return Cluster(
+        pachd, dry_run=arguments.dry_run, report=report, journals=state / "ambient-music-generation" / "uploads"
+    )
 
 
 def _songs(arguments: argparse.Namespace) -> Found:
     found = songs_below(arguments.folder, arguments.repo)
     for name in found.others:
-        tell(f"{name}: left out, its name is not that of a song")
+        report(f"{name}: left out, its name is not that of a song")
     for problem in found.unreadable:
-        tell(f"error: {problem}")
+        report(f"error: {problem}")
     return found
 
 

@@ -38,13 +38,13 @@ class Progress:
         if self._bar:
             self._draw(self._done, name)
         else:
-            self.tell(f"{self._verb} {name}: {_size(file_bytes)}")
+            self.report(f"{self._verb} {name}: {_size(file_bytes)}")
 
     def skipped(self, size_bytes: int) -> None:
         """Count bytes that need not be moved any more."""
         self._done += size_bytes
 
-    def tell(self, line: str) -> None:
+    def report(self, line: str) -> None:
         """Write a line of its own, below which the bar goes on."""
         print(f"\r\x1b[K{line}" if self._bar else line, file=self._stream, flush=True)
 

@@ -58,10 +58,10 @@ def songs_below(folder: Path, repo: str) -> Found:
         raise DeployError(f"{folder}: no such folder; expected a folder of songs. Check the path")
     unreadable: list[str] = []
 
-    def tell(path: object, error: OSError, expected: str) -> None:
+    def report(path: object, error: OSError, expected: str) -> None:
         unreadable.append(one_line(f"{path}: {error.strerror}; expected {expected}. Correct or remove it"))
 
-    originals = files_in(folder, lambda error: tell(error.filename, error, "a folder that can be read"))
+    originals = files_in(folder, lambda error: report(error.filename, error, "a folder that can be read"))
     wanted = [original for original in originals if _belongs(original, repo)]
     kind = "MIDI files" if repo == PRIMERS else "recordings"
     if not wanted:
@@ -71,7 +71,7 @@ def songs_below(folder: Path, repo: str) -> Found:
         try:
             songs.append(_song(name, folder / original))
         except OSError as error:
-            tell(folder / original, error, "a file that can be read")
+            report(folder / original, error, "a file that can be read")
     if not songs:
         raise DeployError(unreadable[0])
     return Found(

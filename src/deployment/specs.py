@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deployment import rules
+from deployment import policy_check
 from deployment.errors import DeployError, SpecProblemsError
-from deployment.spelling import snake_case
+from deployment.field_names import snake_case
 
-PERSONS_FILL = ("audio-unprocessed", "seeds")  # repos that no pipeline makes
+INPUT_REPOS = ("audio-unprocessed", "seeds")  # repos that no pipeline makes
 FILES = (
     "audio-processed",
     "mp3-to-wav",
@@ -76,7 +76,7 @@ def pipelines(parsed: Any, source: str) -> list[Pipeline]:
 
 
 def check(
-    found: list[Pipeline], repos: Iterable[str] = PERSONS_FILL, server: tuple[int, int] = rules.OLDEST_SERVER
+    found: list[Pipeline], repos: Iterable[str] = INPUT_REPOS, server: tuple[int, int] = policy_check.OLDEST_SERVER
 ) -> None:
     """Refuse specs that Pachyderm would not take or that break our rules.
 
@@ -84,14 +84,14 @@ def check(
         SpecProblemsError: with one line a problem.
     """
     from deployment.pachd import CREATE_PIPELINE_REQUEST  # the SDK is only there where a cluster is meant
-    from deployment.strict import problems
+    from deployment.schema_check import problems
 
     wrong = [
         f"{pipeline.source}: {line}" for pipeline in found for line in problems(pipeline.spec, CREATE_PIPELINE_REQUEST)
     ]
     if not wrong:
         specs = [snake_case(pipeline.spec) for pipeline in found]
-        wrong = list(rules.set_problems(specs, repos, server))
+        wrong = list(policy_check.set_problems(specs, repos, server))
     if wrong:
         raise SpecProblemsError(wrong)
 

@@ -1,7 +1,7 @@
 """Puts many songs into a repo as one commit, which is closed when every song is in it as a whole, and never before.
 
 While songs are uploaded the commit is open: nobody downstream reads it. Broken connections are waited out
-(`deployment.patience`). A run that ends early leaves the commit open with our mark in its description; the next run
+(`deployment.retry`). A run that ends early leaves the commit open with our mark in its description; the next run
 finds it and goes on, by a journal on this machine that says which songs the cluster has acknowledged. Before the
 commit is closed the cluster is asked what it holds.
 """
@@ -30,7 +30,7 @@ def upload(pachd: Pachd, repo: str, songs: list[Song], journals: Path, progress:
         repo: The repo; it must be there.
         songs: All songs of the commit.
         journals: The folder that remembers unfinished uploads.
-        progress: Is told of every byte.
+        progress: Gets every byte count.
 
     Returns:
         The closed commit.
@@ -41,7 +41,7 @@ def upload(pachd: Pachd, repo: str, songs: list[Song], journals: Path, progress:
     head = pachd.head(repo)
     if head is not None and head.is_open:
         _must_be_ours(head)
-        progress.tell(f"going on with the upload that was begun ({repo}@{head.id})")
+        progress.report(f"going on with the upload that was begun ({repo}@{head.id})")
         commit = head
     else:
         commit = pachd.start_commit(repo, f"{MARK}, {len(songs)} songs, {uuid.uuid4().hex}")
@@ -58,7 +58,7 @@ def upload(pachd: Pachd, repo: str, songs: list[Song], journals: Path, progress:
         if not pending:
             break
         journal.forget(pending)
-        progress.tell(f"{len(pending)} songs did not arrive whole")
+        progress.report(f"{len(pending)} songs did not arrive whole")
     else:
         raise DeployError(
             f"{repo}@{commit.id}: {pending[0].name} did not arrive whole; expected {pending[0].size_bytes} bytes. "

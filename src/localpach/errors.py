@@ -179,7 +179,7 @@ class DamagedObjectError(LocalpachError):
         self.problem = problem
 
 
-class UnsoundStateError(LocalpachError):
+class IntegrityError(LocalpachError):
     """A check of the state found problems."""
 
     def __init__(self, count: int, *, fixed: bool) -> None:

@@ -22,7 +22,7 @@ TABLE = {
     "generated-music": ("generated-music", "generate", "generate"),
     "rendered-music": ("rendered-music", "render", "audio"),
 }
-PERSONS_FILL = {"audio-unprocessed", "seeds"}
+INPUT_REPOS = {"audio-unprocessed", "seeds"}
 
 
 def inputs_of(spec):
@@ -66,7 +66,7 @@ def test_every_pfs_path_in_a_command_is_an_input_or_the_output(name):
 
 @pytest.mark.parametrize("name", SPECS)
 def test_every_input_is_a_shipped_pipeline_or_a_repo_that_a_person_fills(name):
-    assert {pfs["repo"] for pfs in inputs_of(SPECS[name])} <= {row[0] for row in TABLE.values()} | PERSONS_FILL
+    assert {pfs["repo"] for pfs in inputs_of(SPECS[name])} <= {row[0] for row in TABLE.values()} | INPUT_REPOS
 
 
 @pytest.mark.parametrize("name", SPECS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from localpach.actions.contents import Contents, contents
+from localpach.actions.commit_files import CommitFiles, commit_files
 from localpach.actions.repos import find_commit, finish_commit, start_commit
 from localpach.errors import (
     AddressError,
@@ -22,7 +22,7 @@ from localpach.planning.datums import Listing
 from localpach.spec.addresses import CommitAddress, FileAddress
 from localpach.spec.paths import check_path, clean_path, parents
 from localpach.storage.store import Commit, Store
-from localpach.storage.system_repos import check_is_of_people
+from localpach.storage.system_repos import require_user_repo
 from localpach.storage.trees import Entry
 
 if TYPE_CHECKING:
@@ -81,13 +81,13 @@ def put_files(
     Raises:
         SourceError, FileNameError: a file cannot be put; then none is.
     """
-    from localpach.actions.sources import Manner, gather  # here, because tar and URLs take longer than a listing
+    from localpach.actions.sources import PutOptions, gather  # here, because tar and URLs take longer than a listing
 
     given = list(sources)
     _check_target(store, address.commit)
-    manner = Manner(recursive, full_path, untar, store.folder, leave_out)
+    options = PutOptions(recursive, full_path, untar, store.folder, leave_out)
     with store.lock.storing():
-        entries = _stored(store, gather(address, given, manner), report)
+        entries = _stored(store, gather(address, given, options), report)
         if not entries:
             raise SourceError(" ".join(given), "no files found")
         with changed(store, address.commit) as commit:
@@ -168,7 +168,7 @@ def delete_files(store: Store, address: FileAddress, *, recursive: bool = False)
     with changed(store, address.commit) as commit:
         if not store.trees.entries(commit.tree) and address.path in (None, "/"):
             return commit
-        found = _select(contents(store, commit), commit, address)
+        found = _select(commit_files(store, commit), commit, address)
         if any(each.path != _path(address) for each in found) and not recursive:
             raise DirectoryError(address, "use -r")
         store.trees.remove(commit.tree, [each.path for each in found])
@@ -179,7 +179,7 @@ def copy_files(store: Store, source: FileAddress, target: FileAddress, *, append
     """Copy a file or a directory to another place, another repo too, without copying bytes; or append it there."""
     with store.lock.storing():
         origin = find_commit(store, source.commit)
-        files = contents(store, origin)
+        files = commit_files(store, origin)
         found = _select(files, origin, source)
         top = _path(source)
         to = _path(target if target.path is not None else FileAddress(target.commit, top))
@@ -213,7 +213,7 @@ def _check_target(store: Store, address: CommitAddress) -> Commit | None:
         CommitStateError: it names a finished commit, not a branch.
         OutputBranchError: a job fills the commit; until it ends, the files there are those of the commit before.
     """
-    check_is_of_people(store, address.repo)
+    require_user_repo(store, address.repo)
     if address.is_plain_branch:
         branch = store.branch(address.repo, address.name)
         commit = store.commit(address.repo, branch.head) if branch and branch.head else None
@@ -232,7 +232,7 @@ def _check_target(store: Store, address: CommitAddress) -> Commit | None:
 def listing(store: Store, address: CommitAddress) -> Listing:
     """Give all files of a commit."""
     commit = find_commit(store, address)
-    return Listing(contents(store, commit).entries(), commit.id)
+    return Listing(commit_files(store, commit).entries(), commit.id)
 
 
 def list_files(store: Store, address: FileAddress) -> list[FileInfo]:
@@ -243,7 +243,9 @@ def list_files(store: Store, address: FileAddress) -> list[FileInfo]:
     """
     commit = find_commit(store, address.commit)
     top = _path(address)
-    files = contents(store, commit).entries() if top == "/" else _select(contents(store, commit), commit, address)
+    files = (
+        commit_files(store, commit).entries() if top == "/" else _select(commit_files(store, commit), commit, address)
+    )
     sizes: dict[str, int] = {}
     digests: dict[str, str] = {}
     for each in files:
@@ -259,7 +261,7 @@ def list_files(store: Store, address: FileAddress) -> list[FileInfo]:
 def inspect_file(store: Store, address: FileAddress) -> FileInfo:
     """Describe one file or directory."""
     commit = find_commit(store, address.commit)
-    found = _select(contents(store, commit), commit, address)
+    found = _select(commit_files(store, commit), commit, address)
     if len(found) == 1 and found[0].path == _path(address):
         return FileInfo(found[0].path, found[0].size, found[0].digest)
     return FileInfo(_path(address).rstrip("/") + "/", sum(each.size for each in found))
@@ -284,7 +286,7 @@ def read_file(store: Store, address: FileAddress) -> Iterator[bytes]:
         DamagedObjectError: its bytes are not those that were stored.
     """
     commit = find_commit(store, address.commit)
-    files = contents(store, commit)
+    files = commit_files(store, commit)
     entry = files.entry(_path(address))
     if entry is None:
         if entries_below(store, commit, address):
@@ -298,14 +300,14 @@ def read_file(store: Store, address: FileAddress) -> Iterator[bytes]:
 def read_files(store: Store, address: FileAddress) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Walk the file at an address, or all below a directory: (path, its bytes); the top of an empty commit has none."""
     commit = find_commit(store, address.commit)
-    files = contents(store, commit)
+    files = commit_files(store, commit)
     for each in files.entries() if _path(address) == "/" else _select(files, commit, address):
         yield each.path, files.read(each)
 
 
 def entries_below(store: Store, commit: Commit, address: FileAddress) -> list[Entry]:
     """Give the file at an address, or all below the directory there, in path order; none if nothing is there."""
-    return list(_by_path(contents(store, commit).entries(), _path(address)).values())
+    return list(_by_path(commit_files(store, commit).entries(), _path(address)).values())
 
 
 def _by_path(entries: Iterable[Entry], top: str) -> dict[str, Entry]:
@@ -313,7 +315,7 @@ def _by_path(entries: Iterable[Entry], top: str) -> dict[str, Entry]:
     return {each.path: each for each in entries if each.path == top or each.path.startswith(prefix)}
 
 
-def _select(files: Contents, commit: Commit, address: FileAddress) -> list[Entry]:
+def _select(files: CommitFiles, commit: Commit, address: FileAddress) -> list[Entry]:
     """Give the file at an address, or all files below the directory there."""
     path = _path(address)
     found = list(_by_path(files.entries(), path).values())
@@ -322,7 +324,7 @@ def _select(files: Contents, commit: Commit, address: FileAddress) -> list[Entry
     return found
 
 
-def _hint(files: Contents, commit: Commit, path: str) -> str:
+def _hint(files: CommitFiles, commit: Commit, path: str) -> str:
     """Name the directory that is there, so that a wrong name is easily put right."""
     entries = files.entries()
     if not entries:

@@ -7,8 +7,8 @@ from localpach.actions.gc import unreferenced
 from localpach.errors import DamagedObjectError
 from localpach.running.execute import scratch_root
 from localpach.running.executors import Executor
-from localpach.running.remake import Remaker
-from localpach.storage.audit import Audit, TornRow, Use
+from localpach.running.recompute import Recomputer
+from localpach.storage.audit import Audit, InconsistentRow, Use
 from localpach.storage.lock import only_runner
 from localpach.storage.store import Store
 
@@ -39,7 +39,7 @@ class Report:
 def check(store: Store) -> Report:
     """Check the database, its references and every object; nothing is changed."""
     with store.lock.storing():  # so that no other process removes objects meanwhile
-        problems = [_of_row(torn) for torn in Audit(store).torn_rows()]
+        problems = [_of_row(row) for row in Audit(store).inconsistent_rows()]
         known = store.referenced()
         for digest, size in known:
             problem = damage(store, digest, size)
@@ -49,7 +49,7 @@ def check(store: Store) -> Report:
 
 
 def fix(store: Store, executor: Executor, note: Callable[[str], None]) -> None:
-    """Put right what can be put right: torn rows, and objects that a datum wrote.
+    """Put right what can be put right: inconsistent rows, and objects that a datum wrote.
 
     Args:
         store: The state.
@@ -58,15 +58,15 @@ def fix(store: Store, executor: Executor, note: Callable[[str], None]) -> None:
     """
     with only_runner(store.folder, note, "checking"), scratch_root(store.folder) as scratch:
         audit = Audit(store)
-        for torn in audit.torn_rows():
-            if torn.repair is not None:
+        for row in audit.inconsistent_rows():
+            if row.repair is not None:
                 with store.transaction():
-                    audit.repair(torn)
-                note(f"{torn.place}: {torn.problem}: put right")
-        remaker = Remaker(store, scratch, executor)
+                    audit.repair(row)
+                note(f"{row.place}: {row.problem}: put right")
+        recomputer = Recomputer(store, scratch, executor)
         for digest, size in store.referenced():
             if damage(store, digest, size):
-                reason = remaker.remake(digest)
+                reason = recomputer.recompute(digest)
                 place = _name(audit.uses(digest)[:1]) or "an unfinished job"
                 note(f"{place}: {f'cannot be made again: {reason}' if reason else 'made again'}")
 
@@ -82,8 +82,8 @@ def damage(store: Store, digest: str, size: int) -> str:
     return "" if found == size else f"has {found} bytes instead of {size}"
 
 
-def _of_row(torn: TornRow) -> Problem:
-    return Problem(torn.place, torn.problem, torn.remedy)
+def _of_row(row: InconsistentRow) -> Problem:
+    return Problem(row.place, row.problem, row.remedy)
 
 
 def _of_object(store: Store, digest: str, problem: str) -> list[Problem]:

@@ -10,7 +10,7 @@ from localpach.errors import AlreadyExistsError, DependedOnError, LostInputError
 from localpach.planning.datums import Datum, Listing, expand
 from localpach.planning.graph import check_no_cycle, order
 from localpach.planning.plan import plan
-from localpach.planning.propagate import let_go, new_id, newest_without_error, propagate
+from localpach.planning.propagate import detach_dependents, new_id, newest_without_error, propagate
 from localpach.planning.triggers import set_trigger
 from localpach.running import secrets
 from localpach.running.kill import kill_job
@@ -163,7 +163,7 @@ def delete_pipeline(store: Store, name: str, *, force: bool = False, keep_repo: 
         if readers and not force:
             raise DependedOnError("pipeline", name, readers)
         for repo in going:
-            let_go(store, repo)
+            detach_dependents(store, repo)
         for job in records.jobs(name):
             if not job.ended:
                 store.finish_commit(name, job.id, error="its pipeline was deleted")

@@ -10,7 +10,7 @@ from localpach.errors import (
     OutputRepoError,
 )
 from localpach.planning.graph import check_no_cycle
-from localpach.planning.propagate import let_go, new_id, newest_without_error, propagate
+from localpach.planning.propagate import detach_dependents, new_id, newest_without_error, propagate
 from localpach.planning.triggers import fire, set_trigger
 from localpach.spec.addresses import CommitAddress
 from localpach.spec.inputs import Trigger
@@ -18,7 +18,7 @@ from localpach.spec.names import BRANCH_RULE, REPO_RULE, is_branch_name, is_repo
 from localpach.spec.paths import file_and_directory_collision
 from localpach.storage.records import Records
 from localpach.storage.store import Commit, Edge, Store
-from localpach.storage.system_repos import check_is_of_people
+from localpach.storage.system_repos import require_user_repo
 
 
 def create_repo(store: Store, name: str, description: str = "") -> None:
@@ -51,13 +51,13 @@ def delete_repo(store: Store, name: str, *, force: bool = False) -> None:
         DependedOnError: pipelines or branches read it and `force` is not given.
     """
     with store.transaction():
-        check_is_of_people(store, name)
+        require_user_repo(store, name)
         if Records(store).find_pipeline(name):
             raise OutputRepoError(name)
         needed_by = {edge.repo for edge in store.edges() if edge.up_repo == name and edge.repo != name}
         if needed_by and not force:
             raise DependedOnError("repo", name, sorted(needed_by))
-        let_go(store, name)
+        detach_dependents(store, name)
         store.remove_repo(name)
 
 
@@ -121,7 +121,7 @@ def start_commit(store: Store, repo: str, branch: str, description: str = "") ->
         CommitStateError: the head is still open.
     """
     with store.transaction():
-        check_is_of_people(store, repo)
+        require_user_repo(store, repo)
         _check_branch_name(branch)
         if any((edge.repo, edge.branch) == (repo, branch) for edge in store.edges()):
             raise OutputBranchError(repo, branch)
@@ -148,7 +148,7 @@ def finish_commit(store: Store, address: CommitAddress, *, description: str = ""
         commit = find_commit(store, address)
         if commit.finished is not None:
             raise CommitStateError(f"{address} is finished; start a new commit to change files")
-        check_is_of_people(store, commit.repo)
+        require_user_repo(store, commit.repo)
         if store.provenance(commit.repo, commit.id):
             raise OutputBranchError(commit.repo, commit.branch)
         collision = file_and_directory_collision({entry.path for entry in store.trees.entries(commit.tree)})
@@ -188,7 +188,7 @@ def create_branch(
         TriggerError: it has provenance, or would trigger itself.
     """
     with store.transaction():
-        check_is_of_people(store, repo)
+        require_user_repo(store, repo)
         _check_branch_name(name)
         before = store.branch(repo, name)
         has_provenance = any((edge.repo, edge.branch) == (repo, name) for edge in store.edges())
@@ -220,7 +220,7 @@ def delete_branch(store: Store, repo: str, name: str, *, force: bool = False) ->
         DependedOnError: pipelines or branches follow it and `force` is not given.
     """
     with store.transaction():
-        check_is_of_people(store, repo)
+        require_user_repo(store, repo)
         if store.branch(repo, name) is None:
             raise NotFoundError("branch", f"{repo}@{name}", _branches_there(store, repo))
         needed_by = [
@@ -231,7 +231,7 @@ def delete_branch(store: Store, repo: str, name: str, *, force: bool = False) ->
             raise OutputRepoError(repo)
         if needed_by and not force:
             raise DependedOnError("branch", f"{repo}@{name}", needed_by)
-        let_go(store, repo, name)
+        detach_dependents(store, repo, name)
         store.remove_branch(repo, name)
 
 

@@ -12,10 +12,10 @@ from localpach.planning.datums import Datum
 from localpach.running import secrets
 from localpach.running.execute import Attempt, JobContext, scratch_of
 from localpach.running.executors import Executor
+from localpach.running.path_mapping import PFS
 from localpach.running.processes import Processes
 from localpach.running.program import Log
 from localpach.running.scratch import remove_tree
-from localpach.running.view import PFS
 from localpach.storage.records import Job, Records
 from localpach.storage.store import Store
 from localpach.storage.system_repos import spec_commit

@@ -45,7 +45,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class PutOptions:
     """How sources are put: the flags of `put file`.
 
     Attributes:
@@ -60,7 +60,7 @@ class Manner:
     leave_out: Callable[[str], None] | None = None
 
 
-def gather(address: FileAddress, sources: Iterable[str], manner: Manner) -> Iterator[Source]:
+def gather(address: FileAddress, sources: Iterable[str], options: PutOptions) -> Iterator[Source]:
     """Give the files to be put for sources and what is below them.
 
     A source keeps its base name; with one source, a path in the address takes its place; with several, or a trailing
@@ -71,41 +71,41 @@ def gather(address: FileAddress, sources: Iterable[str], manner: Manner) -> Iter
     """
     given = list(sources)
     for source in given:
-        base = _base_name(source, full_path=manner.full_path)
+        base = _base_name(source, full_path=options.full_path)
         place = address.path
         if place is None:
             target = base
-        elif len(given) > 1 or (manner.full_path if manner.recursive else place.endswith("/")):
+        elif len(given) > 1 or (options.full_path if options.recursive else place.endswith("/")):
             target = f"{place}/{base}"
         else:
             target = place
-        yield from _gather_one(address, source, target, manner)
+        yield from _gather_one(address, source, target, options)
 
 
-def _gather_one(address: FileAddress, source: str, target: str, manner: Manner) -> Iterator[Source]:
+def _gather_one(address: FileAddress, source: str, target: str, options: PutOptions) -> Iterator[Source]:
     if source == STDIN:
-        if manner.recursive:
+        if options.recursive:
             raise SourceError("stdin", "is no directory; leave out -r")
         if address.path is None or address.path.endswith("/"):
             raise AddressError(str(address), "a path after the branch, such as repo@branch:/file, for data from stdin")
         yield Source(check_path(target), "stdin", chunks=_read_stdin)
     elif "://" in source and urlsplit(source).scheme != "file":
-        if manner.recursive:
+        if options.recursive:
             raise SourceError(source, "is a URL, which names one file; leave out -r")
         yield Source(check_path(target), source, chunks=lambda: _read_url(source))
     else:
         path = _local(source)
         if path.is_dir():
-            if not manner.recursive:
+            if not options.recursive:
                 raise SourceError(source, "is a directory; use -r")
-            for file in _files_below(path, manner.state):
-                if manner.leave_out is not None and file.is_symlink() and not os.path.exists(file):
-                    manner.leave_out(f"{file}: {_NOWHERE}")
+            for file in _files_below(path, options.state):
+                if options.leave_out is not None and file.is_symlink() and not os.path.exists(file):
+                    options.leave_out(f"{file}: {_NOWHERE}")
                     continue
-                yield from _gather_file(file, f"{target}/{file.relative_to(path).as_posix()}", manner)
+                yield from _gather_file(file, f"{target}/{file.relative_to(path).as_posix()}", options)
         else:
             into = f"{target}/{path.name}" if clean_path(target) == "/" else target
-            yield from _gather_file(path, into, manner)
+            yield from _gather_file(path, into, options)
 
 
 def _base_name(source: str, *, full_path: bool) -> str:
@@ -145,9 +145,9 @@ def _files_below(folder: Path, state: Path | None) -> Iterator[Path]:
             yield Path(root, name)
 
 
-def _gather_file(file: Path, target: str, manner: Manner) -> Iterator[Source]:
+def _gather_file(file: Path, target: str, options: PutOptions) -> Iterator[Source]:
     _check_plain(file)
-    if manner.untar and file.name.endswith(_TAR_ENDINGS):
+    if options.untar and file.name.endswith(_TAR_ENDINGS):
         above = clean_path(target).rpartition("/")[0]
         yield from _members(file, above)
     else:

@@ -24,7 +24,7 @@ from localpach.errors import FileNameError, NotFoundError, OutputBranchError
 from localpach.spec.addresses import CommitAddress
 from localpach.spec.paths import check_path, parents
 from localpach.storage.store import Commit, Store
-from localpach.storage.system_repos import check_is_of_people
+from localpach.storage.system_repos import require_user_repo
 from localpach.storage.trees import Entry
 
 RENAMER = "scripts/name-standardizer.sh"
@@ -130,7 +130,7 @@ class Watcher:
     ) -> None:
         if not folder.is_dir():
             raise NotFoundError("folder", str(folder), "make it, then watch it")
-        check_is_of_people(store, address.repo)
+        require_user_repo(store, address.repo)
         if any((edge.repo, edge.branch) == (address.repo, address.name) for edge in store.edges()):
             raise OutputBranchError(address.repo, address.name)
         self._store = store

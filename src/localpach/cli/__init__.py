@@ -12,8 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from localpach.cli.absent import why_absent
 from localpach.cli.command import Commands, Session, add_ignored
+from localpach.cli.unsupported import why_unsupported
 from localpach.errors import LocalpachError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 _FLAGS_WITH_VALUE = ("--state", "--executor", "--project")  # those that may stand before the command
 
-EXIT_DONE, EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 130
 
 # What a command is about (empty: a command of one word), its verbs, and the module that has it. Only the modules of
 # the words at hand are imported, which is most of the time that a listing takes.
@@ -45,17 +45,17 @@ COMMANDS = (
     ("cron", "run", "watch"),
     ("job", "list inspect wait stop", "jobs"),
     ("datum", "list inspect restart", "datums"),
-    ("datum", "next", "programs"),
+    ("datum", "next", "datum_shell"),
     ("secret", "create list inspect delete", "secrets"),
-    ("project", "create list inspect", "whole"),
-    ("cluster", "inspect", "whole"),
-    ("all", "delete", "whole"),
-    ("", "version", "whole"),
+    ("project", "create list inspect", "cluster"),
+    ("cluster", "inspect", "cluster"),
+    ("all", "delete", "cluster"),
+    ("", "version", "cluster"),
     ("", "logs", "logs"),
     ("", "why", "why"),
-    ("", "shell", "programs"),
+    ("", "shell", "datum_shell"),
     ("", "watch", "watch"),
-    ("", "fsck gc", "upkeep"),
+    ("", "fsck gc", "maintenance"),
 )
 
 
@@ -201,7 +201,7 @@ def _unknown(verb: str, noun: str) -> str:
     nouns = _nouns(verb)
     if not verb or (nouns and noun in ("", *nouns)):
         return ""
-    refused = why_absent(verb, noun)
+    refused = why_unsupported(verb, noun)
     if refused:
         return refused
     if nouns:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _SIGNS = {"cross": " ⨯ ", "join": " ⋈ ", "union": " ∪ "}
 _MAX_REASON = 25  # characters, as pachctl shortens it
 _BINARY = 1024
-_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_MINUTE, _HOUR = 60, 3_600
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from localpach.cli import columns
 from localpach.cli.command import Commands, Session, show
-from localpach.cli.lookups import find_datum, find_job
 from localpach.cli.message_jobs import datum_message, preview_message
+from localpach.cli.resolve import find_datum, find_job
 from localpach.storage.records import DatumRecord, Records
 
 HEADER = ("ID", "FILES", "STATUS", "TIME")

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from localpach.cli import columns
 from localpach.cli.command import Commands, Session, history_depth, show
-from localpach.cli.lookups import find_job, find_jobs
 from localpach.cli.message_jobs import job_message, job_set_message
+from localpach.cli.resolve import find_job, find_jobs
 from localpach.errors import CommitStateError
 from localpach.spec.addresses import is_commit_id, parse_commit
 from localpach.storage.records import Job, Records

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localpach.cli.command import Commands, Session
-from localpach.cli.lookups import find_datum, find_job
 from localpach.cli.message_jobs import log_message
+from localpach.cli.resolve import find_datum, find_job
 from localpach.storage.records import DatumRecord, Job, Records
 
 if TYPE_CHECKING:

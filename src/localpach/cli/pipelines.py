@@ -12,8 +12,8 @@ from localpach.actions import pipelines
 from localpach.cli import columns
 from localpach.cli.command import Commands, Session, history_depth, show
 from localpach.cli.explain import draw
-from localpach.cli.lookups import newest_job
 from localpach.cli.message_jobs import pipeline_message
+from localpach.cli.resolve import newest_job
 from localpach.spec import spec
 from localpach.storage.records import Pipeline, Records
 
@@ -105,7 +105,7 @@ def _dry_run(session: Session, arguments: argparse.Namespace) -> "Iterator[Store
     if not session.has_state:
         yield None
         return
-    with session.store.trial():
+    with session.store.dry_run():
         yield session.store
 
 

@@ -4,7 +4,7 @@ import argparse
 
 from localpach.cli.command import Commands, Session, show
 from localpach.cli.explain import outdated, why
-from localpach.cli.lookups import find_datum, find_job
+from localpach.cli.resolve import find_datum, find_job
 from localpach.storage.records import Records
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # a listing needs the records alone
     from localpach.planning.datums import Datum
 
 CHANGED = "its files changed, or the pipeline was updated with --reprocess"  # which of them, `changes` finds out
-PROCESSED, SKIPPED, RECOVERED, FAILED = "success", "skipped", "recovered", "failed"
+PROCESSED, RECOVERED, FAILED = "success", "recovered", "failed"
 
 
 @dataclass(frozen=True, slots=True)

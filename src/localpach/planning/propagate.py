@@ -64,7 +64,7 @@ def newest_without_error(store: Store, commit: Commit | None) -> Commit | None:
     return commit
 
 
-def let_go(store: Store, repo: str, branch: str | None = None) -> None:
+def detach_dependents(store: Store, repo: str, branch: str | None = None) -> None:
     """Detach the pipelines that read a repo, or one of its branches, which is about to be removed by force.
 
     They would go on with an input fewer, and a cross would lose its datums and so all its files. Detached, they keep

@@ -20,7 +20,7 @@ from localpach.spec.inputs import Trigger, size_bytes
 from localpach.storage.store import Branch, Commit, Store
 
 
-def holds(trigger: Trigger, *, grown_bytes: int, commits: int, before_s: float, now_s: float) -> bool:
+def is_satisfied(trigger: Trigger, *, grown_bytes: int, commits: int, before_s: float, now_s: float) -> bool:
     """Tell whether a trigger fires.
 
     Args:
@@ -99,7 +99,7 @@ def _fires(store: Store, commit: Commit, name: str, trigger: Trigger) -> bool:
     old = store.commit(commit.repo, branch.head) if branch and branch.head else None
     if old is not None and old.id == commit.id:
         return False
-    return holds(
+    return is_satisfied(
         trigger,
         grown_bytes=store.trees.size(commit.tree)[1] - (store.trees.size(old.tree)[1] if old else 0),
         commits=sum(1 for _ in commits_since(store, commit, old.id if old else None)),

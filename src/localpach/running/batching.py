@@ -23,10 +23,10 @@ from collections.abc import Callable, Iterator
 from localpach.errors import LocalpachError
 from localpach.planning.datums import Datum
 from localpach.running.execute import Attempt, JobContext, Outcome, datum_variables, run_datum, scratch_of, try_datum
+from localpach.running.path_mapping import PACHCTL
 from localpach.running.processes import Processes
 from localpach.running.program import Program
 from localpach.running.scratch import remove_tree
-from localpach.running.view import PACHCTL
 
 NEXT_VARIABLE = "LOCALPACH_NEXT"  # tells the command where the pipes are
 
@@ -164,7 +164,10 @@ class _Worker:
         """Start the program, without a datum, and wait until it asks; give it, or the reason why it failed."""
         attempt.scratch.make_folders()
         self._empty_pipes()
-        variables = {**datum_variables(self._context, attempt.scratch), NEXT_VARIABLE: attempt.scratch.view.seen(_NEXT)}
+        variables = {
+            **datum_variables(self._context, attempt.scratch),
+            NEXT_VARIABLE: attempt.scratch.paths.seen(_NEXT),
+        }
         transform = self._context.spec.transform
         program = attempt.start(transform.cmd, transform.stdin, variables)
         if isinstance(program, str):

@@ -15,10 +15,10 @@ from functools import cached_property
 from pathlib import Path
 
 from localpach.errors import ExecutorError
+from localpach.running.path_mapping import PFS, TMP
 from localpach.running.processes import SCRATCH_VARIABLE
 from localpach.running.program import Call
 from localpach.running.scratch import Scratch
-from localpach.running.view import PFS, TMP
 from localpach.spec.spec import PipelineSpec
 
 ENGINES = ("docker", "podman")
@@ -83,7 +83,7 @@ class ContainerExecutor:
             "--interactive", *(["--tty"] if terminal else []),
             *self._engine.user(spec.transform.user), *self._engine.limits(spec),
         ]  # fmt: skip
-        for place, here in scratch.view.places.items():
+        for place, here in scratch.paths.places.items():
             read_only = "" if place in (PFS, TMP) else ",readonly"
             arguments += ["--mount", f"type=bind,source={here.absolute()},target={place}{read_only}"]
         if spec.transform.working_dir:

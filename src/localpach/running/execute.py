@@ -13,11 +13,11 @@ from localpach.planning.datums import Datum
 from localpach.planning.plan import FAILED, PROCESSED, RECOVERED
 from localpach.running.container import remove_leftovers
 from localpach.running.executors import Executor, ProcessExecutor
+from localpach.running.path_mapping import PFS
 from localpach.running.processes import Processes, kill_leftovers
 from localpach.running.program import Call, Log, Program, describe_exit, shown_last
 from localpach.running.scratch import Scratch, remove_tree
 from localpach.running.secrets import GivenSecrets
-from localpach.running.view import PFS
 from localpach.spec.spec import PipelineSpec
 from localpach.storage.objects import Objects
 from localpach.storage.trees import Entry
@@ -218,7 +218,7 @@ class Attempt:
 
     def reason_of(self, program: Program, code: int) -> str:
         """Give the reason of a program that failed."""
-        return self.scratch.view.told(program.last_line) or describe_exit(code)
+        return self.scratch.paths.from_host(program.last_line) or describe_exit(code)
 
     def _run(self, command: Sequence[str], stdin: Sequence[str]) -> str:
         program = self.start(command, stdin, self.variables())
@@ -238,7 +238,7 @@ def datum_variables(context: JobContext, scratch: Scratch) -> dict[str, str]:
     """Give the variables that all datums of a job share."""
     spec = context.spec
     return {
-        **{name: scratch.view.words(value) for name, value in spec.transform.env.items()},
+        **{name: scratch.paths.to_host(value) for name, value in spec.transform.env.items()},
         **context.secrets.variables,
         "PACH_JOB_ID": context.job_id,
         "PACH_OUTPUT_COMMIT_ID": context.job_id,
@@ -246,7 +246,7 @@ def datum_variables(context: JobContext, scratch: Scratch) -> dict[str, str]:
         "PPS_PIPELINE_NAME": spec.name,
         "PPS_PROJECT_NAME": "default",
         "PPS_SPEC_COMMIT": context.spec_commit,
-        "LOCALPACH_PFS": scratch.view.seen(PFS),
+        "LOCALPACH_PFS": scratch.paths.seen(PFS),
     }
 
 
@@ -254,7 +254,7 @@ def _why_not_started(error: Exception, call: Call, scratch: Scratch) -> str:
     if not isinstance(error, OSError):
         return str(error)
     if call.folder and error.filename == call.folder:
-        return f"working_dir {scratch.view.told(call.folder)}: {error.strerror}"
+        return f"working_dir {scratch.paths.from_host(call.folder)}: {error.strerror}"
     return error.strerror or str(error)
 
 
@@ -263,7 +263,7 @@ def write_stdin(scratch: Scratch, lines: Sequence[str]) -> Path | None:
     if not lines:
         return None
     path = scratch.folder / "stdin"
-    path.write_text("".join(scratch.view.words(line) + "\n" for line in lines), encoding="utf-8", newline="")
+    path.write_text("".join(scratch.paths.to_host(line) + "\n" for line in lines), encoding="utf-8", newline="")
     return path
 
 

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from localpach.errors import ExecutorError
 from localpach.running.container import ContainerExecutor
+from localpach.running.path_mapping import PACHCTL
 from localpach.running.processes import SCRATCH_VARIABLE
 from localpach.running.program import Call
 from localpach.running.scratch import Scratch
-from localpach.running.view import PACHCTL
 from localpach.spec.spec import PipelineSpec
 
 EXECUTORS = ("process", "container")
@@ -82,12 +82,12 @@ class ProcessExecutor:
         terminal: bool = False,
     ) -> Call:
         """Give the command with the paths of this machine, and this process's environment below the datum's."""
-        words = scratch.view.words
+        words = scratch.paths.to_host
         everything = {**self._own, **environment, SCRATCH_VARIABLE: _real(scratch.folder.parent)}
         # `python3` is the interpreter that runs localpach. Not resolved: a virtual environment's is a link.
         first = [os.path.dirname(sys.executable)]
-        if PACHCTL in scratch.view.places:  # before one that is installed, which would ask a cluster
-            first.insert(0, str(scratch.view.places[PACHCTL].parent))
+        if PACHCTL in scratch.paths.places:  # before one that is installed, which would ask a cluster
+            first.insert(0, str(scratch.paths.places[PACHCTL].parent))
         everything["PATH"] = os.pathsep.join([*first, everything.get("PATH", os.defpath)])
         return Call(tuple(map(words, command)), everything, words(spec.transform.working_dir))
 

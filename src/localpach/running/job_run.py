@@ -28,7 +28,7 @@ from localpach.running.execute import Interrupted, JobContext, Outcome, last_lin
 from localpach.running.executors import Executor
 from localpach.running.kill import kill_job
 from localpach.running.processes import Processes
-from localpach.running.remake import Remaker
+from localpach.running.recompute import Recomputer
 from localpach.running.reporting import Progress
 from localpach.storage.records import FAILURE, SUCCESS, UNRUNNABLE, BaseDatum, DatumRecord, Job, Records
 from localpach.storage.store import Commit, Store
@@ -46,7 +46,7 @@ def _output_commit(store: Store, job: Job) -> Commit:
     return commit
 
 
-class MissingError(Exception):
+class NotReadyError(Exception):
     """What a job needs before it starts is not there; the job waits until it is."""
 
     def __init__(self, reason: LocalpachError) -> None:
@@ -72,7 +72,7 @@ class JobRun:
         self._progress = progress
         self._spec = self._records.spec(job.pipeline, job.version)
         self._processes = Processes()
-        self._remaker = Remaker(store, scratch, executor)
+        self._recomputer = Recomputer(store, scratch, executor)
         self._made: set[str] = set()
         self._base = self._find_base()
         self._context = JobContext(
@@ -98,7 +98,7 @@ class JobRun:
                 self._context.executor.check(self._spec)
                 self._context = replace(self._context, secrets=secrets.given(self._store.folder, self._spec))
             except LocalpachError as error:
-                raise MissingError(error) from error
+                raise NotReadyError(error) from error
         self._records.start_job(self._job, made.total)
         self._job = self._records.job(self._job.pipeline, self._job.id)
         ignored = [each for each in self._spec.ignored if each not in self._context.executor.honours]
@@ -173,7 +173,7 @@ class JobRun:
                 finished, _ = wait(running, timeout=_WATCH_S, return_when=FIRST_COMPLETED)
                 for future in finished:
                     todo, outcome = running.pop(future), future.result()
-                    if outcome.damaged and self._made_again(outcome.damaged):
+                    if outcome.damaged and self._is_recomputed(outcome.damaged):
                         waiting.append(todo)
                     else:
                         ended.append((todo, outcome))
@@ -195,12 +195,12 @@ class JobRun:
             self._save([*ended, *_outcomes(running)])
         return True
 
-    def _made_again(self, digest: str) -> bool:
+    def _is_recomputed(self, digest: str) -> bool:
         """Tell whether a damaged object of an input is whole again, so that the datum can be tried once more."""
         if digest in self._made:
             return False
         self._made.add(digest)
-        reason = self._remaker.remake(digest)
+        reason = self._recomputer.recompute(digest)
         told = f"cannot be made again: {reason}" if reason else "was damaged; the datum that wrote it has made it again"
         self._progress.note(f"stored object {digest[:12]}… {told}")
         return not reason

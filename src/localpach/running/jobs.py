@@ -6,7 +6,7 @@ A job whose inputs are not finished waits, and so does one that lacks an image o
 from localpach.errors import LocalpachError, NotFoundError
 from localpach.running.execute import scratch_root
 from localpach.running.executors import Executor, choose
-from localpach.running.job_run import JobRun, MissingError
+from localpach.running.job_run import JobRun, NotReadyError
 from localpach.running.reporting import Progress, Silent
 from localpach.storage.lock import only_runner
 from localpach.storage.records import Job, Records
@@ -47,7 +47,7 @@ def run_jobs(store: Store, progress: Progress | None = None, executor: Executor 
                 if records.find_job(job.pipeline, job.id) is not None:
                     raise
                 shown.note(f"{job.name} was deleted while it ran")
-            except MissingError as missing:
+            except NotReadyError as missing:
                 waiting[job.name] = missing.reason
     for name, reason in list(waiting.items())[1:]:
         shown.note(f"{name} waits: {reason}")

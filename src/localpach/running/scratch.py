@@ -19,8 +19,8 @@ from pathlib import Path
 
 from localpach.errors import FileNameError, OutputError
 from localpach.planning.datums import Datum, DatumInput
+from localpach.running.path_mapping import PFS, TMP, PathMapping
 from localpach.running.secrets import MountedSecret
-from localpach.running.view import PFS, TMP, View
 from localpach.spec.paths import check_path
 from localpach.storage.objects import Objects
 from localpach.storage.trees import Entry
@@ -52,7 +52,7 @@ class Scratch:
         self.root = folder / "pfs"
         self._secrets = {folder / "secrets" / str(index): each for index, each in enumerate(secrets)}
         mounts = {each.mount_path: path for path, each in self._secrets.items()}
-        self.view = View(
+        self.paths = PathMapping(
             {PFS: self.root, **({TMP: folder / "tmp"} if inside else {}), **mounts, **(more or {})}, inside=inside
         )
         self._datum = datum
@@ -88,9 +88,9 @@ class Scratch:
     def make_folders(self) -> None:
         """Make the folders that a program can be started with before it has a datum."""
         self.root.mkdir(parents=True, exist_ok=True)
-        if TMP in self.view.places:
-            self.view.places[TMP].mkdir(exist_ok=True)
-            self.view.places[TMP].chmod(0o1777)
+        if TMP in self.paths.places:
+            self.paths.places[TMP].mkdir(exist_ok=True)
+            self.paths.places[TMP].chmod(0o1777)
         for folder, secret in self._secrets.items():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for key, value in secret.values.items():
@@ -104,7 +104,7 @@ class Scratch:
     def variables(self) -> dict[str, str]:
         """Give the variables that name the datum's files."""
         found: dict[str, str] = {}
-        root = self.view.seen(PFS)
+        root = self.paths.seen(PFS)
         for each in self._datum.inputs:
             name = each.source.name
             found[name] = f"{root}/{name}" + ("" if each.path == "/" else each.path.rstrip("/"))
@@ -167,13 +167,13 @@ class Scratch:
 
     def _make_readable(self, path: str, mode: int) -> None:
         if not _is_below(path, os.path.realpath(self.out)):  # a file of the user elsewhere stays as it is
-            raise OutputError(f"{self.view.told(path)}, to which a link in /pfs/out leads, cannot be read")
+            raise OutputError(f"{self.paths.from_host(path)}, to which a link in /pfs/out leads, cannot be read")
         os.chmod(path, mode)
 
     def _follow(self, path: str, repo_path: str) -> str:
-        target = self.view.resolve(path)
+        target = self.paths.resolve(path)
         if target is None or not os.path.lexists(target):
-            why = "which only the container had; copy it" if self.view.inside else "which is not there"
+            why = "which only the container had; copy it" if self.paths.inside else "which is not there"
             raise OutputError(f"/pfs/out{repo_path} is a symbolic link to {os.readlink(path)}, {why}")
         if _is_below(target, os.path.realpath(self.out)):
             raise OutputError(f"/pfs/out{repo_path} is a symbolic link into /pfs/out itself; write the file or copy it")

@@ -23,7 +23,7 @@ class Character:
 
 
 @dataclass(frozen=True, slots=True)
-class Any:
+class AnyNumber:
     """Any number of characters; `one` is a regular expression for each."""
 
     one: str
@@ -35,17 +35,17 @@ class Group:
 
     Attributes:
         kind: The character before `(`, or `{`.
-        alternatives: Each a sequence.
+        alternatives: Each a tuple of parts.
         number: Of the capture, from 1; 0 for braces, which capture nothing.
     """
 
     kind: str
-    alternatives: "tuple[Sequence, ...]"
+    alternatives: "tuple[Parts, ...]"
     number: int = 0
 
 
-Part = Character | Any | Group
-Sequence = tuple[Part, ...]
+Part = Character | AnyNumber | Group
+Parts = tuple[Part, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -77,7 +77,7 @@ class Machine:
         tree: The whole pattern.
     """
 
-    def __init__(self, tree: Sequence) -> None:
+    def __init__(self, tree: Parts) -> None:
         self._start = _compile(tree, _State(is_end=True))
 
     def match(self, path: str) -> dict[int, str] | None:
@@ -142,12 +142,12 @@ def _unlink(saved: "_Saved | None") -> list[tuple[int, int]]:
     return found
 
 
-def _compile(sequence: Sequence, after: _State) -> _State:
-    """Give the state at which a sequence begins, when `after` follows it."""
-    for part in reversed(sequence):
+def _compile(parts: Parts, after: _State) -> _State:
+    """Give the state at which the parts begin, when `after` follows it."""
+    for part in reversed(parts):
         if isinstance(part, Character):
             after = _State(one=part.one, after=(after,))
-        elif isinstance(part, Any):
+        elif isinstance(part, AnyNumber):
             after = _repeated(part.one, after)
         else:
             after = _compile_group(part, after)

@@ -16,7 +16,7 @@ import re
 from functools import lru_cache
 
 from localpach.errors import GlobError
-from localpach.spec.glob_machine import Any, Character, Group, Machine, Part, Sequence
+from localpach.spec.glob_machine import AnyNumber, Character, Group, Machine, Part, Parts
 
 _POSIX_CLASSES = {
     "alnum": "A-Za-z0-9",
@@ -50,7 +50,7 @@ class _Parser:
         self.groups = 0  # with braces
         self.captures = 0
 
-    def sequence(self, stops: str) -> Sequence:
+    def parts(self, stops: str) -> Parts:
         """Read until one of the stop characters or the end."""
         parts: list[Part] = []
         while self.at < len(self.pattern) and self.pattern[self.at] not in stops:
@@ -74,7 +74,7 @@ class _Parser:
             return Character(re.escape(self.character()))
         if character == "*":
             self.at += 2 if following == "*" else 1
-            return Any("." if following == "*" else "[^/]")
+            return AnyNumber("." if following == "*" else "[^/]")
         self.at += 1
         return Character("[^/]" if character == "?" else re.escape(character))
 
@@ -91,7 +91,7 @@ class _Parser:
         alternatives = []
         while True:
             self.at += 1
-            alternatives.append(self.sequence(separator + close))
+            alternatives.append(self.parts(separator + close))
             if self.at >= len(self.pattern):
                 raise GlobError(self.pattern, f"{self.pattern[start]!r} is never closed by {close!r}")
             if self.pattern[self.at] == close:
@@ -144,20 +144,20 @@ def _exactly(character: str) -> str:
     return f"\\U{ord(character):08x}"
 
 
-def parse_glob(pattern: str) -> Sequence:
+def parse_glob(pattern: str) -> Parts:
     """Read a pattern into its tree.
 
     Raises:
         GlobError: a group or class is not closed, or the pattern is too large.
     """
-    return _Parser(pattern).sequence("")
+    return _Parser(pattern).parts("")
 
 
-def choices(sequence: Sequence) -> int:
+def choices(parts: Parts) -> int:
     """Count the places at which a match could go on in several ways, within one path element if it has no `**`."""
     counts = [0]
     negations = 0
-    for part in sequence:
+    for part in parts:
         if part == _SLASH:
             counts.append(0)
         elif isinstance(part, Group) and part.kind == "!":
@@ -167,13 +167,13 @@ def choices(sequence: Sequence) -> int:
             counts[-1] += _choices_of(part)
     if negations > 1:
         return _MANY
-    return sum(counts) if _crosses_elements(sequence) else max(counts)
+    return sum(counts) if _crosses_elements(parts) else max(counts)
 
 
 def _choices_of(part: Part) -> int:
     if isinstance(part, Character):
         return 0
-    if isinstance(part, Any):
+    if isinstance(part, AnyNumber):
         return 1
     if part.kind in ("*", "+", "!"):
         return _MANY
@@ -185,36 +185,36 @@ def _choices_inside(group: Group) -> int:
     return inner + (len(group.alternatives) > 1)
 
 
-def _crosses_elements(sequence: Sequence) -> bool:
+def _crosses_elements(parts: Parts) -> bool:
     """Tell whether a part other than a plain `/` can match a `/`."""
-    for part in sequence:
-        if isinstance(part, Any) and part.one == ".":
+    for part in parts:
+        if isinstance(part, AnyNumber) and part.one == ".":
             return True
         if isinstance(part, Group) and any(_SLASH in each or _crosses_elements(each) for each in part.alternatives):
             return True
     return False
 
 
-def to_expression(sequence: Sequence, *, capture: bool = True) -> str:
+def to_expression(parts: Parts, *, capture: bool = True) -> str:
     """Turn a tree with few choices into a regular expression."""
-    parts: list[str] = []
+    texts: list[str] = []
     opening = "(" if capture else "(?:"
-    for index, part in enumerate(sequence):
+    for index, part in enumerate(parts):
         if isinstance(part, Character):
-            parts.append(part.one)
+            texts.append(part.one)
             continue
-        if isinstance(part, Any):
-            parts.append(f"{part.one}*")
+        if isinstance(part, AnyNumber):
+            texts.append(f"{part.one}*")
             continue
         inner = "|".join(to_expression(each, capture=capture) for each in part.alternatives)
         if part.kind == "{":
-            parts.append(f"(?:{inner})")
+            texts.append(f"(?:{inner})")
         elif part.kind == "!":
-            rest = to_expression(sequence[index + 1 :], capture=False)
-            parts.append(f"{opening}(?!(?:{inner}){rest}\\Z)[^/]*)")
+            rest = to_expression(parts[index + 1 :], capture=False)
+            texts.append(f"{opening}(?!(?:{inner}){rest}\\Z)[^/]*)")
         else:
-            parts.append(f"{opening}(?:{inner}){_REPEATS[part.kind]})")
-    return "".join(parts)
+            texts.append(f"{opening}(?:{inner}){_REPEATS[part.kind]})")
+    return "".join(texts)
 
 
 class Glob:

@@ -174,7 +174,7 @@ def normalise(value: Any, message: str, where: str = "$") -> dict[str, Any]:
     if not isinstance(value, dict):
         raise SpecError(where, f"expected an object, found {_kind(value)}")
     fields = MESSAGES[message]
-    spellings = {spelling: name for name in fields for spelling in (name, camel_case(name))}
+    names = {key: name for name in fields for key in (name, camel_case(name))}
     if message == "CreatePipelineRequest":
         fields_here = dict(value)
         fields_here.pop("$schema", None)
@@ -183,11 +183,11 @@ def normalise(value: Any, message: str, where: str = "$") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, each in fields_here.items():
         place = f"{where}.{key}"
-        if key not in spellings:
-            raise SpecError(place, "unknown field" + _suggestion(key, spellings))
+        if key not in names:
+            raise SpecError(place, "unknown field" + _suggestion(key, names))
         if each is None:
             continue
-        name = spellings[key]
+        name = names[key]
         if name in found:
             raise SpecError(place, f"the field {name} is given twice, in two spellings")
         found[name] = _typed(each, fields[name], place)

@@ -1,4 +1,4 @@
-"""Is the state whole? Questions about all rows at once, for `fsck` and `gc`, and what puts a torn row right."""
+"""Is the state whole? Questions about all rows at once, for `fsck` and `gc`, and what repairs an inconsistent row."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _UNFINISHED = (CREATED, RUNNING, EGRESSING)
 
 
 @dataclass(frozen=True, slots=True)
-class TornRow:
+class InconsistentRow:
     """A row that contradicts others.
 
     Attributes:
@@ -44,18 +44,18 @@ class Audit:
     def __init__(self, store: Store) -> None:
         self._sql = store.sql
 
-    def torn_rows(self) -> list[TornRow]:
+    def inconsistent_rows(self) -> list[InconsistentRow]:
         """Check the database itself and every reference between rows."""
-        checks: list[Callable[[], list[TornRow]]] = [
+        checks: list[Callable[[], list[InconsistentRow]]] = [
             self._database, self._heads, self._parents, self._provenance, self._jobs_without_commit, self._versions,
             self._open_commits, self._open_jobs, self._open_records, self._lost_skips, self._lost_datums,
         ]  # fmt: skip
-        return [torn for check in checks for torn in check()]
+        return [row for check in checks for row in check()]
 
-    def repair(self, torn: TornRow) -> None:
+    def repair(self, row: InconsistentRow) -> None:
         """Put a row right. Must be called inside a transaction."""
-        assert torn.repair is not None
-        self._sql.execute(*torn.repair)
+        assert row.repair is not None
+        self._sql.execute(*row.repair)
 
     def uses(self, digest: str) -> list[Use]:
         """List the files of commits that stand for an object, those of the newest commit first."""
@@ -89,18 +89,18 @@ class Audit:
             (SQUASHED,),
         )
 
-    def _database(self) -> list[TornRow]:
+    def _database(self) -> list[InconsistentRow]:
         remedy = "restore a copy of the state, or begin a new one and put the files again"
         found = [
-            TornRow("state.sqlite", str(line), remedy)
+            InconsistentRow("state.sqlite", str(line), remedy)
             for (line,) in self._sql.execute("PRAGMA integrity_check")
             if line != "ok"
         ]
         for table, row, parent, _ in self._sql.execute("PRAGMA foreign_key_check"):
-            found.append(TornRow("state.sqlite", f"row {row} of {table} names no row of {parent}", remedy))
+            found.append(InconsistentRow("state.sqlite", f"row {row} of {table} names no row of {parent}", remedy))
         return found
 
-    def _heads(self) -> list[TornRow]:
+    def _heads(self) -> list[InconsistentRow]:
         rows = self._sql.execute(
             "SELECT b.repo, b.name, b.head FROM branches b LEFT JOIN commits c ON c.repo = b.repo AND c.id = b.head "
             "WHERE b.head IS NOT NULL AND c.id IS NULL"
@@ -110,28 +110,28 @@ class Audit:
             "ORDER BY number DESC LIMIT 1) WHERE repo = ?1 AND name = ?2"
         )
         return [
-            TornRow(
+            InconsistentRow(
                 f"{repo}@{branch}", f"its head {head} is no commit", "--fix moves it to its newest commit",
                 (repair, (repo, branch)),
             )
             for repo, branch, head in rows
         ]  # fmt: skip
 
-    def _parents(self) -> list[TornRow]:
+    def _parents(self) -> list[InconsistentRow]:
         rows = self._sql.execute(
             "SELECT c.repo, c.id, c.parent FROM commits c LEFT JOIN commits p ON p.repo = c.repo AND p.id = c.parent "
             "WHERE c.parent IS NOT NULL AND p.id IS NULL"
         )
         repair = "UPDATE commits SET parent = NULL WHERE repo = ? AND id = ?"
         return [
-            TornRow(
+            InconsistentRow(
                 f"{repo}@{id_}", f"the commit before it, {parent}, is not there", "--fix lets its branch begin with it",
                 (repair, (repo, id_)),
             )
             for repo, id_, parent in rows
         ]  # fmt: skip
 
-    def _provenance(self) -> list[TornRow]:
+    def _provenance(self) -> list[InconsistentRow]:
         # A repo that was deleted by force leaves provenance behind, which is the truth about its origin.
         rows = self._sql.execute(
             "SELECT p.repo, p.id, p.up_repo, p.up_id FROM commit_provenance p JOIN repos r ON r.name = p.up_repo "
@@ -139,28 +139,28 @@ class Audit:
         )
         repair = "DELETE FROM commit_provenance WHERE repo = ? AND id = ? AND up_repo = ? AND up_id = ?"
         return [
-            TornRow(
+            InconsistentRow(
                 f"{repo}@{id_}", f"the commit it was made from, {up_repo}@{up_id}, is not there", "--fix forgets it",
                 (repair, (repo, id_, up_repo, up_id)),
             )
             for repo, id_, up_repo, up_id in rows
         ]  # fmt: skip
 
-    def _jobs_without_commit(self) -> list[TornRow]:
+    def _jobs_without_commit(self) -> list[InconsistentRow]:
         rows = self._sql.execute(
             "SELECT j.number, j.pipeline, j.id FROM jobs j LEFT JOIN commits c ON c.repo = j.pipeline AND c.id = j.id "
             "WHERE c.id IS NULL AND j.state != ?",
             (SQUASHED,),
         )
         return [
-            TornRow(
+            InconsistentRow(
                 f"job {pipeline}@{id_}", "has no output commit", "--fix forgets the job",
                 ("UPDATE jobs SET state = ? WHERE number = ?", (SQUASHED, number)),
             )
             for number, pipeline, id_ in rows
         ]  # fmt: skip
 
-    def _open_commits(self) -> list[TornRow]:
+    def _open_commits(self) -> list[InconsistentRow]:
         rows = self._sql.execute(
             "SELECT c.repo, c.id FROM commits c JOIN pipelines p ON p.name = c.repo LEFT JOIN jobs j "
             "ON j.pipeline = c.repo AND j.id = c.id AND j.state IN (?, ?, ?) "
@@ -171,14 +171,14 @@ class Audit:
             "UPDATE commits SET finished = started, error = 'no job is left to finish it' WHERE repo = ? AND id = ?"
         )
         return [
-            TornRow(
+            InconsistentRow(
                 f"{repo}@{id_}", "is open, and no job is left to finish it", "--fix finishes it with an error",
                 (repair, (repo, id_)),
             )
             for repo, id_ in rows
         ]  # fmt: skip
 
-    def _open_jobs(self) -> list[TornRow]:
+    def _open_jobs(self) -> list[InconsistentRow]:
         rows = self._sql.execute(
             "SELECT j.number, j.pipeline, j.id FROM jobs j JOIN commits c ON c.repo = j.pipeline AND c.id = j.id "
             "WHERE j.state IN (?, ?, ?) AND c.finished IS NOT NULL",
@@ -186,14 +186,14 @@ class Audit:
         )
         repair = "UPDATE jobs SET state = 'killed', reason = 'its commit was finished without it' WHERE number = ?"
         return [
-            TornRow(
+            InconsistentRow(
                 f"job {pipeline}@{id_}", "is unfinished, but its output commit is finished", "--fix ends it as killed",
                 (repair, (number,)),
             )
             for number, pipeline, id_ in rows
         ]  # fmt: skip
 
-    def _open_records(self) -> list[TornRow]:
+    def _open_records(self) -> list[InconsistentRow]:
         rows = self._sql.execute(
             "SELECT m.repo, m.id FROM repos r JOIN commits m ON m.repo = r.name LEFT JOIN commits c "
             "ON r.name = c.repo || '.meta' AND c.id = m.id "
@@ -201,14 +201,14 @@ class Audit:
         )
         repair = "UPDATE commits SET finished = started WHERE repo = ? AND id = ?"
         return [
-            TornRow(
+            InconsistentRow(
                 f"{repo}@{id_}", "is open, though the output it belongs to is finished", "--fix finishes it",
                 (repair, (repo, id_)),
             )
             for repo, id_ in rows
         ]  # fmt: skip
 
-    def _lost_skips(self) -> list[TornRow]:
+    def _lost_skips(self) -> list[InconsistentRow]:
         rows = self._sql.execute(
             "SELECT j.pipeline, j.id, s.job, s.position, s.count - (SELECT count(*) FROM datums d WHERE d.job = s.ran "
             "AND d.position >= s.at AND d.position < s.at + s.count) AS lost FROM skips s "
@@ -216,21 +216,21 @@ class Audit:
         )
         repair = "DELETE FROM skips WHERE job = ? AND position = ?"
         return [
-            TornRow(
+            InconsistentRow(
                 f"job {pipeline}@{id_}", f"the records of {lost} datums that it skipped are not there",
                 "--fix lets the next job run them again", (repair, (job, position)),
             )
             for pipeline, id_, job, position, lost in rows
         ]  # fmt: skip
 
-    def _lost_datums(self) -> list[TornRow]:
+    def _lost_datums(self) -> list[InconsistentRow]:
         rows = self._sql.execute(
             "SELECT pipeline, id, total, (SELECT count(*) FROM datums d WHERE d.job = number) "
             "+ (SELECT coalesce(sum(count), 0) FROM skips s WHERE s.job = number) AS known FROM jobs "
             "WHERE state = 'success' AND known != total AND number IN (SELECT max(number) FROM jobs GROUP BY pipeline)"
         )
         return [
-            TornRow(
+            InconsistentRow(
                 f"job {pipeline}@{id_}",
                 f"has records of {known} datums instead of {total}",
                 f"`localpach rerun pipeline {pipeline}` runs those without a record",
@@ -238,13 +238,13 @@ class Audit:
             for pipeline, id_, total, known in rows
         ]
 
-    def _versions(self) -> list[TornRow]:
+    def _versions(self) -> list[InconsistentRow]:
         rows = self._sql.execute(
             "SELECT name, version FROM pipelines p WHERE NOT EXISTS (SELECT 1 FROM pipeline_versions v "
             "WHERE v.pipeline = p.name AND v.version = p.version)"
         )
         return [
-            TornRow(
+            InconsistentRow(
                 f"pipeline {name}", f"the spec of version {version} is not there", "update it with `update pipeline`"
             )
             for name, version in rows

@@ -71,8 +71,8 @@ _USED = (
 )
 
 
-class _TakenBack(Exception):  # noqa: N818  it is no error: a trial ends so
-    """Ends a trial."""
+class _TakenBack(Exception):  # noqa: N818  no error: every dry run ends with it
+    """Ends a dry run."""
 
 
 class Store:
@@ -120,7 +120,7 @@ class Store:
                 self._inside = False
 
     @contextmanager
-    def trial(self) -> Iterator[None]:
+    def dry_run(self) -> Iterator[None]:
         """Make changes inside the block, and take them all back at its end: what would have been refused was."""
         with suppress(_TakenBack), self.transaction():
             yield

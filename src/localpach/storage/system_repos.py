@@ -33,7 +33,7 @@ def pipeline_of(system_repo: str) -> str:
     return system_repo.rpartition(".")[0]
 
 
-def check_is_of_people(store: Store, repo: str) -> None:
+def require_user_repo(store: Store, repo: str) -> None:
     """Refuse a change by hand to what localpach keeps itself.
 
     Raises:

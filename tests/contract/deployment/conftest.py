@@ -20,7 +20,7 @@ import pytest
 from pachyderm_sdk.api import pfs, pps, version
 
 from deployment.pachd import Pachd, connect
-from deployment.patience import Patience
+from deployment.retry import Retry
 
 NOW = datetime.datetime(2026, 1, 31, tzinfo=datetime.UTC)
 # method -> (service, kind, request class); kind: unary or stream, first of the request, then of the answer
@@ -411,16 +411,16 @@ def server():
 
 
 @pytest.fixture
-def told():
+def reported():
     """Collect the lines that a person would read."""
     return []
 
 
 @pytest.fixture
-def pachd(server, told) -> Pachd:
+def pachd(server, reported) -> Pachd:
     """Connect the real client to the stand-in, with pauses that tests can wait for."""
-    patience = Patience(tries=8, first_pause_s=0.05, longest_pause_s=0.3, tell=told.append)
-    return connect(server.address, None, patience)
+    retry = Retry(tries=8, first_pause_s=0.05, longest_pause_s=0.3, report=reported.append)
+    return connect(server.address, None, retry)
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def test_one_set_of_words_on_this_machine(deploy, tmp_path):
 
 
 def test_dry_run_on_this_machine_makes_no_state(deploy, tmp_path):
-    done = deploy("--dry_run", "up")
+    done = deploy("--dry-run", "up")
     assert f"would run: localpach create repo seeds -d '{MADE_BY}'" in done.stderr
     assert "would run: localpach update pipeline -f " in done.stderr
     done = deploy("--dry_run", "put", ROOT / "samples" / "midi", "--repo", "seeds")
@@ -186,7 +186,7 @@ def test_localpach_needs_no_sdk(tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
         "from deployment.program import main\n"
-        f"main(['--address', 'localpach', '--dry_run', 'up'], root=Path({str(ROOT)!r}))\n"
+        f"main(['--address', 'localpach', '--dry-run', 'up'], root=Path({str(ROOT)!r}))\n"
         "heavy = {'pachyderm_sdk', 'grpc', '_jsonnet', 'betterproto', 'numpy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

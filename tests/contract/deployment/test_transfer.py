@@ -9,8 +9,8 @@ from deployment.cluster import Cluster
 from deployment.download import download, newest_good_commit
 from deployment.errors import DeployError, WentAwayError
 from deployment.pachd import connect
-from deployment.patience import PassingError, Patience
 from deployment.progress import Progress
+from deployment.retry import Retry, TransientError
 from deployment.songs import songs_below
 
 REPO = "audio-unprocessed"
@@ -30,7 +30,7 @@ def songs(music):
 @pytest.fixture
 def impatient(server):
     """Connect a client that never tries again, as if it were killed at the first fault."""
-    return connect(server.address, None, Patience(tries=1))
+    return connect(server.address, None, Retry(tries=1))
 
 
 def test_songs_arrive_under_standard_names_in_one_commit(server, pachd, songs, tmp_path, silent):
@@ -134,13 +134,13 @@ def test_listing_that_breaks_in_the_middle_is_asked_for_again(server, pachd, son
     assert server.held(REPO) == {"/old.mp3": b"old"} | STANDARD
 
 
-def test_stream_that_breaks_within_a_file_is_sent_again(server, pachd, songs, tmp_path, silent, told):
+def test_stream_that_breaks_within_a_file_is_sent_again(server, pachd, songs, tmp_path, silent, reported):
     server.repos[REPO], server.commits[REPO] = "", []
     server.fail("ModifyFile", after_messages=3)
     upload.upload(pachd, REPO, songs, tmp_path / "journals", silent)
     assert server.held(REPO) == STANDARD
-    assert told == [line for line in told if line.startswith("uploading a.wav: injected; trying again")]
-    assert len(told) == 1
+    assert reported == [line for line in reported if line.startswith("uploading a.wav: injected; trying again")]
+    assert len(reported) == 1
 
 
 def test_server_that_goes_away_in_the_middle_is_waited_for(server, pachd, songs, tmp_path, silent):
@@ -224,17 +224,17 @@ def test_song_removed_between_two_runs_stops_the_upload_open(server, impatient, 
     assert server.held(REPO) == {}
 
 
-def test_abandoned_upload_leaves_the_repo_as_before(server, impatient, pachd, songs, told, tmp_path, silent):
+def test_abandoned_upload_leaves_the_repo_as_before(server, impatient, pachd, songs, reported, tmp_path, silent):
     server.add_commit(REPO, {"/old.mp3": b"old"})
     server.fail("FinishCommit")
     with pytest.raises(WentAwayError):
         upload.upload(impatient, REPO, songs, tmp_path / "journals", silent)
-    cluster = Cluster(pachd, dry_run=False, tell=told.append, journals=tmp_path / "journals")
+    cluster = Cluster(pachd, dry_run=False, report=reported.append, journals=tmp_path / "journals")
     cluster.abandon(REPO)
     assert [stored.files for stored in server.commits[REPO]] == [{"/old.mp3": b"old"}]
     assert list((tmp_path / "journals").iterdir()) == []
     cluster.abandon(REPO)
-    assert told[-1] == "audio-unprocessed: no upload is unfinished"
+    assert reported[-1] == "audio-unprocessed: no upload is unfinished"
 
 
 def test_open_commit_of_somebody_else_is_left_alone(server, pachd, songs, tmp_path, silent):
@@ -261,18 +261,18 @@ def test_song_that_keeps_growing_is_never_closed_into_a_commit(server, pachd, so
     assert server.held(REPO) == {}
 
 
-def test_refusal_of_the_server_is_told_at_once(server, pachd, songs, tmp_path, silent, told):
+def test_refusal_of_the_server_is_told_at_once(server, pachd, songs, tmp_path, silent, reported):
     server.add_commit(REPO, {})
     server.fail("ModifyFile", "INVALID_ARGUMENT", "path contains invalid character", times=9)
     with pytest.raises(DeployError, match=r"uploading a\.wav: path contains invalid character"):
         upload.upload(pachd, REPO, songs, tmp_path / "journals", silent)
-    assert told == []
+    assert reported == []
     assert server.calls.count("ModifyFile") == 1
 
 
-def test_put_into_a_repo_that_is_not_there(pachd, songs, told, tmp_path):
+def test_put_into_a_repo_that_is_not_there(pachd, songs, reported, tmp_path):
     with pytest.raises(DeployError, match=r"audio-unprocessed: no such repo; .* Run deploy\.py up first"):
-        Cluster(pachd, dry_run=False, tell=told.append, journals=tmp_path).put(REPO, songs)
+        Cluster(pachd, dry_run=False, report=reported.append, journals=tmp_path).put(REPO, songs)
 
 
 # -- results
@@ -292,10 +292,10 @@ def files_below(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_get_writes_the_newest_good_results(pachd, results, told, tmp_path):
-    Cluster(pachd, dry_run=False, tell=told.append, journals=tmp_path).get("rendered-music", tmp_path / "out")
+def test_get_writes_the_newest_good_results(pachd, results, reported, tmp_path):
+    Cluster(pachd, dry_run=False, report=reported.append, journals=tmp_path).get("rendered-music", tmp_path / "out")
     assert files_below(tmp_path / "out") == {"1.mp3": b"x" * 1000, "sub/2.mp3": b"y" * 5, "empty.json": b""}
-    assert told[-1] == f"3 files of rendered-music@{results.id} are in {tmp_path / 'out'}"
+    assert reported[-1] == f"3 files of rendered-music@{results.id} are in {tmp_path / 'out'}"
 
 
 def test_broken_download_goes_on_where_it_stopped(server, pachd, results, tmp_path, silent):
@@ -366,12 +366,12 @@ def test_bar_on_a_terminal_and_lines_elsewhere():
 
 def test_pauses_double_and_end():
     pauses, lines = [], []
-    patience = Patience(tries=5, first_pause_s=1, longest_pause_s=3, sleep=pauses.append, tell=lines.append)
+    retry = Retry(tries=5, first_pause_s=1, longest_pause_s=3, sleep=pauses.append, report=lines.append)
 
     def fails():
-        raise PassingError("away")
+        raise TransientError("away")
 
-    with pytest.raises(PassingError):
-        patience.attempt("calling", fails)
+    with pytest.raises(TransientError):
+        retry.call("calling", fails)
     assert [round(pause) for pause in pauses] == [1, 2, 3, 3]
     assert lines[0].startswith("calling: away; trying again in 1 s (1 of 4)")

@@ -22,8 +22,8 @@ from localpach.running import jobs, secrets
 from localpach.running.container import find_engine
 from localpach.running.executors import choose
 from localpach.running.kill import kill_job
+from localpach.running.path_mapping import PathMapping
 from localpach.running.reporting import Silent
-from localpach.running.view import View
 
 REAL_IMAGE = os.environ.get("LOCALPACH_TEST_IMAGE", "debian:bookworm-slim")
 STAND_IN = Path(__file__).with_name("stand_in_engine.py")
@@ -169,7 +169,7 @@ def test_path_inside_a_container_is_followed_there(tmp_path):
     (tmp_path / "tmp").mkdir()
     (tmp_path / "pfs/in/a").touch()
     (tmp_path / "pfs/in/passwd").touch()
-    view = View({"/pfs": tmp_path / "pfs", "/tmp": tmp_path / "tmp"}, inside=True)
+    paths = PathMapping({"/pfs": tmp_path / "pfs", "/tmp": tmp_path / "tmp"}, inside=True)
     leads = {
         "/pfs/in/a": tmp_path / "pfs/in/a",
         "../in/./a": tmp_path / "pfs/in/a",
@@ -188,7 +188,7 @@ def test_path_inside_a_container_is_followed_there(tmp_path):
     for number, (target, real_path) in enumerate(leads.items()):
         link = tmp_path / f"pfs/out/{number}"
         link.symlink_to(target)
-        assert view.resolve(str(link)) == (str(real_path.resolve()) if real_path else None), target
+        assert paths.resolve(str(link)) == (str(real_path.resolve()) if real_path else None), target
 
 
 def test_engine_is_called_without_network_as_oneself_and_with_no_value_in_its_words(stand_in, world, tmp_path):

@@ -209,7 +209,7 @@ def tar_of(path, *members, link=None):
 
 
 @pytest.mark.parametrize(
-    ("place", "names", "manner", "message"),
+    ("place", "names", "options", "message"),
     [
         ("in@master:/../out", ["one.txt"], {}, "'..'"),
         ("in@master:/a/./b", ["one.txt"], {}, "'.'"),
@@ -222,7 +222,7 @@ def tar_of(path, *members, link=None):
     ],
 )
 def test_name_that_leads_elsewhere_or_no_plain_file_is_refused_unread(
-    world, sources, monkeypatch, place, names, manner, message
+    world, sources, monkeypatch, place, names, options, message
 ):
     (sources / "dangling").symlink_to("nowhere")
     (sources / "circle").symlink_to("circle")
@@ -232,7 +232,7 @@ def test_name_that_leads_elsewhere_or_no_plain_file_is_refused_unread(
     monkeypatch.chdir(sources)
     world.repo("in")
     with pytest.raises(LocalpachError, match=re.escape(message)):
-        files.put_files(world.store, parse_file(place), [name.format(sources.name) for name in names], **manner)
+        files.put_files(world.store, parse_file(place), [name.format(sources.name) for name in names], **options)
     assert world.store.commits() == []
 
 
@@ -283,7 +283,7 @@ def test_archive_that_is_cut_off_is_refused_as_a_whole(world, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("place", "names", "manner", "paths"),
+    ("place", "names", "options", "paths"),
     [
         ("in@master:/same", ["one.txt", "dir/x"], {}, ["/same/one.txt", "/same/x"]),
         ("in@master:/top", ["dir", "other"], {"recursive": True}, ["/top/dir/sub/y", "/top/dir/x", "/top/other/z"]),
@@ -295,13 +295,13 @@ def test_archive_that_is_cut_off_is_refused_as_a_whole(world, tmp_path):
     ],
 )
 def test_several_sources_and_full_paths_land_where_pachctl_puts_them(
-    world, sources, monkeypatch, place, names, manner, paths
+    world, sources, monkeypatch, place, names, options, paths
 ):
     (sources / "other").mkdir()
     (sources / "other" / "z").write_text("z")
     monkeypatch.chdir(sources)
     world.repo("in")
-    files.put_files(world.store, parse_file(place), names, **manner)
+    files.put_files(world.store, parse_file(place), names, **options)
     assert list(world.tree("in@master")) == paths
     assert world.line("in@master") == 1
 

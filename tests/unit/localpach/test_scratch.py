@@ -9,8 +9,8 @@ import pytest
 
 from localpach.errors import OutputError
 from localpach.planning.datums import Datum, DatumInput, Listing
+from localpach.running.path_mapping import PathMapping
 from localpach.running.scratch import Scratch
-from localpach.running.view import View
 from localpach.spec.inputs import PfsInput
 from localpach.storage.objects import Objects
 from localpach.storage.trees import Entry
@@ -39,7 +39,7 @@ ROOT = Path("/scratch/pfs")
     ],
 )
 def test_pfs_is_mapped_as_a_whole_component_only(text, mapped):
-    assert View({"/pfs": ROOT}, inside=False).words(text) == mapped
+    assert PathMapping({"/pfs": ROOT}, inside=False).to_host(text) == mapped
 
 
 @pytest.fixture

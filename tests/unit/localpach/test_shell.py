@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from localpach.cli import main
-from localpach.cli.lookups import find_datum
+from localpach.cli.resolve import find_datum
 from localpach.errors import NotFoundError
 from localpach.planning.job_datums import expand_job
 

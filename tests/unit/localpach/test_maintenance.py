@@ -1,4 +1,4 @@
-"""`fsck` finds what is damaged or torn and makes again what can be made; `gc` frees what nobody reaches, only that."""
+"""`fsck` finds damaged and inconsistent state and recomputes what it can; `gc` frees what nobody reaches, only that."""
 
 import re
 import threading
@@ -160,7 +160,7 @@ TORN = [
 
 
 @pytest.mark.parametrize(("statement", "problem"), TORN)
-def test_torn_row_is_named_and_put_right(chain, statement, problem):
+def test_inconsistent_row_is_named_and_put_right(chain, statement, problem):
     chain.store.sql.execute("PRAGMA foreign_keys = OFF")
     chain.store.sql.execute(statement)
     chain.store.sql.execute("PRAGMA foreign_keys = ON")

@@ -5,7 +5,7 @@ import sys
 
 from localpach.actions.shell import open_shell
 from localpach.cli.command import Commands, Session
-from localpach.cli.lookups import find_datum, find_job
+from localpach.cli.resolve import find_datum, find_job
 from localpach.errors import LocalpachError
 from localpach.planning.job_datums import expand_job
 from localpach.running.batching import ask_for_next

@@ -8,7 +8,7 @@ _TRANSACTION = "each command is one transaction; `localpach start commit` collec
 _FILES = "`localpach get file -r R@b:/ -o DIR` writes files to a folder"
 
 # A verb, a noun, or both -> what to do instead, or why there is nothing to do.
-ABSENT = {
+UNSUPPORTED = {
     "auth": _ACCESS,
     "idp": _ACCESS,
     "role-binding": _ACCESS,
@@ -42,11 +42,11 @@ ABSENT = {
 }
 
 
-def why_absent(verb: str, noun: str) -> str | None:
+def why_unsupported(verb: str, noun: str) -> str | None:
     """Say why a command of pachctl is not here; None if it is no word of pachctl."""
     both = f"{verb} {noun}".strip()
     for words in (both, both.removesuffix("s"), verb, noun, noun.removesuffix("s")):
-        if words in ABSENT:
+        if words in UNSUPPORTED:
             shown = both if noun.isidentifier() or "-" in noun else verb
-            return f"pachctl's `{shown}` has no meaning on one machine: {ABSENT[words]}"
+            return f"pachctl's `{shown}` has no meaning on one machine: {UNSUPPORTED[words]}"
     return None

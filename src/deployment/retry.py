@@ -1,4 +1,4 @@
-"""Tries a call again, a little later each time, while its failure looks as if it would pass."""
+"""Repeats a call, with growing pauses, while its failure is transient."""
 
 import random
 import time
@@ -9,43 +9,43 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-class PassingError(Exception):
+class TransientError(Exception):
     """A failure that may pass: a connection that broke, a server that restarts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to go on trying.
+class Retry:
+    """How often and how long a call is repeated: exponential backoff with jitter.
 
     Args:
         tries: Calls in all; 8 are about a minute and a half, enough for a pod of pachd to be moved to another node.
         first_pause_s: Seconds before the second call; each pause doubles the one before, up to `longest_pause_s`.
         longest_pause_s: The ceiling of a pause.
         sleep: What pauses; tests do not.
-        tell: Gets one line before each pause.
+        report: Gets one line before each pause.
     """
 
     tries: int = 8
     first_pause_s: float = 1.0
     longest_pause_s: float = 30.0
     sleep: Callable[[float], None] = time.sleep
-    tell: Callable[[str], None] = field(default=lambda _line: None)
+    report: Callable[[str], None] = field(default=lambda _line: None)
 
-    def attempt(self, what: str, call: Callable[[], Result]) -> Result:
-        """Call until it succeeds; what is no `PassingError` goes through at once, and so does the last one.
+    def call(self, what: str, function: Callable[[], Result]) -> Result:
+        """Call until it succeeds; any error but a `TransientError` is raised at once, and so is the last one.
 
         Args:
-            what: What the call does, for the line that is told: `uploading a.mp3`.
-            call: The call; it must be safe to repeat.
+            what: What the call does, for the line that is reported: `uploading a.mp3`.
+            function: What is called; it must be safe to repeat.
         """
         for number in range(1, self.tries + 1):
             try:
-                return call()
-            except PassingError as error:
+                return function()
+            except TransientError as error:
                 if number == self.tries:
                     raise
                 # A tenth of jitter, so that many clients do not come back at the same moment.
                 pause_s = min(self.first_pause_s * 2 ** (number - 1), self.longest_pause_s) * random.uniform(0.9, 1.1)
-                self.tell(f"{what}: {error}; trying again in {pause_s:.0f} s ({number} of {self.tries - 1})")
+                self.report(f"{what}: {error}; trying again in {pause_s:.0f} s ({number} of {self.tries - 1})")
                 self.sleep(pause_s)
         raise AssertionError("unreachable: the last try returns or raises")

@@ -8,15 +8,15 @@ import pytest
 
 from deployment import specs, template
 from deployment.errors import DeployError, SpecProblemsError
+from deployment.field_names import snake_case
 from deployment.pachd import CREATE_PIPELINE_REQUEST
-from deployment.rules import set_problems, spec_problems
-from deployment.spelling import snake_case
-from deployment.strict import problems
+from deployment.policy_check import set_problems, spec_problems
+from deployment.schema_check import problems
 
 ROOT = Path(__file__).resolve().parents[3]
 PIPELINES = ROOT / "pipelines"
 FILES = sorted(PIPELINES.glob("*.json"))
-REPOS = specs.PERSONS_FILL
+REPOS = specs.INPUT_REPOS
 
 # A spec with fields of every kind: nested messages, lists, maps, enumerations, durations, wrapped and plain numbers.
 FULL = {

@@ -3,10 +3,10 @@
 ::
 
     a program's word for it    /pfs/in/a.wav                 /var/secret/key
-                                 │ view.host                   │
+                                 │ paths.host                   │
     where it lies here         <scratch>/pfs/in/a.wav        <scratch>/secrets/0/key
 
-A process of this machine is given the lower paths: they are put into its words (`view.words`). A container is given
+A process of this machine is given the lower paths: they are put into its words (`to_host`). A container is given
 the upper ones, for the lower folders are mounted there.
 """
 
@@ -22,7 +22,7 @@ PACHCTL = "/usr/local/bin/pachctl"  # on the PATH of every image
 _MOST_LINKS = 40  # as Linux: a path with more symbolic links in it is a loop
 
 
-class View:
+class PathMapping:
     """The paths of one program.
 
     Args:
@@ -38,13 +38,13 @@ class View:
         """Give the path at which the program finds a place."""
         return place if self.inside else str(self.places[place])
 
-    def words(self, text: str) -> str:
+    def to_host(self, text: str) -> str:
         """Write a command word, a line of stdin or a variable as the program needs it."""
         if self.inside:
             return text
         return self._prefix.sub(lambda found: str(self.places[found[0]]), text)
 
-    def told(self, text: str) -> str:
+    def from_host(self, text: str) -> str:
         """Write what a program said with the paths that the reader of the spec knows."""
         if not self.inside:
             for place, here in self.places.items():

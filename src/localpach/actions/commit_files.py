@@ -23,7 +23,7 @@ from localpach.storage.trees import Entry
 _STATES = {"success": "PROCESSED", "skipped": "PROCESSED", "recovered": "RECOVERED", "failed": "FAILED"}
 
 
-class Contents:
+class CommitFiles:
     """The files of a commit.
 
     Args:
@@ -56,14 +56,14 @@ class Contents:
         return entry
 
 
-def contents(store: Store, commit: Commit) -> Contents:
+def commit_files(store: Store, commit: Commit) -> CommitFiles:
     """Give the files of any commit."""
     if store.repo(commit.repo).type == "meta":
         return _Records(store, commit)
-    return Contents(store, commit)
+    return CommitFiles(store, commit)
 
 
-class _Records(Contents):
+class _Records(CommitFiles):
     """The records of a job as files."""
 
     def entries(self) -> list[Entry]:

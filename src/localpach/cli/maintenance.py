@@ -5,7 +5,7 @@ import argparse
 from localpach.actions import fsck, gc
 from localpach.cli.columns import size
 from localpach.cli.command import Commands, Session
-from localpach.errors import UnsoundStateError
+from localpach.errors import IntegrityError
 
 
 def register(commands: Commands) -> None:
@@ -23,7 +23,7 @@ def run_fsck(session: Session, arguments: argparse.Namespace) -> None:
     for problem in report.problems:
         print(problem)
     if report.problems:
-        raise UnsoundStateError(len(report.problems), fixed=arguments.fix)
+        raise IntegrityError(len(report.problems), fixed=arguments.fix)
     loose = (
         f"; {report.loose} more ({size(report.loose_size)}) that nothing needs, `localpach gc` frees them"
         if report.loose

@@ -21,7 +21,7 @@ from localpach.storage.store import Store
 from localpach.storage.system_repos import spec_commit
 
 
-class Remaker:
+class Recomputer:
     """Makes damaged objects again, each at most once.
 
     Args:
@@ -36,14 +36,14 @@ class Remaker:
         self._executor = executor
         self._tried: dict[str, str] = {}
 
-    def remake(self, digest: str) -> str:
+    def recompute(self, digest: str) -> str:
         """Make an object again; give the reason why that cannot be done, or nothing."""
         if digest not in self._tried:
             self._tried[digest] = "it is made from itself"  # until this call knows better
-            self._tried[digest] = self._remake(digest)
+            self._tried[digest] = self._recompute(digest)
         return self._tried[digest]
 
-    def _remake(self, digest: str) -> str:
+    def _recompute(self, digest: str) -> str:
         written = [use for use in Audit(self._store).uses(digest) if use.owner]
         reason = "no datum wrote it"
         seen: set[tuple[str, str]] = set()
@@ -93,7 +93,7 @@ class Remaker:
         for each in datum.inputs:
             for entry in each.listing.below(each.path):
                 if not self._is_whole(entry.digest):
-                    reason = self.remake(entry.digest)
+                    reason = self.recompute(entry.digest)
                     if reason:
                         return f"its input {each.source.repo}:{entry.path} is damaged as well: {reason}"
         return ""

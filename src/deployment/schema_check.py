@@ -25,8 +25,8 @@ _INTEGER_RANGES = {
 }
 _DURATION = re.compile(r"-?\d+(\.\d{1,9})?s")
 _INTEGER = re.compile(r"-?\d+")
-# The spec's spelling, where the class has another one: (class, spelling) -> field.
-_OTHER_SPELLINGS = {("Egress", "URL"): "url"}
+# Names in a spec that differ from the class's: (class, name in the spec) -> field.
+_OTHER_NAMES = {("Egress", "URL"): "url"}
 
 
 def problems(value: Any, message: type, where: str = "$") -> Iterator[str]:
@@ -43,14 +43,14 @@ def problems(value: Any, message: type, where: str = "$") -> Iterator[str]:
     if not isinstance(value, dict):
         yield f"{where}: found {_kind(value)}; expected an object ({message.__name__})"
         return
-    spellings = _spellings(message)
+    fields = _fields_by_name(message)
     given: dict[str, str] = {}
     for key, each in value.items():
         place = f"{where}.{key}"
-        if key not in spellings:
-            yield f"{place}: unknown field of {message.__name__}{_suggestion(key, list(spellings))}"
+        if key not in fields:
+            yield f"{place}: unknown field of {message.__name__}{_suggestion(key, list(fields))}"
             continue
-        field = spellings[key]
+        field = fields[key]
         if field.name in given:
             yield f"{place}: the same field as {given[field.name]}; expected it once"
         given[field.name] = key
@@ -58,14 +58,14 @@ def problems(value: Any, message: type, where: str = "$") -> Iterator[str]:
             yield from _field_problems(each, message, field, place)
 
 
-def _spellings(message: type) -> dict[str, Any]:
+def _fields_by_name(message: type) -> dict[str, Any]:
     """Return the fields of a class by the keys a spec may use: the field's name and its lowerCamelCase form."""
     fields = {field.name.rstrip("_"): field for field in dataclasses.fields(message)}
-    spelt = {spelling: field for name, field in fields.items() for spelling in (name, _camel_case(name))}
-    for (owner, spelling), name in _OTHER_SPELLINGS.items():
+    found = {key: field for name, field in fields.items() for key in (name, _camel_case(name))}
+    for (owner, key), name in _OTHER_NAMES.items():
         if message.__name__ == owner:
-            spelt[spelling] = fields[name]
-    return spelt
+            found[key] = fields[name]
+    return found
 
 
 def _field_problems(value: Any, message: type, field: Any, where: str) -> Iterator[str]:

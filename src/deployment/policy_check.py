@@ -1,7 +1,7 @@
 """The rules that a set of pipeline specs must keep so that a Pachyderm cluster of 2.6 or later takes and runs it.
 
-Unknown fields and wrong types are `deployment.strict`'s business; these are the rules that types cannot say. Some are
-the server's, which would refuse or fail the pipeline; some are good practice, which a cluster lets pass and punishes
+`deployment.schema_check` finds unknown fields and wrong types; these are the rules that types cannot say. Some are the
+server's, which would refuse or fail the pipeline; some are good practice, which a cluster lets pass and punishes
 later: images without a fixed tag, limits without requests, overlapping globs.
 """
 
@@ -44,7 +44,7 @@ def set_problems(
     """Name every broken rule of a whole set, in the order of the specs.
 
     Args:
-        specs: Parsed specs that `deployment.strict` has nothing against, in snake_case, in the order of creation.
+        specs: Parsed specs that `deployment.schema_check` has nothing against, in snake_case, in the order of creation.
         repos: Repos that are there before the first pipeline.
         server: The version that must understand them, major and minor.
 

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from localpach.cli import COMMANDS, main, make_parser
-from localpach.cli.absent import ABSENT
+from localpach.cli.unsupported import UNSUPPORTED
 
 from .test_docs import choices
 
@@ -90,7 +90,7 @@ def test_no_word_is_both_there_and_refused():
     there = {
         word for about, verbs, _ in COMMANDS for verb in verbs.split() for word in (verb, about, f"{verb} {about}")
     }
-    assert not there & set(ABSENT)
+    assert not there & set(UNSUPPORTED)
 
 
 @pytest.mark.parametrize(
