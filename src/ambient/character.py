@@ -5,13 +5,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import TypeGuard
 
 import numpy as np
 
 from ambient.notes import Note
 
 _NAMES = ("pitch", "notes_per_second", "note_s", "polyphony")
-_QUARTILES = (25, 75)
+_PERCENTILES = (10, 90)
 _LARGEST = 1e4
 
 
@@ -34,7 +35,7 @@ class Character:
 
 @dataclass(frozen=True, slots=True)
 class CharacterRange:
-    """Where the middle half of some songs lies: the numbers of `Character` as (first quartile, third quartile)."""
+    """Where most of some songs lie: the numbers of `Character` as (10th percentile, 90th percentile)."""
 
     pitch: tuple[float, float]
     notes_per_second: tuple[float, float]
@@ -65,9 +66,9 @@ def character_of_columns(starts_s: np.ndarray, ends_s: np.ndarray, pitches: np.n
 
 
 def character_range(songs: Iterable[Character]) -> CharacterRange:
-    """Return the middle half of at least one song, to two decimal places."""
+    """Return the range of at least one song, to two decimal places."""
     table = np.array([[getattr(song, name) for name in _NAMES] for song in songs])
-    low, high = np.percentile(table, _QUARTILES, axis=0).round(2).tolist()
+    low, high = np.percentile(table, _PERCENTILES, axis=0).round(2).tolist()
     return CharacterRange(*zip(low, high, strict=True))
 
 
@@ -80,13 +81,12 @@ def settings_to_range(settings: object) -> CharacterRange | None:
     """Read a range from JSON values; None if they are something else."""
     if not isinstance(settings, Mapping):
         return None
-    found = {name: settings.get(name) for name in _NAMES}
-    if not all(_is_range(values) for values in found.values()):
-        return None
-    return CharacterRange(**{name: (float(values[0]), float(values[1])) for name, values in found.items()})
+    found = [settings.get(name) for name in _NAMES]
+    ranges = [(float(values[0]), float(values[1])) for values in found if _is_range(values)]
+    return CharacterRange(*ranges) if len(ranges) == len(_NAMES) else None
 
 
-def _is_range(values: object) -> bool:
+def _is_range(values: object) -> TypeGuard[list[float]]:
     return (
         isinstance(values, list)
         and len(values) == 2

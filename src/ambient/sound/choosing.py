@@ -1,8 +1,9 @@
 """Choose the preset that suits a piece: `--preset auto`.
 
 Each preset says in its file for which music it is made, as ranges of four numbers. They are compared with those of the
-piece, and with the range of the songs that its model was trained on; the preset that fits best is taken. Songs that
-differ much among each other have a wide range, which fits many presets, and so they say little.
+piece; the preset that fits best is taken. The range of the songs that its model was trained on counts a little: it
+decides between presets that suit the piece about equally well. Songs that differ much have a wide range, which fits
+many presets.
 """
 
 import math
@@ -10,7 +11,7 @@ import math
 from ambient.character import Character, CharacterRange
 from ambient.sound.preset import PRESETS, Preset, Suits, read_preset
 
-_SONGS_SHARE = 0.3  # how much the songs count against the piece
+_SONGS_WEIGHT = 0.2  # of a misfit with the songs, at most; a piece an octave too dense for a preset misfits it by 4
 _UNITS = {"pitch": 6.0, "notes_per_second": 0.5, "note_s": 0.7, "polyphony": 0.6}  # semitones, then octaves
 
 
@@ -27,7 +28,8 @@ def choose_preset(piece: Character, songs: CharacterRange | None = None) -> tupl
 
     def misfit(entry: tuple[Preset, Suits]) -> float:
         own = _misfit(own_range, entry[1])
-        return own if songs is None else (1 - _SONGS_SHARE) * own + _SONGS_SHARE * _misfit(songs, entry[1])
+        theirs = _misfit(songs, entry[1]) if songs else 0.0
+        return own + _SONGS_WEIGHT * theirs / (1.0 + theirs)
 
     preset, _ = min(suited, key=misfit)
     why = (

@@ -21,12 +21,18 @@ def test_auto_takes_what_a_musician_would(character, name):
 
 
 def test_the_songs_of_the_model_count_too():
-    piece = Character(pitch=62, notes_per_second=2.2, note_s=1.35, polyphony=3.5)
+    piece = Character(pitch=60, notes_per_second=3.4, note_s=1.1, polyphony=4.4)
     lone, _ = choose_preset(piece)
     songs = CharacterRange(pitch=(57, 62), notes_per_second=(8.0, 10.0), note_s=(0.12, 0.2), polyphony=(2.5, 3.5))
     together, why = choose_preset(piece, songs)
     assert (lone.name, together.name) == ("tape organ", "felt piano")
     assert why.endswith("; the model's songs: 8.0–10.0 a second of 0.1–0.2 s, around A3–D4)")
+
+
+def test_the_songs_choose_no_preset_that_does_not_suit_the_piece():
+    piece = Character(pitch=40, notes_per_second=0.4, note_s=9.0, polyphony=3.0)
+    songs = CharacterRange(pitch=(70, 90), notes_per_second=(3.0, 8.0), note_s=(0.1, 0.3), polyphony=(1.0, 2.0))
+    assert choose_preset(piece, songs)[0].name == "deep drone"
 
 
 def test_songs_that_differ_much_say_little():
