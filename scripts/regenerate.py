@@ -17,7 +17,7 @@ from ambient.piece_settings import file_with_digest, texts_to_settings
 from stages import generate
 from stages.common import SHIPPED_MODELS, files_below, run_program, written_atomically
 
-NO_FLAGS = ("model", "primer", "primer_digest", "rank", "keep_primer", "break_loops")
+NO_FLAGS = ("model", "primer", "primer_digest", "rank", "keep_primer", "break_loops", "model_songs")
 
 
 def build_parser() -> argparse.ArgumentParser:

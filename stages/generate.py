@@ -31,6 +31,7 @@ DEFAULTS = SamplingConfig()
 Curve = tuple[tuple[float, float], ...]
 # Real pieces that the base model never saw share up to 16 notes in a row with its training pieces.
 COPY_LIMIT_NOTES = 24
+DESCRIBED_SONGS = 64  # of a library of hundreds, every so manieth tells as much
 ATTEMPTS = 3  # so often a song over the limit is made again
 
 
@@ -200,8 +201,12 @@ def run(arguments: argparse.Namespace) -> None:
         **asdict(_sampling(arguments)),
         **{name: _curve_text(points) for name, points in _turned(arguments).items()},
     }
-    held_out = load_training(folder).get("held_out", {}).get("nats_per_note")
-    heard = TrainingNotes.load(folder) if arguments.copy_limit else None
+    training = load_training(folder)
+    held_out = training.get("held_out", {}).get("nats_per_note")
+    notes = TrainingNotes.load(folder)
+    if notes and notes.names:
+        settings["model_songs"] = _model_songs(notes, training.get("data", {}).get("songs"))
+    heard = notes if arguments.copy_limit else None
     work = _Work(arguments, folder, decoder, settings, heard, held_out)
     if arguments.inputs is None:
         log(f"from nothing: {work.pieces(None, arguments.save_path)}")
@@ -318,13 +323,33 @@ class _Work:
     def _write(self, target: Path, primer: "Primer", song: "Candidate", settings: dict[str, Any]) -> None:
         from ambient.midi import write_midi
         from ambient.music_transformer.fields import Fields, fields_to_notes
-        from ambient.piece_settings import settings_to_text
+        from ambient.piece_settings import primer_to_text, settings_to_text
 
-        notes = song.notes
+        notes, texts = song.notes, [settings_to_text(settings)]
         if self.arguments.keep_primer:
             notes = fields_to_notes(Fields.joined([primer.fields, song.composition.fields]))
+        elif len(primer.fields):
+            texts.append(primer_to_text(fields_to_notes(primer.fields)))
         with written_atomically(target) as partial:
-            write_midi(partial, notes, program=self.arguments.program, texts=[settings_to_text(settings)])
+            write_midi(partial, notes, program=self.arguments.program, texts=texts)
+
+
+def _model_songs(notes: "TrainingNotes", songs: int | None) -> dict[str, list[float]]:
+    """Describe the songs of a model's last training, for the choice of a sound.
+
+    Args:
+        notes: All that the model has heard; the songs stand behind those of the model that it was made from.
+        songs: How many there are, if that is known.
+    """
+    from ambient.character import character_of_columns, character_range, range_to_settings
+    from ambient.music_transformer.tokens import STEPS_PER_SECOND
+
+    pieces = [fields for fields, _ in notes.pieces()][-(songs or 0) :]
+    characters = [
+        character_of_columns(piece.starts / STEPS_PER_SECOND, piece.ends / STEPS_PER_SECOND, piece.pitches)
+        for piece in pieces[:: -(-len(pieces) // DESCRIBED_SONGS)]
+    ]
+    return range_to_settings(character_range(characters))
 
 
 def _from_start(song: "Composition") -> "list[Note]":

@@ -14,7 +14,6 @@ from ambient.names import MIDI_SUFFIXES
 from stages.common import (
     files_below,
     for_each_file,
-    log,
     log_warnings,
     number,
     refuse_shared_target,
@@ -98,9 +97,6 @@ def build_parser() -> argparse.ArgumentParser:
         "--stems", action="store_true", help="also one file a layer, or a register if there is one layer; they add up"
     )
     more.add_argument("--picture", action="store_true", help="also piano roll and spectrogram as PNG")
-    more.add_argument(
-        "--primers", type=Path, metavar="MIDI", help="a primer or a folder of them, shown beside the piece made from it"
-    )
     return parser
 
 
@@ -126,8 +122,6 @@ def run(arguments: argparse.Namespace) -> None:
         from ambient.sound.plugin import load_effect
 
         load_effect(arguments.plugin)
-    if arguments.primers and not arguments.primers.exists():
-        raise InputError(arguments.primers, "no such file or folder", "expected MIDI", "Check --primers")
     targets = _targets(arguments.input, arguments.output, arguments.format)
     for_each_file(targets, partial(render, arguments=arguments, targets=targets), workers=_cores())
 
@@ -161,32 +155,34 @@ def render(path: Path, *, arguments: argparse.Namespace, targets: dict[Path, Pat
     if rendered.spectrogram is not None:
         from ambient.sound.pictures import write_picture
 
+        moved = {"transpose": arguments.transpose, "slower": arguments.slower}
         with written_atomically(target.with_suffix(".png")) as picture:
             write_picture(
                 picture,
                 title=f"{target.stem} · {' + '.join(names)}",
-                notes=prepared(piece.notes, transpose=arguments.transpose, slower=arguments.slower),
+                notes=prepared(piece.notes, **moved),
                 seconds=rendered.seconds,
                 spectrogram=rendered.spectrogram,
                 rate_hz=arguments.rate,
-                primer=_primer(piece.made_by, arguments.primers),
+                primer=prepared(piece.primer, **moved) if piece.primer else [],
             )
     return f"{target.name}, {rendered.seconds:.1f} s, {why}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """What is played: notes, the channels of a file that plays its own sounds, and how the piece was made."""
+    """What is played: notes, the channels of a file that plays its own sounds, how and from what it was composed."""
 
     notes: "list[Note]"
     channels: "list[ChannelEvents]"
     made_by: dict[str, Any]
+    primer: "list[Note]"
 
 
 def _read(path: Path, arguments: argparse.Namespace) -> _Piece:
     """Read a piece, and refuse one that cannot be rendered."""
     from ambient.midi import read_midi
-    from ambient.piece_settings import texts_to_settings
+    from ambient.piece_settings import texts_to_primer, texts_to_settings
 
     piece = read_midi(path)
     log_warnings(path, piece.warnings)
@@ -200,14 +196,15 @@ def _read(path: Path, arguments: argparse.Namespace) -> _Piece:
     if seconds > LONGEST_S:
         found, expected = f"lasts {seconds / 3600:.1f} hours", f"expected at most {LONGEST_S / 3600:.0f}"
         raise InputError(path, found, expected, "Cut it with --minutes")
-    return _Piece(notes, channels, texts_to_settings(piece.texts) or {})
+    return _Piece(notes, channels, texts_to_settings(piece.texts) or {}, texts_to_primer(piece.texts))
 
 
 def _layers(piece: _Piece, arguments: argparse.Namespace) -> "tuple[list[Layer], str]":
     """Decide which sounds play the piece; returns them and a word on it for the log."""
     from dataclasses import replace
 
-    from ambient.sound.choosing import character_of, choose_preset, songs_character
+    from ambient.character import character_of, settings_to_range
+    from ambient.sound.choosing import choose_preset
     from ambient.sound.file_sounds import prepared_channels
     from ambient.sound.preset import Preset, Sampled, Space, Tape, find_preset
     from ambient.sound.rendering import Layer, prepared
@@ -227,7 +224,7 @@ def _layers(piece: _Piece, arguments: argparse.Namespace) -> "tuple[list[Layer],
         presets.append(Preset(f"program {program}", "", "", (tone,), hold_s=1.0))
     for name in arguments.preset or (() if presets else (AUTO,)):
         if name == AUTO:
-            chosen, why = choose_preset(character_of(notes), songs_character(piece.made_by))
+            chosen, why = choose_preset(character_of(notes), settings_to_range(piece.made_by.get("model_songs")))
             presets.append(chosen)
         else:
             presets.append(find_preset(name))
@@ -261,21 +258,6 @@ def _settings(arguments: argparse.Namespace, target: Path, layers: "Sequence[Lay
         effect=effect,
         picture=arguments.picture,
     )
-
-
-def _primer(made_by: dict[str, Any], primers: Path | None) -> "list[Note]":
-    """Find the primer that a piece was made from, by its digest."""
-    from ambient.midi import read_midi
-    from ambient.piece_settings import file_with_digest
-
-    digest = made_by.get("primer_digest")
-    if primers is None or not digest:
-        return []
-    found = file_with_digest(files_below(primers, MIDI_SUFFIXES) if primers.is_dir() else [primers], digest)
-    if found:
-        return read_midi(found).notes
-    log(f"warning: no primer {made_by.get('primer')} (digest {digest}) in {primers}; it is left out of the picture")
-    return []
 
 
 def _targets(source: Path, output: Path, audio_format: str | None) -> dict[Path, Path]:

@@ -11,6 +11,7 @@ from ambient.music_transformer.fields import notes_to_fields
 from ambient.music_transformer.memorisation import TrainingNotes
 from ambient.music_transformer.tokens import notes_to_tokens
 from ambient.notes import Note
+from ambient.piece_settings import texts_to_primer
 from stages import generate
 
 PRIMER = [Note(i * 0.5, 60 + i % 5, i * 0.5 + 0.4, 65) for i in range(12)]
@@ -44,7 +45,7 @@ def compose(model_folder, capsys):
 
 
 def made_by(path):
-    (text,) = read_midi(path).texts
+    text = read_midi(path).texts[0]
     return json.loads(text.removeprefix("ambient-music-generation "))
 
 
@@ -60,6 +61,39 @@ def test_each_primer_gives_a_piece_named_like_it(run_stage, pfs, seeds, model_fo
     first = contents(out)
     assert run_stage("generate", *command).returncode == 0
     assert contents(out) == first
+
+
+def test_a_piece_carries_its_primer(compose, pfs, seeds):
+    assert compose("--inputs", seeds / "calm.mid", "--save_path", pfs / "out" / "song.mid")[0] == 0
+    primer = texts_to_primer(read_midi(pfs / "out" / "song.mid").texts)
+    assert [(note.start_s, note.pitch, note.end_s) for note in primer] == [
+        (note.start_s, note.pitch, pytest.approx(note.end_s)) for note in PRIMER
+    ]
+
+
+def test_a_piece_without_a_primer_or_that_begins_with_it_carries_none(compose, pfs, seeds):
+    for flags in ([], ["--inputs", seeds / "calm.mid", "--keep_primer"]):
+        assert compose(*flags, "--save_path", pfs / "out" / "song.mid")[0] == 0
+        assert len(read_midi(pfs / "out" / "song.mid").texts) == 1
+
+
+def test_a_piece_says_what_the_songs_of_its_model_s_last_training_are_like(compose, model_folder, pfs, seeds):
+    base = [
+        (f"base-{i}.mid", notes_to_fields([Note(0.0, 30, 9.0, 64), Note(9.0, 30, 18.0, 64)]), False) for i in range(3)
+    ]
+    songs = [
+        (f"{pitch}.mid", notes_to_fields([Note(i * 0.5, pitch, i * 0.5 + 0.4, 65) for i in range(5)]), False)
+        for pitch in (60, 64)
+    ]
+    TrainingNotes.of([*base, *songs]).save(model_folder)
+    (model_folder / "training.json").write_text(json.dumps({"data": {"songs": 2}}))
+    compose("--inputs", seeds / "calm.mid", "--save_path", pfs / "out" / "song.mid")
+    assert made_by(pfs / "out" / "song.mid")["model_songs"] == {
+        "pitch": [60.4, 63.6],
+        "notes_per_second": [2.5, 2.5],
+        "note_s": [0.4, 0.4],
+        "polyphony": [1.0, 1.0],
+    }
 
 
 def test_random_weights_give_a_piece_that_any_midi_reader_takes(compose, pfs, seeds):

@@ -1,4 +1,3 @@
-import hashlib
 import json
 import re
 import signal
@@ -193,27 +192,30 @@ def test_picture_lies_beside_the_piece_and_is_the_same_again(pfs, pieces, conten
     assert seen[0] == seen[1]
 
 
-def test_primer_is_found_by_its_digest_and_changes_the_picture(pfs, pieces, contents, capfd):
-    (pfs / "seeds").mkdir()
-    write_midi(pfs / "seeds" / "seed.mid", CHORD)
-    digest = hashlib.sha256((pfs / "seeds" / "seed.mid").read_bytes()).hexdigest()[:16]
-    text = "ambient-music-generation " + json.dumps({"primer": "seed.mid", "primer_digest": digest})
-    write_midi(pfs / "song.mid", CHORD, texts=[text])
-    flags = ["--input", str(pfs / "song.mid"), "--output", str(pfs / "out" / "song.mp3"), "--picture"]
-    assert main(flags) == 0
-    alone = contents(pfs / "out")["song.png"]
-    assert main([*flags, "--primers", str(pfs / "seeds")]) == 0
-    assert contents(pfs / "out")["song.png"] != alone
-    (pfs / "seeds" / "seed.mid").unlink()
-    assert main([*flags, "--primers", str(pfs / "seeds")]) == 0
-    assert contents(pfs / "out")["song.png"] == alone
-    assert f"warning: no primer seed.mid (digest {digest})" in capfd.readouterr().err
+def test_the_primer_that_stands_in_a_piece_is_shown_beside_it(pfs, contents):
+    primer = "ambient-music-generation-primer [[0,60,500,64],[500,67,500,64]]"
+    seen = set()
+    for texts in ([], [primer]):
+        write_midi(pfs / "song.mid", CHORD, texts=texts)
+        assert main(["--input", str(pfs / "song.mid"), "--output", str(pfs / "out" / "song.mp3"), "--picture"]) == 0
+        seen.add(contents(pfs / "out")["song.png"])
+    assert len(seen) == 2
 
 
 def test_auto_says_why(pfs, pieces, capfd):
     assert main(["--input", str(pieces / "first.mid"), "--output", str(pfs / "out")]) == 0
     said = capfd.readouterr().err
     assert re.search(r"auto: [a-z ]+ \(\d+\.\d notes a second of 1\.0 s, around G3, \d\.\d at once\)", said)
+
+
+def test_auto_says_what_the_songs_of_the_model_are_like(pfs, capfd):
+    songs = {"pitch": [57, 62], "notes_per_second": [8, 10.5], "note_s": [0.12, 0.2], "polyphony": [2.5, 3.5]}
+    text = "ambient-music-generation " + json.dumps({"model_songs": songs})
+    write_midi(pfs / "song.mid", CHORD, texts=[text])
+    assert main(["--input", str(pfs / "song.mid"), "--output", str(pfs / "out")]) == 0
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert "at once; the model's songs: 8.0–10.5 a second of 0.1–0.2 s, around A3–D4)" in said[0]
 
 
 def test_list_prints_each_preset_and_how_it_sounds(run_stage):
@@ -299,7 +301,6 @@ def test_piece_with_a_note_hours_away_is_one_error(run_stage, pfs):
         (("--preset", "wram pad"), "--preset 'wram pad': no such preset; expected 'warm pad'"),
         (("--preset", "none.toml"), "none.toml: No such file"),
         (("--plugin", "none.vst3"), "none.vst3: no such file or folder"),
-        (("--primers", "none"), "none: no such file or folder"),
     ],
 )
 def test_missing_file_is_one_error(run_stage, pfs, pieces, flags, message):

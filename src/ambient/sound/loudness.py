@@ -21,6 +21,8 @@ _STEPS_A_SECOND = 10
 _ABSOLUTE_GATE_LUFS, _RELATIVE_GATE_LU = -70.0, -10.0
 _OFFSET_DB = -0.691  # BS.1770: a full-scale sine of 997 Hz in one channel measures -3.01 LUFS
 _MARGIN_DB = 3.0  # a true peak is sought where a sample is nearer to the ceiling than this
+_ROUNDS = 24  # each brings a limited piece nearer to the target; a piece without peaks needs one
+_NEAR_ENOUGH_LU = 0.05
 _LOOK_AHEAD_S, _RELEASE_S = 0.012, 0.25
 
 
@@ -140,7 +142,7 @@ def gain_curve(
     sought = np.zeros(len(peaks), bool)
     level = around * 10 ** ((target_lufs - loudness) / 20)
     ceiling = 10 ** (ceiling_db / 20)
-    for _ in range(6):
+    for _ in range(_ROUNDS):
         local = np.maximum(level[:-1], level[1:])
         near = (true_peaks * local > ceiling * 10 ** (-_MARGIN_DB / 20)) & ~sought
         for begin, end in _runs(near):
@@ -148,7 +150,7 @@ def gain_curve(
         sought |= near
         curve = level * _limiter(true_peaks * local, ceiling, meter.rate_hz)
         reached = integrated_lufs(meter.energies * _mean_square(curve, meter))
-        if abs(reached - target_lufs) < 0.05:
+        if abs(reached - target_lufs) < _NEAR_ENOUGH_LU:
             break
         level = level * 10 ** ((target_lufs - reached) / 20)
     return curve.astype(np.float32)

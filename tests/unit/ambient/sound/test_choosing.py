@@ -1,13 +1,7 @@
 import pytest
 
-from ambient.notes import Note
-from ambient.sound.choosing import Character, character_of, choose_preset, songs_character
-
-
-def test_a_piece_is_described_by_four_numbers():
-    notes = [Note(0.0, 60, 1.0, 64), Note(0.0, 64, 2.0, 64), Note(4.0, 67, 6.0, 64)]
-    found = character_of(notes)
-    assert found == Character(pitch=64.0, notes_per_second=0.75, note_s=2.0, polyphony=pytest.approx(5 / 4))
+from ambient.character import Character, CharacterRange
+from ambient.sound.choosing import choose_preset
 
 
 @pytest.mark.parametrize(
@@ -27,14 +21,21 @@ def test_auto_takes_what_a_musician_would(character, name):
 
 
 def test_the_songs_of_the_model_count_too():
-    piece = Character(pitch=62, notes_per_second=2.2, note_s=1.35, polyphony=3.5)
+    piece = Character(pitch=60, notes_per_second=3.4, note_s=1.1, polyphony=4.4)
     lone, _ = choose_preset(piece)
-    songs = Character(pitch=60, notes_per_second=9.0, note_s=0.15, polyphony=3.0)
+    songs = CharacterRange(pitch=(57, 62), notes_per_second=(8.0, 10.0), note_s=(0.12, 0.2), polyphony=(2.5, 3.5))
     together, why = choose_preset(piece, songs)
     assert (lone.name, together.name) == ("tape organ", "felt piano")
-    assert "its songs: 9.0 a second of 0.1 s" in why or "its songs: 9.0 a second of 0.2 s" in why
+    assert why.endswith("; the model's songs: 8.0–10.0 a second of 0.1–0.2 s, around A3–D4)")
 
 
-@pytest.mark.parametrize("settings", [{}, {"songs": 3}, {"songs": {"pitch": 60}}, {"songs": {"pitch": "high"}}])
-def test_a_piece_that_does_not_tell_of_its_songs_has_none(settings):
-    assert songs_character(settings) is None
+def test_the_songs_choose_no_preset_that_does_not_suit_the_piece():
+    piece = Character(pitch=40, notes_per_second=0.4, note_s=9.0, polyphony=3.0)
+    songs = CharacterRange(pitch=(70, 90), notes_per_second=(3.0, 8.0), note_s=(0.1, 0.3), polyphony=(1.0, 2.0))
+    assert choose_preset(piece, songs)[0].name == "deep drone"
+
+
+def test_songs_that_differ_much_say_little():
+    piece = Character(pitch=62, notes_per_second=2.2, note_s=1.35, polyphony=3.5)
+    songs = CharacterRange(pitch=(40, 80), notes_per_second=(0.5, 10.0), note_s=(0.1, 5.0), polyphony=(1.5, 6.0))
+    assert choose_preset(piece, songs)[0].name == choose_preset(piece)[0].name
