@@ -64,7 +64,7 @@ class JobsFailedError(DeployError):
         super().__init__(causes[0] + more)
 
 
-class AlreadyToldError(Exception):
+class AlreadyReportedError(Exception):
     """A program that we ran has failed and has printed why.
 
     Args:

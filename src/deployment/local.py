@@ -1,21 +1,19 @@
 """Does with localpach what a person asks for where no cluster is configured: the same words, its commands below."""
 
 import json
-import re
 import shlex
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from deployment.errors import AlreadyToldError, DeployError
+from deployment.errors import AlreadyReportedError, DeployError
 from deployment.songs import Song
 from deployment.specs import INPUT_REPOS, MADE_BY, Pipeline, removal_question
 
 _LOCALPACH = [sys.executable, "-m", "localpach"]
-_REPO_NAME = re.compile(r'"name":\s*"([^"]+)"')
-_JOB_SET_ID = re.compile(r'"id":\s*"([0-9a-f]{32})"')
 
 
 class Local:
@@ -44,8 +42,8 @@ class Local:
             files = [str(path) for path in sorted(Path(folder).iterdir())]
             self._run("update", "pipeline", "-f", *files, *(["--reprocess"] if reprocess else []))
 
-    def put(self, repo: str, songs: list[Song]) -> None:
-        """Put songs in one commit; the chain follows in the foreground."""
+    def put(self, repo: str, songs: list[Song]) -> str | None:
+        """Put songs in one commit; the chain follows in the foreground, so that no jobs are left to wait for."""
         if self._dry_run:
             for song in songs:
                 self._report(f"would put {song.path} as {song.name}")
@@ -53,6 +51,7 @@ class Local:
             for song in songs:
                 Path(folder, song.name).symlink_to(song.path.resolve())
             self._run("put", "file", "-r", f"{repo}@master:/", "-f", folder)
+        return None
 
     def abandon(self, repo: str) -> None:
         """Say that there is nothing to take back: a local commit is whole or not there."""
@@ -87,7 +86,7 @@ class Local:
         """Remove the pipelines with their results, then the repos that `up` made, after asking."""
         repos = self._repos()
         there = [name for name in reversed(pipelines) if name in repos]
-        ours = [repo for repo in INPUT_REPOS if repo in repos and MADE_BY in self._asked("inspect", "repo", repo)]
+        ours = [repo for repo in INPUT_REPOS if repos.get(repo) == MADE_BY]
         if not there and not ours:
             self._report("nothing to remove")
             return
@@ -106,17 +105,28 @@ class Local:
             return
         code = subprocess.run([*_LOCALPACH, *words], check=False).returncode
         if code:
-            raise AlreadyToldError(code)
+            raise AlreadyReportedError(code)
 
-    def _asked(self, *words: str) -> str:
-        """Return what a listing prints as JSON; nothing where there is no state yet."""
+    def _listed(self, *words: str) -> list[dict[str, Any]]:
+        """Return what a listing prints; nothing where there is no state yet."""
         done = subprocess.run([*_LOCALPACH, *words, "--raw"], check=False, capture_output=True, text=True)
-        return done.stdout if done.returncode == 0 else ""
+        return json_documents(done.stdout) if done.returncode == 0 else []
 
-    def _repos(self) -> set[str]:
-        """Return the names of all repos; a pipeline's output repo has its name."""
-        return set(_REPO_NAME.findall(self._asked("list", "repo")))
+    def _repos(self) -> dict[str, str]:
+        """Return the descriptions of all repos by their names; a pipeline's output repo has its name."""
+        return {each["repo"]["name"]: each.get("description", "") for each in self._listed("list", "repo")}
 
     def _newest_job_set(self) -> str | None:
-        match = _JOB_SET_ID.search(self._asked("list", "job"))
-        return match[1] if match else None
+        return next((str(each["job_set"]["id"]) for each in self._listed("list", "job")), None)
+
+
+def json_documents(text: str) -> list[dict[str, Any]]:
+    """Read JSON documents that stand one after the other, as `--raw` prints them."""
+    decoder = json.JSONDecoder()
+    found = []
+    text = text.strip()
+    while text:
+        document, end = decoder.raw_decode(text)
+        found.append(document)
+        text = text[end:].lstrip()
+    return found

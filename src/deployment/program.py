@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from deployment import specs
-from deployment.errors import AlreadyToldError, DeployError, SpecProblemsError
+from deployment.backend import Backend
+from deployment.errors import AlreadyReportedError, DeployError, SpecProblemsError
 from deployment.local import Local
 from deployment.retry import Retry
 from deployment.songs import PRIMERS, RECORDINGS, Found, songs_below
@@ -82,32 +83,36 @@ def run(arguments: argparse.Namespace, root: Path, environment: Mapping[str, str
     pipelines = chosen_pipelines(arguments, root / "pipelines", local=local) if arguments.command == "up" else []
     names = [pipeline.name for pipeline in specs.shipped(root / "pipelines", cpu=True)]
     found = _songs(arguments) if arguments.command == "put" and not arguments.abandon else None
-    backend: Any = (
+    backend: Backend = (
         Local(dry_run=arguments.dry_run, report=report) if local else _cluster(arguments, address, config, environment)
     )
-    if arguments.command == "up":
-        backend.up(pipelines, reprocess=arguments.reprocess)
-    elif arguments.command == "put" and arguments.abandon:
-        backend.abandon(arguments.repo)
-    elif found is not None:
-        job_set = backend.put(arguments.repo, found.songs)
-        if job_set and arguments.wait:
-            backend.wait(job_set, names, None)
-        elif job_set:
-            report(f"the chain follows by itself: deploy.py wait {job_set}")
-        if found.unreadable:
-            count = len(found.unreadable)
-            raise DeployError(
-                f"{count} could not be read; the other {len(found.songs)} songs are put. See the lines above"
-            )
-    elif arguments.command == "status":
-        backend.status(arguments.job_set, names)
-    elif arguments.command == "wait":
-        backend.wait(arguments.job_set, names, arguments.timeout_s)
-    elif arguments.command == "get":
-        backend.get(RESULTS[arguments.what], arguments.output)
-    else:
-        backend.down(names, ask=(lambda _question: True) if arguments.yes else ask)
+    match arguments.command:
+        case "up":
+            backend.up(pipelines, reprocess=arguments.reprocess)
+        case "put" if found is not None:
+            _put(backend, arguments, found, names)
+        case "put":
+            backend.abandon(arguments.repo)
+        case "status":
+            backend.status(arguments.job_set, names)
+        case "wait":
+            backend.wait(arguments.job_set, names, arguments.timeout_s)
+        case "get":
+            backend.get(RESULTS[arguments.what], arguments.output)
+        case "down":
+            backend.down(names, ask=(lambda _question: True) if arguments.yes else ask)
+
+
+def _put(backend: Backend, arguments: argparse.Namespace, found: Found, pipelines: list[str]) -> None:
+    """Put the songs that can be read, and then say which could not."""
+    job_set = backend.put(arguments.repo, found.songs)
+    if job_set and arguments.wait:
+        backend.wait(job_set, pipelines, None)
+    elif job_set:
+        report(f"the chain follows by itself: deploy.py wait {job_set}")
+    if found.unreadable:
+        count = len(found.unreadable)
+        raise DeployError(f"{count} could not be read; the other {len(found.songs)} songs are put. See the lines above")
 
 
 def where(address: str | None, environment: Mapping[str, str]) -> tuple[str | None, Path | None]:
@@ -167,7 +172,7 @@ def main(argv: list[str] | None = None, *, root: Path) -> int:
         return _fail(error)
     except (DeployError, OSError) as error:
         return _fail(error)
-    except AlreadyToldError as error:
+    except AlreadyReportedError as error:
         return error.code
     except KeyboardInterrupt:
         unfinished = "put" if arguments.command == "put" else ""
@@ -178,7 +183,7 @@ def main(argv: list[str] | None = None, *, root: Path) -> int:
 
 def _cluster(
     arguments: argparse.Namespace, address: str | None, config: Path | None, environment: Mapping[str, str]
-) -> Any:
+) -> Backend:
     """Connect to a cluster; the SDK is loaded here, because localpach does without."""
     from deployment.cluster import Cluster
     from deployment.pachd import connect

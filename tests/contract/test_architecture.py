@@ -200,6 +200,14 @@ def test_no_module_of_localpach_stands_outside_the_rooms():
     assert {m.split(".")[1] for m in FILES if m.startswith("localpach.")} == {*outside, *ROOMS}
 
 
+def test_localpach_names_no_program_and_no_pipeline_of_this_repository():
+    scripts = {path.name for folder in ("scripts", "benchmarks") for path in (ROOT / folder).iterdir() if path.suffix}
+    stages = {f"stages.{path.stem}" for path in (ROOT / "stages").glob("*.py")}
+    texts = {module: FILES[module].read_text() for module in FILES if module.startswith("localpach")}
+    assert len(texts) > 60
+    assert [(module, word) for module in texts for word in scripts | stages if word in texts[module]] == []
+
+
 @pytest.mark.parametrize("module", sorted(m for m in FILES if m.startswith("ambient.")))
 def test_the_two_models_do_not_import_each_other(module):
     other = {"onsets_and_frames": "music_transformer", "music_transformer": "onsets_and_frames"}

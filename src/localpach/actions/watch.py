@@ -27,9 +27,8 @@ from localpach.storage.store import Commit, Store
 from localpach.storage.system_repos import require_user_repo
 from localpach.storage.trees import Entry
 
-RENAMER = "scripts/name-standardizer.sh"
 _GROWN = 2  # looks in which a file had changed again: it is being written
-_GROWN_QUIET, _PATIENCE = 5, 30  # times the quiet time: how long such a file must stand still, how long others wait
+_GROWN_QUIET, _MOST_HELD_UP = 5, 30  # times the quiet time: how long such a file must stand still, how long others wait
 
 Stamp = tuple[int, int]  # size in bytes, time of the last change in nanoseconds
 
@@ -94,7 +93,7 @@ class _Growth:
 
     def keeps_others(self, now: float, quiet_s: float) -> bool:
         """Tell whether others wait for it, so that what is dropped together is one commit."""
-        return now - self.since < _PATIENCE * quiet_s
+        return now - self.since < _MOST_HELD_UP * quiet_s
 
 
 def _without(seen: Look, paths: set[str]) -> Look:
@@ -143,7 +142,7 @@ class Watcher:
         self._seen: Look | None = None
         self._still_since = 0.0
         self._growth: dict[str, _Growth] = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def step(self, now: float) -> Commit | None:
         """Look once, and commit what has changed if it has been quiet for long enough.
@@ -157,7 +156,7 @@ class Watcher:
         try:
             seen = look(self._folder, self._store.folder)
         except OSError as error:
-            self._tell(f"{self._folder}: {error.strerror or error}; waiting for it to come back")
+            self._report(f"{self._folder}: {error.strerror or error}; waiting for it to come back")
             self._seen = None
             return None
         self._note_growth(seen, now)
@@ -169,7 +168,7 @@ class Watcher:
         if held_up or now - self._still_since < self._quiet_s:
             return None
         for problem in seen.unread:
-            self._tell(f"left out: {problem}")
+            self._report(f"left out: {problem}")
         return self._commit(seen, growing)
 
     def _note_growth(self, seen: Look, now: float) -> None:
@@ -183,26 +182,35 @@ class Watcher:
 
     def _commit(self, seen: Look, growing: set[str]) -> Commit | None:
         """Put the files with other bytes than the head has; give the commit, or None if all is there already."""
-        changed_files = {path: stamp for path, stamp in seen.files.items() if self._done.get(path) != stamp}
-        for path in growing:
-            changed_files.pop(path, None)
-        for place in written_now(self._folder / path for path in changed_files):
-            path = place.relative_to(self._folder).as_posix()
-            self._tell(f"left alone: {path} is still being written")
-            del changed_files[path]
+        changed_files = self._changed(seen, growing)
         gone = self._done.keys() - seen.files.keys()
         if not changed_files and not gone:
             return None
         read = dict(self._read(changed_files))
         there = {entry.path: entry for entry in self._head()}
         put = [entry for entry in read.values() if entry is not None and _differs(entry, there.get(entry.path))]
-        drop = _in_the_way({entry.path for entry in put}, there)
-        if self._delete and not seen.unread:
-            drop |= there.keys() - {f"/{path}" for path in seen.files.keys() | seen.unfinished}
+        drop = _in_the_way({entry.path for entry in put}, there) | self._deleted(seen, there)
         made = self._save(put, drop) if put or drop else None
         self._done = {path: stamp for path, stamp in self._done.items() if path not in gone}
         self._done.update({path: seen.files[path] for path in read})
         return made
+
+    def _changed(self, seen: Look, growing: set[str]) -> dict[str, Stamp]:
+        """Give the files to be read: new or changed ones that nobody writes any more."""
+        found = {
+            path: stamp for path, stamp in seen.files.items() if self._done.get(path) != stamp and path not in growing
+        }
+        for place in written_now(self._folder / path for path in found):
+            path = place.relative_to(self._folder).as_posix()
+            self._report(f"left alone: {path} is still being written")
+            del found[path]
+        return found
+
+    def _deleted(self, seen: Look, there: dict[str, Entry]) -> set[str]:
+        """List the files of the head that go because they are no longer in the folder, if that is wanted and sure."""
+        if not self._delete or seen.unread:
+            return set()
+        return there.keys() - {f"/{path}" for path in seen.files.keys() | seen.unfinished}
 
     def _read(self, files: dict[str, Stamp]) -> Iterator[tuple[str, Entry | None]]:
         """Store the bytes of files; None for one whose name is refused. One that changes meanwhile is not given."""
@@ -210,7 +218,7 @@ class Watcher:
             try:
                 name = check_path(path)
             except FileNameError as error:
-                self._tell(f"left out: {error} ({RENAMER} does it for a whole folder)")
+                self._report(f"left out: {error}")
                 yield path, None
                 continue
             place = self._folder / path
@@ -221,7 +229,7 @@ class Watcher:
             except FileNotFoundError:
                 continue  # gone since the look
             except OSError as error:
-                self._tell(f"left out: {path}: {error.strerror or error}")
+                self._report(f"left out: {path}: {error.strerror or error}")
 
     def _head(self) -> list[Entry]:
         branch = self._store.branch(self._address.repo, self._address.name)
@@ -236,10 +244,10 @@ class Watcher:
         self._note(f"{self._folder}: {len(put)} put{deleted} in {self._address} (commit {commit.id})")
         return commit
 
-    def _tell(self, line: str) -> None:
+    def _report(self, line: str) -> None:
         """Show a line once."""
-        if line not in self._told:
-            self._told.add(line)
+        if line not in self._reported:
+            self._reported.add(line)
             self._note(line)
 
 

@@ -9,8 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from deployment.local import json_documents
 from deployment.program import build_parser, chosen_pipelines, main, where
 from deployment.specs import MADE_BY
+from localpach.cli import main as localpach_main
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -32,6 +34,10 @@ def deploy(tmp_path, monkeypatch, capfd):
         return SimpleNamespace(returncode=code, stdout=out, stderr=err)
 
     return run
+
+
+def localpach(*words):
+    return localpach_main(list(words))
 
 
 def last_line(done):
@@ -62,6 +68,26 @@ def test_one_set_of_words_on_this_machine(deploy, tmp_path):
     done = deploy("down", answer="yes\n")
     assert done.returncode == 0, done.stderr
     assert "nothing to remove" in deploy("down").stderr
+
+
+def test_up_is_not_misled_by_a_branch_with_the_name_of_a_repo(deploy):
+    assert localpach("create", "repo", "other", "-d", f"the name of a branch, {MADE_BY}") == 0
+    assert localpach("create", "branch", "other@seeds") == 0
+    assert "would run: localpach create repo seeds " in deploy("--dry-run", "up").stderr
+    assert deploy("up").returncode == 0
+    done = deploy("down", answer="no\n")
+    assert "the repos audio-unprocessed, seeds with all songs" in done.stdout
+
+
+def test_down_leaves_a_repo_that_somebody_else_has_described(deploy):
+    assert localpach("create", "repo", "seeds", "-d", f"not {MADE_BY}") == 0
+    assert deploy("up").returncode == 0
+    assert "the repos audio-unprocessed with all songs" in deploy("down", answer="no\n").stdout
+
+
+def test_json_documents_are_read_one_after_the_other():
+    assert json_documents('\n{"a": {"b": "}{"}}\n{"c": 1}{"d": []}\n') == [{"a": {"b": "}{"}}, {"c": 1}, {"d": []}]
+    assert json_documents("") == []
 
 
 def test_dry_run_on_this_machine_makes_no_state(deploy, tmp_path):

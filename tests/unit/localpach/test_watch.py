@@ -286,7 +286,7 @@ def test_names_that_pachyderm_refuses_are_told_once_and_left_out(folder):
     assert folder.committed == {"/ok.mp3": "x"}
     told = [note for note in folder.notes if note.startswith("left out")]
     assert len(told) == 2
-    assert all("is refused" in note and watch.RENAMER in note for note in told)
+    assert all("is refused" in note and "Rename the file" in note for note in told)
 
 
 def test_hidden_files_links_to_folders_and_pipes_are_left_out(folder, tmp_path):
