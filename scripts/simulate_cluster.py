@@ -17,7 +17,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 -- one line for those who start it
     sys.exit(f"error: Python {sys.version.split()[0]}; expected 3.11 or newer. Run . .venv/bin/activate first")
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]  # so that any Python 3.11 runs it, installed or not
 
-from deployment import plot, simulation  # noqa: E402 -- after the path is set
+from benchmarks import cluster_model  # noqa: E402 -- after the path is set
 from deployment.errors import DeployError  # noqa: E402
 from deployment.specs import read  # noqa: E402
 
@@ -62,13 +62,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--plot", type=Path, metavar="SVG", help="write a picture: seconds a song over workers")
     assumed = parser.add_argument_group("assumptions")
-    for field in fields(simulation.Assumptions):
+    for field in fields(cluster_model.Assumptions):
         kind = int if isinstance(field.default, int) else float
         assumed.add_argument(f"--{field.name}", type=kind, default=field.default, metavar="X", help=HELP[field.name])
     return parser
 
 
-def load_costs(path: Path) -> simulation.Costs:
+def load_costs(path: Path) -> cluster_model.Costs:
     """Read measured costs, and the processors that the specs request for each stage.
 
     Raises:
@@ -80,8 +80,8 @@ def load_costs(path: Path) -> simulation.Costs:
     }
     try:
         measured = json.loads(path.read_text(encoding="utf-8"))
-        stages = {name: simulation.Stage(**cost, cores=cores[name]) for name, cost in measured["stages"].items()}
-        return simulation.Costs(stages, simulation.Training(**measured["training"], cores=cores["train"]))
+        stages = {name: cluster_model.Stage(**cost, cores=cores[name]) for name, cost in measured["stages"].items()}
+        return cluster_model.Costs(stages, cluster_model.Training(**measured["training"], cores=cores["train"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DeployError(
             f"{path}: {error}; expected the costs that benchmarks/stage_costs.py saves. Run it with --save {path}"
@@ -91,9 +91,9 @@ def load_costs(path: Path) -> simulation.Costs:
 def run(arguments: argparse.Namespace) -> None:
     """Print a table for each number of songs, and draw the picture."""
     costs = load_costs(arguments.costs)
-    values = {field.name: getattr(arguments, field.name) for field in fields(simulation.Assumptions)}
+    values = {field.name: getattr(arguments, field.name) for field in fields(cluster_model.Assumptions)}
     values["training_minutes"] = values["training_minutes"] or None
-    assumptions = simulation.Assumptions(**values)
+    assumptions = cluster_model.Assumptions(**values)
     lines: dict[str, list[tuple[float, float]]] = {}
     marks: dict[str, float] = {}
     for songs in arguments.songs:
@@ -101,13 +101,13 @@ def run(arguments: argparse.Namespace) -> None:
             raise DeployError(
                 f"--commits {arguments.commits}: more than {songs} songs; expected at most one a song. Lower it"
             )
-        lengths = simulation.song_lengths(songs, assumptions)
+        lengths = cluster_model.song_lengths(songs, assumptions)
         outcomes = {}
         started_s = time.perf_counter()
         print(f"\n{songs:,} new songs, {sum(lengths) / 60:,.1f} hours of music, {arguments.commits} commits")
         print("  workers     hours  s a song  core-h a song   busy  " + _price_title(arguments) + "longest")
         for workers in sorted(arguments.workers):
-            outcome = simulation.simulate(
+            outcome = cluster_model.simulate(
                 costs,
                 assumptions,
                 new_minutes=lengths,
@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace) -> None:
             )
             outcomes[workers] = outcome.seconds
             print(_row(workers, outcome, arguments))
-        best = simulation.stops_scaling(outcomes)
+        best = cluster_model.stops_scaling(outcomes)
         if len(outcomes) > 1:
             print(
                 f"  the step beyond {best} workers saves less than 10 %" if best else "  every step saves 10 % or more"
@@ -128,18 +128,40 @@ def run(arguments: argparse.Namespace) -> None:
         if best:
             marks[name] = best
     if arguments.plot:
-        picture = plot.line_chart(
-            lines,
-            title="Time for each new song, from upload to the last rendered piece",
-            x_title="workers of each per-song pipeline (ring: the next step saves less than 10 %)",
-            y_title="seconds a song",
-            marks=marks,
-        )
-        arguments.plot.write_text(picture, encoding="utf-8")
+        draw(arguments.plot, lines, marks)
         print(f"\n{arguments.plot}")
 
 
-def _row(workers: int, outcome: simulation.Outcome, arguments: argparse.Namespace) -> str:
+def draw(path: Path, lines: dict[str, list[tuple[float, float]]], marks: dict[str, float]) -> None:
+    """Draw seconds a song over workers as SVG, with a ring where more workers stop helping.
+
+    Raises:
+        DeployError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        raise DeployError("matplotlib: not installed; expected it, to draw. Run make test's environment") from None
+    # The same picture each time, with words as text.
+    matplotlib.rcParams.update({"svg.hashsalt": "cluster-scaling", "svg.fonttype": "none"})
+    axes = (figure := Figure(figsize=(9, 5.5), layout="constrained")).add_subplot()
+    for name, points in lines.items():
+        (line,) = axes.loglog(*zip(*points, strict=True), label=name, gid=name)
+        if name in marks:
+            axes.plot(marks[name], dict(points)[marks[name]], "o", markerfacecolor="white", color=line.get_color())
+    axes.set_title("Time for each new song, from upload to the last rendered piece")
+    axes.set_xlabel("workers of each per-song pipeline (ring: the next step saves less than 10 %)")
+    axes.set_ylabel("seconds a song")
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.grid(color="#dddddd")
+    axes.legend()
+    figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+def _row(workers: int, outcome: cluster_model.Outcome, arguments: argparse.Namespace) -> str:
     busy = outcome.busy_core_seconds / outcome.core_seconds
     longest = max(outcome.stage_seconds, key=outcome.stage_seconds.__getitem__)
     share = outcome.stage_seconds[longest] / sum(outcome.stage_seconds.values())

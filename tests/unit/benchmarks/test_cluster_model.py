@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployment.plot import line_chart
-from deployment.simulation import (
+from benchmarks.cluster_model import (
     Assumptions,
     Costs,
     Stage,
@@ -24,6 +24,7 @@ from deployment.simulation import (
 )
 
 ROOT = Path(__file__).resolve().parents[3]
+SVG = "{http://www.w3.org/2000/svg}"
 # Round numbers: a song of one minute takes 2, 4 and 1 s in the per-song stages, a piece 3 and 1 s.
 COSTS = Costs(
     stages={
@@ -190,8 +191,7 @@ def test_program_prints_a_table_and_draws(script, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "1,000 new songs" in out
     assert "price a song" in out
-    root = ElementTree.fromstring(picture.read_text())
-    assert len(root.findall("{http://www.w3.org/2000/svg}path")) == 2
+    assert lines_of(picture) == {"10 songs", "1,000 songs"}
 
 
 def test_price_is_hours_times_price(script, capsys):
@@ -213,11 +213,15 @@ def test_every_assumption_is_a_flag_with_help(script):
     assert {f"--{name}" for name in Assumptions.__dataclass_fields__} <= set(text.replace("]", " ").split())
 
 
+def lines_of(picture):
+    """Name the lines of a picture, that is its groups named as a number of songs."""
+    groups = [each.get("id", "") for each in ElementTree.fromstring(picture.read_text()).iter(f"{SVG}g")]
+    return {name for name in groups if re.fullmatch(r"[\d,]+ songs?", name)}
+
+
 def test_picture_of_the_docs_shows_four_numbers_of_songs():
-    shown = ElementTree.fromstring((ROOT / "docs" / "cluster-scaling.svg").read_text())
-    assert len([each for each in shown.iter() if each.tag.endswith("path")]) == 4
-    texts = {each.text for each in shown.iter() if each.tag.endswith("text")}
-    assert {"1 song", "100 songs", "10,000 songs", "1,000,000 songs"} <= texts
+    names = {"1 song", "100 songs", "10,000 songs", "1,000,000 songs"}
+    assert lines_of(ROOT / "docs" / "cluster-scaling.svg") == names
 
 
 @pytest.mark.parametrize("songs", ["1", "100", "10,000"])
@@ -235,10 +239,16 @@ def test_table_of_the_docs_is_what_the_model_says(script, songs):
     assert stops_scaling(times) == int(cells[5])
 
 
-def test_axes_are_logarithmic():
-    root = ElementTree.fromstring(
-        line_chart({"a": [(1, 1), (10, 10), (100, 100)]}, title="t", x_title="x", y_title="y")
-    )
-    points = next(each for each in root.iter() if each.tag.endswith("path")).get("d").removeprefix("M ").split(" L ")
-    (x1, y1), (x2, y2), (x3, y3) = (map(float, point.split(",")) for point in points)
+def test_axes_are_logarithmic(script, tmp_path):
+    script.draw(tmp_path / "plot.svg", {"10 songs": [(1, 1), (10, 10), (100, 100)]}, {})
+    groups = ElementTree.fromstring((tmp_path / "plot.svg").read_text()).iter(f"{SVG}g")
+    line = next(each for each in groups if each.get("id") == "10 songs")
+    numbers = [float(each) for each in re.findall(r"[\d.]+", line.find(f"{SVG}path").get("d"))]
+    (x1, y1), (x2, y2), (x3, y3) = zip(numbers[::2], numbers[1::2], strict=True)
     assert (x3 - x2, y3 - y2) == pytest.approx((x2 - x1, y2 - y1))
+
+
+def test_the_same_picture_is_drawn_each_time(script, tmp_path):
+    for name in ("a.svg", "b.svg"):
+        script.draw(tmp_path / name, {"10 songs": [(1, 2), (2, 1)]}, {"10 songs": 1})
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
