@@ -85,7 +85,7 @@ MAY_IMPORT = {
     "stages.*": ("stages.common", "ambient.*", "numpy"),
 }
 # The rooms of localpach in the order of the way that data goes: each may import from those behind it.
-ROOMS = ("cli", "actions", "running", "planning", "storage", "spec")
+ROOMS = ("cli", "serving", "actions", "running", "planning", "storage", "spec")
 FORMER_PLACES = ("addresses", "store")  # aliases of modules that moved, until release 0.3
 ALIASES = {f"localpach.{name}" for name in FORMER_PLACES}
 # library -> the one file that opens it; numpy and keras are everywhere they are allowed.
