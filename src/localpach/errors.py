@@ -221,3 +221,21 @@ class HeldError(LocalpachError):
 
     def __init__(self, job: str, reason: str) -> None:
         super().__init__(f"{job} waits: {reason}")
+
+
+class ServeError(LocalpachError):
+    """localpach cannot serve: a package, the address, or a token is missing."""
+
+
+class UnsupportedError(LocalpachError):
+    """Something that Pachyderm can do and localpach cannot."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what} is not here; {remedy}")
+
+
+class OneProjectError(LocalpachError):
+    """Another project than the one there is."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"project {name} cannot be made: there is one project, default; use another --state folder")

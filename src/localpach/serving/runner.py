@@ -38,6 +38,9 @@ class Runner:
         state: The state folder; it is made if it is not there.
         executor: Where programs run; by default what the environment says.
         progress: Shows how jobs run. It is called by the runner's threads.
+
+    Attributes:
+        news: Tells of changes in the state.
     """
 
     def __init__(self, state: Path, *, executor: Executor | None = None, progress: Progress | None = None) -> None:
@@ -45,7 +48,7 @@ class Runner:
         self._state = state.resolve()
         self._executor = executor or choose()
         self._progress = progress or Silent()
-        self._news = News(self._state)
+        self.news = News(self._state)
         self._stopping = threading.Event()
         self._begun = threading.Event()
         self._refused: ServedError | None = None
@@ -57,7 +60,7 @@ class Runner:
         Raises:
             ServedError: another process serves this state.
         """
-        self._news.start()
+        self.news.start()
         self._thread.start()
         self._begun.wait()
         if self._refused:
@@ -67,10 +70,10 @@ class Runner:
     def stop(self) -> None:
         """Stop: programs that run are killed, finished datums are kept, unfinished jobs go on at the next start."""
         self._stopping.set()
-        self._news.tell()
+        self.news.tell()
         if self._thread.ident is not None:
             self._thread.join()
-        self._news.stop()
+        self.news.stop()
 
     def subscribe(self) -> AbstractContextManager[Subscription]:
         """Hear of every change in the state, of jobs, files and pipelines, whoever makes it.
@@ -78,7 +81,7 @@ class Runner:
         Use it as `with runner.subscribe() as changes: while changes.wait(timeout_s): …`; the first wait returns at
         once, so that a reader begins with what there is.
         """
-        return self._news.subscribed()
+        return self.news.subscribed()
 
     @property
     def is_alive(self) -> bool:
