@@ -207,3 +207,35 @@ class ExecutorError(LocalpachError):
 
 class StateError(LocalpachError):
     """The state folder cannot be used."""
+
+
+class ServedError(LocalpachError):
+    """A server runs all jobs of the state for as long as it lives, and something needs it to be away."""
+
+    def __init__(self, holder: str, state: str) -> None:
+        super().__init__(f"{holder} in {state}; stop it, then try again")
+
+
+class HeldError(LocalpachError):
+    """Jobs wait for something that is not there, such as an image; a server goes on with them once it is."""
+
+    def __init__(self, job: str, reason: str) -> None:
+        super().__init__(f"{job} waits: {reason}")
+
+
+class ServeError(LocalpachError):
+    """localpach cannot serve: a package, the address, or a token is missing."""
+
+
+class UnsupportedError(LocalpachError):
+    """Something that Pachyderm can do and localpach cannot."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what} is not here; {remedy}")
+
+
+class OneProjectError(LocalpachError):
+    """Another project than the one there is."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"project {name} cannot be made: there is one project, default; use another --state folder")

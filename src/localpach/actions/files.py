@@ -84,7 +84,7 @@ def put_files(
     from localpach.actions.sources import PutOptions, gather  # here, because tar and URLs take longer than a listing
 
     given = list(sources)
-    _check_target(store, address.commit)
+    check_target(store, address.commit)
     options = PutOptions(recursive, full_path, untar, store.folder, leave_out)
     with store.lock.storing():
         entries = _stored(store, gather(address, given, options), report)
@@ -138,7 +138,7 @@ def put_bytes(store: Store, address: FileAddress, content: bytes, *, append: boo
     if address.path is None:
         raise AddressError(str(address), "a path after the branch")
     path = check_path(address.path)
-    _check_target(store, address.commit)
+    check_target(store, address.commit)
     with store.lock.storing():
         entry = Entry(path, *store.objects.add([content]))
         with changed(store, address.commit) as commit:
@@ -197,7 +197,7 @@ def copy_files(store: Store, source: FileAddress, target: FileAddress, *, append
 def changed(store: Store, address: CommitAddress) -> Iterator[Commit]:
     """Yield the open commit to change: the head if it is open, otherwise a new one that is finished at the end."""
     with store.transaction():
-        head = _check_target(store, address)
+        head = check_target(store, address)
         if head is not None and head.finished is None:
             yield head
         else:
@@ -206,7 +206,7 @@ def changed(store: Store, address: CommitAddress) -> Iterator[Commit]:
             finish_commit(store, CommitAddress(address.repo, commit.id))
 
 
-def _check_target(store: Store, address: CommitAddress) -> Commit | None:
+def check_target(store: Store, address: CommitAddress) -> Commit | None:
     """Check that files can go to an address and give the commit that is there.
 
     Raises:

@@ -113,8 +113,17 @@ def ancestry(store: Store, commit: Commit) -> list[Commit]:
     return line
 
 
-def start_commit(store: Store, repo: str, branch: str, description: str = "") -> Commit:
+def start_commit(
+    store: Store, repo: str, branch: str, description: str = "", *, parent: CommitAddress | None = None
+) -> Commit:
     """Open a commit on a branch; what follows the branch gets its commits and jobs at once, and waits.
+
+    Args:
+        store: The state.
+        repo: The repo of the branch.
+        branch: The branch.
+        description: What the commit is about.
+        parent: The commit whose files it begins with; the head of the branch by default.
 
     Raises:
         OutputBranchError: the branch has provenance.
@@ -129,6 +138,10 @@ def start_commit(store: Store, repo: str, branch: str, description: str = "") ->
         head = store.commit(repo, found.head) if found and found.head else None
         if head is not None and head.finished is None:
             raise CommitStateError(f"{repo}@{branch} is open already (commit {head.id}); finish it first")
+        if parent is not None:
+            head = find_commit(store, parent)
+            if head.finished is None:
+                raise CommitStateError(f"{parent} is open; finish it first")
         base = newest_without_error(store, head)
         tree = store.trees.add(copy_of=base.tree if base else None)
         id_ = new_id()

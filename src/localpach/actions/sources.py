@@ -92,7 +92,7 @@ def _gather_one(address: FileAddress, source: str, target: str, options: PutOpti
     elif "://" in source and urlsplit(source).scheme != "file":
         if options.recursive:
             raise SourceError(source, "is a URL, which names one file; leave out -r")
-        yield Source(check_path(target), source, chunks=lambda: _read_url(source))
+        yield Source(check_path(target), source, chunks=lambda: read_url(source))
     else:
         path = _local(source)
         if path.is_dir():
@@ -222,7 +222,7 @@ def _read_stdin() -> Iterator[bytes]:
         yield chunk
 
 
-def _read_url(url: str) -> Iterator[bytes]:
+def read_url(url: str) -> Iterator[bytes]:
     """Yield what a URL holds; an answer that ends too early is an error."""
     from http.client import HTTPException
     from urllib.request import urlopen  # here, because it takes longer to import than a listing to run
@@ -251,7 +251,7 @@ def listed(list_file: str) -> list[str]:
     if list_file == STDIN:
         content = b"".join(_read_stdin())
     elif "://" in list_file and urlsplit(list_file).scheme != "file":
-        content = b"".join(_read_url(list_file))
+        content = b"".join(read_url(list_file))
     else:
         path = _local(list_file)
         _check_plain(path)

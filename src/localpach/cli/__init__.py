@@ -56,6 +56,7 @@ COMMANDS = (
     ("", "shell", "datum_shell"),
     ("", "watch", "watch"),
     ("", "fsck gc", "maintenance"),
+    ("", "serve", "serve"),
 )
 
 

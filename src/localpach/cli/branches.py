@@ -1,19 +1,14 @@
 """The commands about branches."""
 
 import argparse
-import json
-from typing import TYPE_CHECKING
 
-from localpach.actions import repos
-from localpach.cli import columns, message
+from localpach.actions import describe, message, repos
+from localpach.cli import columns
 from localpach.cli.command import Commands, Session, show
 from localpach.errors import NotFoundError
 from localpach.spec.addresses import parse_commit
 from localpach.spec.inputs import Trigger, read_trigger
 from localpach.spec.spec_fields import normalise
-
-if TYPE_CHECKING:
-    from localpach.storage.store import Branch, Store
 
 
 def register(commands: Commands) -> None:
@@ -81,10 +76,16 @@ def list_branch(session: Session, arguments: argparse.Namespace) -> None:
     found = store.branches(arguments.repo)
     show(
         arguments,
-        (_message(store, branch) for branch in found),
+        (describe.branch(store, branch) for branch in found),
         ("BRANCH", "HEAD", "TRIGGER", "CREATOR", "CREATED"),
         (
-            (branch.name, branch.head, trigger_text(_trigger(branch)), "", columns.when(branch.created, full=True))
+            (
+                branch.name,
+                branch.head,
+                trigger_text(describe.trigger_of(branch)),
+                "",
+                columns.when(branch.created, full=True),
+            )
             for branch in found
         ),
     )
@@ -100,10 +101,10 @@ def inspect_branch(session: Session, arguments: argparse.Namespace) -> None:
         raise NotFoundError("branch", str(address), f"`localpach list branch {address.repo}` shows those there are")
     lines = [f"Name: {branch.repo}@{branch.name}"]
     lines += [f"Head Commit: {branch.repo}@{branch.head}"] if branch.head else []
-    lines += [f"Provenance: {repo}@{name}" for repo, name in _above(store, branch)]
-    lines += [f"Trigger: {trigger_text(_trigger(branch))}"] if _trigger(branch) else []
+    lines += [f"Provenance: {repo}@{name}" for repo, name in describe.branches_above(store, branch)]
+    lines += [f"Trigger: {trigger_text(describe.trigger_of(branch))}"] if describe.trigger_of(branch) else []
     lines += [f"Created: {columns.when(branch.created, full=arguments.full_timestamps)}"]
-    show(arguments, [_message(store, branch)], lines=lines)
+    show(arguments, [describe.branch(store, branch)], lines=lines)
 
 
 def delete_branch(session: Session, arguments: argparse.Namespace) -> None:
@@ -122,29 +123,3 @@ def trigger_text(trigger: message.Message | None) -> str:
     names = (("rate_limit_spec", "Rate Limit"), ("size", "Size"), ("commits", "Commits"))
     conditions = [f"{name}({trigger[key]})" for key, name in names if trigger.get(key)]
     return f"{branch} on {(' and ' if trigger.get('all') else ' or ').join(conditions)}"
-
-
-def _trigger(branch: "Branch") -> message.Message | None:
-    return json.loads(branch.trigger) if branch.trigger else None
-
-
-def _above(store: "Store", branch: "Branch") -> list[tuple[str, str]]:
-    here = (branch.repo, branch.name)
-    return [(edge.up_repo, edge.up_branch) for edge in store.edges() if (edge.repo, edge.branch) == here]
-
-
-def _message(store: "Store", branch: "Branch") -> message.Message:
-    edges = store.edges()
-    all_above: dict[tuple[str, str], None] = {}
-    waiting = [(branch.repo, branch.name)]
-    while waiting:
-        here = waiting.pop()
-        for edge in edges:
-            up = (edge.up_repo, edge.up_branch)
-            if (edge.repo, edge.branch) == here and up not in all_above:
-                all_above[up] = None
-                waiting.append(up)
-    trigger = _trigger(branch)
-    if trigger:
-        trigger = message.filled(**trigger) | ({"commits": str(trigger["commits"])} if trigger.get("commits") else {})
-    return message.branch_message(branch, _above(store, branch), all_above, trigger)

@@ -3,18 +3,11 @@
 import argparse
 import sys
 
+from localpach.actions.message import PROJECT, project_message
 from localpach.cli.command import Commands, Session, show
-from localpach.cli.message import PROJECT, project_message
-from localpach.errors import AlreadyExistsError, LocalpachError, NotFoundError
+from localpach.errors import AlreadyExistsError, NotFoundError, OneProjectError
 
 _DISTRIBUTION = "ambient-music-generation"
-
-
-class OneProjectError(LocalpachError):
-    """Another project than the one there is."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"project {name} cannot be made: there is one project, default; use another --state folder")
 
 
 def register(commands: Commands) -> None:

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from localpach.actions import repos
-from localpach.cli import columns, message
+from localpach.actions import describe, message, repos
+from localpach.cli import columns
 from localpach.cli.command import Commands, Session, show, tell_of_error
 from localpach.errors import CommitStateError, NotFoundError
 from localpach.spec.addresses import is_commit_id, parse_commit, parse_file
@@ -202,9 +202,7 @@ def inspect_commit(session: Session, arguments: argparse.Namespace) -> None:
         *([f"Error: {commit.error}"] if commit.error else []),
         *(f"Provenance: {repo}@{branch} ({id_})" for (repo, branch), id_ in used.items()),
     ]
-    children = [each.id for each in store.commits(commit.repo) if each.parent == commit.id]
-    above = [(repo, id_) for (repo, _), id_ in used.items()]
-    show(arguments, [message.commit_message(commit, size, above=above, children=children)], lines=lines)
+    show(arguments, [describe.commit(store, commit)], lines=lines)
 
 
 def wait_commit(session: Session, arguments: argparse.Namespace) -> None:

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
+from localpach.actions.message_jobs import datum_message, preview_message
 from localpach.cli import columns
 from localpach.cli.command import Commands, Session, show
-from localpach.cli.message_jobs import datum_message, preview_message
 from localpach.cli.resolve import find_datum, find_job
 from localpach.storage.records import DatumRecord, Records
 

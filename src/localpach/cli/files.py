@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localpach.actions import files
+from localpach.actions import files, message
 from localpach.actions.repos import find_commit
-from localpach.cli import columns, message
+from localpach.cli import columns
 from localpach.cli.command import Commands, Session, show, tell_of_error
 from localpach.errors import LeftOutError
 from localpach.spec.addresses import parse_commit, parse_file

@@ -4,9 +4,9 @@ import argparse
 import json
 from collections.abc import Iterable
 
+from localpach.actions.message_jobs import job_message, job_set_message
 from localpach.cli import columns
 from localpach.cli.command import Commands, Session, history_depth, show
-from localpach.cli.message_jobs import job_message, job_set_message
 from localpach.cli.resolve import find_job, find_jobs
 from localpach.errors import CommitStateError
 from localpach.spec.addresses import is_commit_id, parse_commit

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localpach.actions.message_jobs import log_message
 from localpach.cli.command import Commands, Session
-from localpach.cli.message_jobs import log_message
 from localpach.cli.resolve import find_datum, find_job
 from localpach.storage.records import DatumRecord, Job, Records
 

@@ -8,17 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localpach.actions import pipelines
+from localpach.actions import describe, pipelines
 from localpach.cli import columns
 from localpach.cli.command import Commands, Session, history_depth, show
 from localpach.cli.explain import draw
-from localpach.cli.message_jobs import pipeline_message
 from localpach.cli.resolve import newest_job
 from localpach.spec import spec
 from localpach.storage.records import Pipeline, Records
 
 if TYPE_CHECKING:
-    from localpach.cli.message import Message
     from localpach.storage.store import Store
 
 HEADER = ("PROJECT", "NAME", "VERSION", "INPUT", "CREATED", "STATE / LAST JOB", "ALERTS", "DESCRIPTION")
@@ -162,7 +160,7 @@ def list_pipeline(session: Session, arguments: argparse.Namespace) -> None:
         made = columns.when(each.created, full=full)
         return "default", each.name, each.version, what, made, shown, "", current.description
 
-    show(arguments, (_message(session.store, each) for each in found), HEADER, (row(each) for each in found))
+    show(arguments, (describe.pipeline(session.store, each) for each in found), HEADER, (row(each) for each in found))
 
 
 def _chosen(session: Session, records: Records, arguments: argparse.Namespace) -> Iterator[Pipeline]:
@@ -182,12 +180,6 @@ def _chosen(session: Session, records: Records, arguments: argparse.Namespace) -
         oldest = 1 if back is None else max(1, newest - back)
         for version in range(newest, oldest - 1, -1):
             yield Pipeline(each.name, version, each.stopped, each.created, each.salt)
-
-
-def _message(store: "Store", each: Pipeline) -> "Message":
-    records = Records(store)
-    state = pipelines.pipeline_state(store, each)
-    return pipeline_message(each, records.spec(each.name, each.version), newest_job(records, each.name), state)
 
 
 def inspect_pipeline(session: Session, arguments: argparse.Namespace) -> None:
@@ -212,7 +204,7 @@ def inspect_pipeline(session: Session, arguments: argparse.Namespace) -> None:
         f"Job Timeout: {fields.get('job_timeout') or '-'}",
         f"User Spec: {json.dumps(fields, indent=2)}",
     ]
-    show(arguments, (_message(session.store, each) for _ in range(1)), lines=lines)
+    show(arguments, (describe.pipeline(session.store, each) for _ in range(1)), lines=lines)
 
 
 def delete_pipeline(session: Session, arguments: argparse.Namespace) -> None:

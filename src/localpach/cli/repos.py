@@ -1,13 +1,10 @@
 """The commands about repos."""
 
 import argparse
-from typing import TYPE_CHECKING
 
-from localpach.cli import columns, message
+from localpach.actions import describe
+from localpach.cli import columns
 from localpach.cli.command import Commands, Session, show
-
-if TYPE_CHECKING:
-    from localpach.storage.store import Repo, Store
 
 _TYPES = ("user", "spec", "meta")
 
@@ -49,27 +46,16 @@ def list_repo(session: Session, arguments: argparse.Namespace) -> None:
     found = [repo for repo in store.repos() if arguments.all or repo.type == arguments.type]
     show(
         arguments,
-        (_message(store, repo) for repo in found),
+        (describe.repo(store, repo) for repo in found),
         ("PROJECT", "NAME", "CREATED", "SIZE (MASTER)", "DESCRIPTION"),
         (
             (
                 "default", repo.name, columns.when(repo.created, full=arguments.full_timestamps),
-                columns.size(_master_size(store, repo.name)), repo.description,
+                columns.size(describe.master_size(store, repo.name)), repo.description,
             )
             for repo in found
         ),
     )  # fmt: skip
-
-
-def _message(store: "Store", repo: "Repo") -> message.Message:
-    branches = [branch.name for branch in store.branches(repo.name)]
-    return message.repo_message(repo, branches, _master_size(store, repo.name))
-
-
-def _master_size(store: "Store", repo: str) -> int:
-    branch = store.branch(repo, "master")
-    commit = store.commit(repo, branch.head) if branch and branch.head else None
-    return store.trees.size(commit.tree)[1] if commit else 0
 
 
 def inspect_repo(session: Session, arguments: argparse.Namespace) -> None:
@@ -80,9 +66,9 @@ def inspect_repo(session: Session, arguments: argparse.Namespace) -> None:
         f"Name: {repo.name}",
         f"Description: {repo.description or '-'}",
         f"Created: {columns.when(repo.created, full=arguments.full_timestamps)}",
-        f"Size of HEAD on master: {columns.size(_master_size(store, repo.name))}",
+        f"Size of HEAD on master: {columns.size(describe.master_size(store, repo.name))}",
     ]
-    show(arguments, [_message(store, repo)], lines=lines)
+    show(arguments, [describe.repo(store, repo)], lines=lines)
 
 
 def delete_repo(session: Session, arguments: argparse.Namespace) -> None:

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from localpach.cli import columns, message
+from localpach.actions import message
+from localpach.cli import columns
 from localpach.cli.command import Commands, Session, show
 from localpach.running import secrets
 

@@ -1,17 +1,31 @@
 """Which commits and jobs does a change cause? One commit on each branch downstream, all under the ID of the change."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from localpach.planning.graph import Place, downstream
 from localpach.storage.records import Records
 from localpach.storage.store import Commit, Store
 from localpach.storage.system_repos import add_meta_commit
 
+_shared_id: ContextVar[str | None] = ContextVar("_shared_id", default=None)
+
 
 def new_id() -> str:
     """Make the ID of a change: of its commits and its jobs."""
-    return uuid.uuid4().hex
+    return _shared_id.get() or uuid.uuid4().hex
+
+
+@contextmanager
+def one_id(id_: str) -> Iterator[None]:
+    """Give all changes inside the block one ID, so that they are one commit set; they must be one transaction."""
+    token = _shared_id.set(id_)
+    try:
+        yield
+    finally:
+        _shared_id.reset(token)
 
 
 def propagate(store: Store, id_: str, moved: Iterable[Place], also: Iterable[Place] = ()) -> None:
@@ -33,6 +47,8 @@ def propagate(store: Store, id_: str, moved: Iterable[Place], also: Iterable[Pla
     for repo, branch in in_order:
         if store.commit(repo, id_) is None:
             _add_output_commit(store, id_, repo, branch)
+        else:  # of an earlier change of the same transaction
+            _follow_heads(store, id_, repo, branch)
 
 
 def _add_output_commit(store: Store, id_: str, repo: str, branch: str) -> None:
@@ -45,16 +61,21 @@ def _add_output_commit(store: Store, id_: str, repo: str, branch: str) -> None:
     # The job writes the tree when it ends; until then the commit shares that of its base.
     tree = base.tree if base else store.trees.add()
     commit = store.add_commit(repo, id_, branch, head.id if head else None, "AUTO", tree)
-    for edge in store.edges():
-        if (edge.repo, edge.branch) == (repo, branch):
-            above = store.branch(edge.up_repo, edge.up_branch)
-            if above is not None and above.head is not None:
-                store.add_provenance(repo, id_, edge.up_repo, edge.up_branch, above.head)
+    _follow_heads(store, id_, repo, branch)
     if pipeline is not None and is_output:
         records.add_job(repo, id_, pipeline.version)
         add_meta_commit(store, commit)
     else:
         store.finish_commit(repo, id_)
+
+
+def _follow_heads(store: Store, id_: str, repo: str, branch: str) -> None:
+    """Note that a commit is made from the present heads of what its branch follows."""
+    for edge in store.edges():
+        if (edge.repo, edge.branch) == (repo, branch):
+            above = store.branch(edge.up_repo, edge.up_branch)
+            if above is not None and above.head is not None:
+                store.add_provenance(repo, id_, edge.up_repo, edge.up_branch, above.head)
 
 
 def newest_without_error(store: Store, commit: Commit | None) -> Commit | None:

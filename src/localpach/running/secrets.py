@@ -68,11 +68,17 @@ class GivenSecrets:
 
 
 def create_secret(state: Path, manifest: Path) -> str:
-    """Store a secret from the JSON manifest that a cluster takes.
+    """Store a secret from a file with the JSON manifest that a cluster takes; see `store_secret`."""
+    return store_secret(state, manifest.read_bytes(), str(manifest))
+
+
+def store_secret(state: Path, content: bytes, source: str) -> str:
+    """Store a secret.
 
     Args:
         state: The state folder.
-        manifest: A file with `metadata.name` and `data` (base64) or `stringData`.
+        content: JSON with `metadata.name` and `data` (base64) or `stringData`.
+        source: Where it comes from, for messages.
 
     Returns:
         Its name.
@@ -81,7 +87,7 @@ def create_secret(state: Path, manifest: Path) -> str:
         SecretError: the file is no such manifest.
         AlreadyExistsError: there is one of this name.
     """
-    name, values = _read(manifest)
+    name, values = _read(content, source)
     folder = state / _FOLDER / name
     if folder.exists():
         raise AlreadyExistsError("secret", name, f"`localpach delete secret {name}` comes first")
@@ -178,35 +184,35 @@ def _folder(state: Path, name: str, reader: str = "") -> Path:
     return folder
 
 
-def _read(manifest: Path) -> tuple[str, dict[str, bytes]]:
+def _read(content: bytes, source: str) -> tuple[str, dict[str, bytes]]:
     """Read the name and the values of a manifest; no message quotes a value."""
     try:
-        fields = json.loads(manifest.read_bytes())
+        fields = json.loads(content)
     except ValueError as error:
-        raise SecretError(str(manifest), "is no JSON; expected a Kubernetes secret as JSON") from error
+        raise SecretError(source, "is no JSON; expected a Kubernetes secret as JSON") from error
     if not isinstance(fields, dict) or fields.get("kind", "Secret") != "Secret":
-        raise SecretError(str(manifest), "is no secret; expected an object of kind Secret")
+        raise SecretError(source, "is no secret; expected an object of kind Secret")
     metadata = fields.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise SecretError(str(manifest), "metadata.name is missing, or not made of letters, digits, - and .")
+        raise SecretError(source, "metadata.name is missing, or not made of letters, digits, - and .")
     values: dict[str, bytes] = {}
-    for key, value in _strings(manifest, fields, "data"):
+    for key, value in _strings(source, fields, "data"):
         try:
             values[key] = base64.b64decode(value, validate=True)
         except binascii.Error as error:
-            raise SecretError(str(manifest), f"data.{key} is no base64; plain text goes into stringData") from error
-    values |= {key: value.encode() for key, value in _strings(manifest, fields, "stringData")}
+            raise SecretError(source, f"data.{key} is no base64; plain text goes into stringData") from error
+    values |= {key: value.encode() for key, value in _strings(source, fields, "stringData")}
     if not values:
-        raise SecretError(str(manifest), "holds no value; expected data or stringData")
+        raise SecretError(source, "holds no value; expected data or stringData")
     return name, values
 
 
-def _strings(manifest: Path, fields: Mapping[str, Any], name: str) -> Iterable[tuple[str, str]]:
+def _strings(source: str, fields: Mapping[str, Any], name: str) -> Iterable[tuple[str, str]]:
     found = fields.get(name) or {}
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise SecretError(str(manifest), f"{name} is no object of strings")
+        raise SecretError(source, f"{name} is no object of strings")
     for key in found:
         if not _KEY.fullmatch(key):
-            raise SecretError(str(manifest), f"the key {key!r} is refused; use letters, digits, - _ and .")
+            raise SecretError(source, f"the key {key!r} is refused; use letters, digits, - _ and .")
     return found.items()

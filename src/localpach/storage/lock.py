@@ -11,32 +11,74 @@ of the transaction: what lies there without a row while the exclusive lock is he
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+
+from localpach.errors import ServedError
+
+SERVING = "serving"  # what a process does that runs jobs for as long as it lives
+_LOOK_S = 0.1  # how often a process that waits looks again
 
 
 @contextmanager
-def only_runner(state: Path, waiting: Callable[[str], None], doing: str = "running jobs") -> Iterator[None]:
+def only_runner(
+    state: Path,
+    waiting: Callable[[str], None],
+    doing: str = "running jobs",
+    *,
+    done: Callable[[], bool] | None = None,
+) -> Iterator[bool]:
     """Hold the right to run jobs; wait for another process that has it, and say so first.
 
     Args:
         state: The state folder.
         waiting: Called once with a line for the user if another process has the lock.
         doing: What this process does meanwhile, for the line of another that waits.
+        done: Asked now and then while another process has the lock: whether there is nothing to wait for any more.
+
+    Yields:
+        Whether this process has the right; it has not only if `done` has ended the wait.
+
+    Raises:
+        ServedError: a server has it, which keeps it for as long as it lives, and there is no `done`.
     """
     with (state / "runner.lock").open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(file):
             file.seek(0)
-            waiting(f"{file.read().strip() or 'another process is busy'} in {state}; waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            holder = file.read().strip() or "another process is busy"
+            if done is None and holder.endswith(SERVING):
+                raise ServedError(holder, str(state))
+            waiting(f"{holder} in {state}; waiting for it")
+            if not _taken_in_time(file, done):
+                yield False
+                return
         file.seek(0)
         file.truncate()
         file.write(f"process {os.getpid()} is {doing}")
         file.flush()
-        yield
+        yield True
+
+
+def _taken(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _taken_in_time(file: IO[str], done: Callable[[], bool] | None) -> bool:
+    if done is None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return True
+    while not done():
+        if _taken(file):
+            return True
+        time.sleep(_LOOK_S)
+    return False
 
 
 class ObjectsLock:

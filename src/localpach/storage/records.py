@@ -233,9 +233,22 @@ class Records:
     def start_job(self, job: Job, total: int) -> None:
         """Note that a job runs; a job that was interrupted keeps its first start."""
         self._sql.execute(
-            "UPDATE jobs SET state = ?, started = coalesce(started, ?), total = ? WHERE pipeline = ? AND id = ?",
+            "UPDATE jobs SET state = ?, reason = '', started = coalesce(started, ?), total = ? "
+            "WHERE pipeline = ? AND id = ?",
             (RUNNING, time.time(), total, job.pipeline, job.id),
         )
+
+    def hold_job(self, job: Job, reason: str) -> None:
+        """Note why a job does not start; one that was interrupted waits like a new one."""
+        self._sql.execute(
+            "UPDATE jobs SET state = ?, reason = ? WHERE pipeline = ? AND id = ? AND state IN (?, ?)",
+            (CREATED, reason, job.pipeline, job.id, CREATED, RUNNING),
+        )
+
+    def release_jobs(self) -> None:
+        """Let jobs that were held be tried again."""
+        if self._sql.execute("SELECT 1 FROM jobs WHERE state = ? AND reason != '' LIMIT 1", (CREATED,)).fetchone():
+            self._sql.execute("UPDATE jobs SET reason = '' WHERE state = ?", (CREATED,))
 
     def egress_job(self, job: Job) -> None:
         """Note that the results of a job are pushed."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from localpach.errors import NotFoundError, StateError
+from localpach.errors import CommitStateError, NotFoundError, StateError
 from localpach.storage import schema
 from localpach.storage.lock import ObjectsLock
 from localpach.storage.objects import Objects
@@ -224,7 +224,13 @@ class Store:
         return [Commit(*row) for row in rows]
 
     def add_commit(self, repo: str, id_: str, branch: str, parent: str | None, origin: str, tree: int) -> Commit:
-        """Add an open commit and make it the head of its branch."""
+        """Add an open commit and make it the head of its branch.
+
+        Raises:
+            CommitStateError: the repo has a commit of this ID; a transaction can make one in each repo.
+        """
+        if self.commit(repo, id_) is not None:
+            raise CommitStateError(f"{repo} has a commit in this transaction already; use another transaction")
         self.sql.execute(
             f"INSERT INTO commits ({_COMMIT}) VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, '', ?)",
             (repo, id_, branch, parent, origin, time.time(), tree),
@@ -250,8 +256,10 @@ class Store:
             self.sql.execute("UPDATE trees SET files = ?, bytes = ? WHERE id = ?", (*size, commit.tree))
 
     def add_provenance(self, repo: str, id_: str, up_repo: str, up_branch: str, up_id: str) -> None:
-        """Note that a commit was made from another."""
-        self.sql.execute("INSERT INTO commit_provenance VALUES (?, ?, ?, ?, ?)", (repo, id_, up_repo, up_branch, up_id))
+        """Note that a commit was made from another, instead of what it was made from on that branch before."""
+        self.sql.execute(
+            "INSERT OR REPLACE INTO commit_provenance VALUES (?, ?, ?, ?, ?)", (repo, id_, up_repo, up_branch, up_id)
+        )
 
     def provenance(self, repo: str, id_: str) -> dict[tuple[str, str], str]:
         """Give the commit IDs a commit was made from, by (repo, branch)."""

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from localpach.actions import files, repos
+from localpach.actions.message import filled, int64, seconds, timestamp
 from localpach.cli import main
-from localpach.cli.message import filled, int64, seconds, timestamp
 from localpach.spec.addresses import parse_commit, parse_file
 from localpach.spec.inputs import Trigger
 

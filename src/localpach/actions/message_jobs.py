@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from localpach.cli.message import PROJECT, Message, commit_ref, filled, int64, repo_ref, seconds, timestamp
+from localpach.actions.message import PROJECT, Message, commit_ref, filled, int64, repo_ref, seconds, timestamp
 
 if TYPE_CHECKING:
     from localpach.spec.spec import PipelineSpec
