@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from localpach.actions.repos import create_repo, ensure_branch, find_commit
 from localpach.errors import AlreadyExistsError, DependedOnError, LostInputError, NotFoundError, SpecError, StoppedError
+from localpach.planning.base import find_base, head_of
 from localpach.planning.datums import Datum, Listing, expand
 from localpach.planning.graph import check_no_cycle, order
 from localpach.planning.plan import plan
-from localpach.planning.propagate import detach_dependents, new_id, newest_without_error, propagate
+from localpach.planning.propagate import detach_dependents, new_id, propagate
 from localpach.planning.triggers import set_trigger
 from localpach.running import secrets
 from localpach.running.kill import kill_job
@@ -256,18 +257,10 @@ def _count_kept(store: Store, spec: PipelineSpec) -> int:
     """Count the datums that the next job of an updated pipeline will skip."""
     records = Records(store)
     current = records.spec(spec.name, records.pipeline(spec.name).version)  # with the salt of the pipeline
-    branch = store.branch(spec.name, spec.output_branch)
-    head = store.commit(spec.name, branch.head) if branch and branch.head else None
-    base = newest_without_error(store, head)
-    job = records.find_job(spec.name, base.id) if base else None
-    if job is None:
+    base = find_base(store, spec.name, head_of(store, spec.name, spec.output_branch))
+    if not base.datums:
         return 0
-    made = plan(
-        _present_datums(store, current),
-        records.base_datums(job),
-        salt=current.salt,
-        every_job=current.every_job,
-    )
+    made = plan(_present_datums(store, current), base.datums, salt=current.salt, every_job=current.every_job)
     return len(made.skipped)
 
 
