@@ -158,13 +158,8 @@ def delete_pipeline(store: Store, name: str, *, force: bool = False, keep_repo: 
         records = Records(store)
         pipeline = records.pipeline(name)
         spec = records.spec(name, pipeline.version)
-        crons = [each.repo for each in spec.inputs if each.cron and store.has_repo(each.repo)]
-        going = [*crons, *([] if keep_repo else [name])]
-        readers = sorted({edge.repo for edge in store.edges() if edge.up_repo in going and edge.repo != name})
-        if readers and not force:
-            raise DependedOnError("pipeline", name, readers)
-        for repo in going:
-            detach_dependents(store, repo)
+        going = _repos_of(store, spec, keep_output=keep_repo)
+        _detach_readers(store, name, going, force=force)
         for job in records.jobs(name):
             if not job.ended:
                 store.finish_commit(name, job.id, error="its pipeline was deleted")
@@ -174,6 +169,21 @@ def delete_pipeline(store: Store, name: str, *, force: bool = False, keep_repo: 
             store.set_provenance(name, spec.output_branch, [])
         for repo in going:
             store.remove_repo(repo)
+
+
+def _repos_of(store: Store, spec: PipelineSpec, *, keep_output: bool) -> list[str]:
+    """List the repos that go with a pipeline: those of its cron inputs, and its output."""
+    crons = [each.repo for each in spec.inputs if each.cron and store.has_repo(each.repo)]
+    return crons if keep_output else [*crons, spec.name]
+
+
+def _detach_readers(store: Store, pipeline: str, repos: list[str], *, force: bool) -> None:
+    """Detach the other pipelines that read repos which are about to go; without `force` there may be none."""
+    readers = sorted({edge.repo for edge in store.edges() if edge.up_repo in repos and edge.repo != pipeline})
+    if readers and not force:
+        raise DependedOnError("pipeline", pipeline, readers)
+    for repo in repos:
+        detach_dependents(store, repo)
 
 
 def preview_datums(store: Store, spec: PipelineSpec) -> list[Datum]:

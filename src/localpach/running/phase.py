@@ -62,19 +62,16 @@ class DatumRunner:
                 while waiting and len(running) < 2 * workers:  # some in reserve, while others are saved
                     todo = waiting.popleft()
                     running[pool.submit(run, todo.datum)] = todo
-                for todo, outcome in _next_ended(running):
-                    if outcome.damaged and self._is_recomputed(outcome.damaged):
-                        waiting.append(todo)
-                    else:
-                        ended.append((todo, outcome))
-                if len(ended) < _SAVED_TOGETHER and time.monotonic() < saved + _WATCH_S and (waiting or running):
-                    continue
-                saved = time.monotonic()
-                batch, ended = ended, []
-                self._save(batch)
-                if not self._is_alive():
-                    return False
-                self._progress.tick(self._job, self._latest_line(running.values()))
+                for each in self._next_ended(running, waiting):
+                    ended.append(each)  # one by one: those before an interrupted one are saved
+                is_last = not (waiting or running)
+                if is_last or len(ended) >= _SAVED_TOGETHER or time.monotonic() >= saved + _WATCH_S:
+                    saved = time.monotonic()
+                    batch, ended = ended, []
+                    self._save(batch)
+                    if not self._is_alive():
+                        return False
+                    self._progress.tick(self._job, self._latest_line(running.values()))
         except Interrupted:
             return False
         finally:
@@ -84,6 +81,19 @@ class DatumRunner:
             pool.shutdown(wait=True, cancel_futures=True)
             self._save([*ended, *_ended_after_all(running)])
         return True
+
+    def _next_ended(self, running: _Running, waiting: deque[Todo]) -> Iterator[tuple[Todo, Outcome]]:
+        """Wait a moment for datums to end, and take them out of the running ones.
+
+        One whose input was damaged, and is whole again, waits for another run.
+        """
+        finished, _ = wait(running, timeout=_WATCH_S, return_when=FIRST_COMPLETED)
+        for future in finished:
+            todo, outcome = running.pop(future), future.result()
+            if outcome.damaged and self._is_recomputed(outcome.damaged):
+                waiting.append(todo)
+            else:
+                yield todo, outcome
 
     def _is_recomputed(self, digest: str) -> bool:
         """Recompute a damaged object of an input; return whether the datum can be tried once more."""
@@ -148,12 +158,6 @@ class DatumRunner:
             downloaded=sum(entry.size for entry in _laid_out(todo.datum)),
             uploaded=sum(entry.size for entry in outcome.entries),
         )
-
-
-def _next_ended(running: _Running) -> list[tuple[Todo, Outcome]]:
-    """Wait a moment for datums to end; take those that have out of the running ones."""
-    finished, _ = wait(running, timeout=_WATCH_S, return_when=FIRST_COMPLETED)
-    return [(running.pop(future), future.result()) for future in finished]
 
 
 def _ended_after_all(running: _Running) -> Iterator[tuple[Todo, Outcome]]:
