@@ -1,4 +1,4 @@
-"""The conformance statements about how Pachyderm behaves, on toy pipelines; numbers in comments are the statements'."""
+"""The statements of docs/conformance.md about how Pachyderm behaves, on toy pipelines; comments have their numbers."""
 
 import json
 import os
