@@ -5,7 +5,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ORACLE := .venv-oracle
-LAB_ROOT ?= /var/tmp/container-lab
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test format lint types unit contract e2e test-slow images test-containers oracle lock clean clean-demo
@@ -21,7 +20,7 @@ test: $(INSTALLED) ## everything that must pass: format, lint, types, unit, cont
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy benchmarks scripts
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report term
 
 format: $(INSTALLED) ## rewrite the code in the project's format
 	$(BIN)/ruff format .
@@ -40,16 +39,14 @@ unit contract e2e: $(INSTALLED) ## one kind of test alone
 test-slow: $(INSTALLED) ## the tests at real size, minutes
 	$(BIN)/python -m pytest -m slow
 
-images: ## build the four images with docker or podman (scripts/build_images.sh names the settings)
+images: ## build the four images; ENGINE= and BASE_IMAGE= choose with what (see scripts/build_images.sh)
 	scripts/build_images.sh
 
 test-containers: $(INSTALLED) images ## stages and chain in the images, without network
 	$(BIN)/python -m pytest -m container tests/container tests/unit/localpach/test_container.py
 test-containers: export LOCALPACH_TEST_IMAGE = ambient-music-generation/generate:0.1.0
-ifdef CONTAINER_LAB # its images and settings are podman's, in a folder of their own
-test-containers: export LOCALPACH_ENGINE = podman
-test-containers: export CONTAINERS_STORAGE_CONF = $(LAB_ROOT)/conf/storage.conf
-test-containers: export CONTAINERS_CONF = $(LAB_ROOT)/conf/containers.conf
+ifdef ENGINE
+test-containers: export LOCALPACH_ENGINE = $(ENGINE)
 endif
 
 oracle: $(INSTALLED) $(ORACLE)/.installed ## compare transcriber and tokens with Magenta's own code (2 GB, Python 3.11)

@@ -33,7 +33,7 @@ from types import SimpleNamespace
 from localpach.actions import files, pipelines
 from localpach.planning import datums
 from localpach.planning.datums import Datum
-from localpach.running import batching, job_run, jobs
+from localpach.running import batching, jobs, phase
 from localpach.running.execute import Outcome
 from localpach.spec import spec
 from localpach.spec.addresses import parse_file
@@ -160,8 +160,8 @@ def fill(state: Path, spec_file: Path) -> None:
 
         yield result
 
-    assert job_run.runner is batching.runner, "the place where a job takes its programs from has moved"  # type: ignore[attr-defined]
-    job_run.runner = without_programs  # type: ignore[assignment, attr-defined]
+    assert phase.runner is batching.runner, "the place where a job takes its programs from has moved"  # type: ignore[attr-defined]
+    phase.runner = without_programs  # type: ignore[assignment, attr-defined]
     store = Store(state)
     pipelines.create_pipelines(store, spec.load(spec_file))
     jobs.run_jobs(store)

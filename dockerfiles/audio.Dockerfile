@@ -1,12 +1,13 @@
 # rename, to_wav and render: ffmpeg and a soundfont (both inside Python packages), no TensorFlow.
-FROM python:3.11-slim AS packages
+ARG BASE=python:3.11-slim
+FROM ${BASE} AS packages
 COPY requirements/audio.lock requirements.lock
 RUN python3 -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r requirements.lock \
  && find /opt/venv -depth \( -type d -name tests -o -name '*.a' -o -name '*.h' -o -name '*.pyi' \) -exec rm -r {} + \
  && ln -s "$(/opt/venv/bin/python -c 'import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())')" /opt/venv/bin/ffmpeg
 
-FROM python:3.11-slim
+FROM ${BASE}
 RUN useradd --create-home --uid 1000 ambient
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app

@@ -1,11 +1,12 @@
 # generate: numpy and the shipped composer, no TensorFlow.
-FROM python:3.11-slim AS packages
+ARG BASE=python:3.11-slim
+FROM ${BASE} AS packages
 COPY requirements/generate.lock requirements.lock
 RUN python3 -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r requirements.lock \
  && find /opt/venv -depth \( -type d -name tests -o -name '*.a' -o -name '*.h' -o -name '*.pyi' \) -exec rm -r {} +
 
-FROM python:3.11-slim
+FROM ${BASE}
 RUN useradd --create-home --uid 1000 ambient
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app

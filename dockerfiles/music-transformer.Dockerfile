@@ -1,10 +1,11 @@
 # preprocess and train: TensorFlow and the shipped base model.
 # --build-arg GROUP=gpu takes TensorFlow's CUDA build; `make images GPU=1` tags music-transformer's as 0.1.0-gpu.
+ARG BASE=python:3.11-slim
 FROM scratch AS lock
 ARG GROUP=music-transformer
 COPY requirements/${GROUP}.lock requirements.lock
 
-FROM python:3.11-slim AS packages
+FROM ${BASE} AS packages
 RUN apt-get update && apt-get install --yes --no-install-recommends binutils
 COPY --from=lock requirements.lock requirements.lock
 # Headers, libclang and symbols serve those who build with TensorFlow: 550 MB. Compiled Python stays: it halves the start.
@@ -15,7 +16,7 @@ RUN python3 -m venv --without-pip /opt/venv \
  && find . -depth \( -type d -name tests -o -name '*.pyi' \) -exec rm -r {} + \
  && strip --strip-unneeded tensorflow/libtensorflow_*.so.2
 
-FROM python:3.11-slim
+FROM ${BASE}
 RUN useradd --create-home --uid 1000 ambient
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app

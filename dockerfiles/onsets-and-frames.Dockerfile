@@ -1,5 +1,6 @@
 # transcribe: onnxruntime and the shipped transcriber, no TensorFlow.
-FROM python:3.11-slim AS packages
+ARG BASE=python:3.11-slim
+FROM ${BASE} AS packages
 COPY requirements/onsets-and-frames.lock requirements.lock
 # Of onnxruntime goes what serves other programs: the library for C, 35 MB, and tools that convert models, 10 MB.
 RUN python3 -m venv --without-pip /opt/venv \
@@ -8,7 +9,7 @@ RUN python3 -m venv --without-pip /opt/venv \
  && cd /opt/venv/lib/python3*/site-packages/onnxruntime \
  && rm -r capi/libonnxruntime.so.* quantization tools transformers
 
-FROM python:3.11-slim
+FROM ${BASE}
 RUN useradd --create-home --uid 1000 ambient
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app

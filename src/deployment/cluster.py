@@ -37,17 +37,17 @@ class Cluster:
         """Create the repos that a person fills and all pipelines in order; those that are there are updated."""
         specs.check(pipelines, server=self._pachd.version[:2])
         for repo in specs.INPUT_REPOS:
-            if self._pachd.repo_description(repo) is None:
-                self._do(f"create repo {repo}", partial(self._pachd.create_repo, repo, specs.MADE_BY))
+            if self._pachd.repos.description(repo) is None:
+                self._do(f"create repo {repo}", partial(self._pachd.repos.create, repo, specs.MADE_BY))
         for pipeline in pipelines:
-            there = self._pachd.pipeline_state(pipeline.name) is not None
+            there = self._pachd.pipelines.state(pipeline.name) is not None
             what = f"{'update' if there else 'create'} pipeline {pipeline.name}"
             if there and reprocess:
                 what += ", and process everything again"
             self._do(
                 what,
                 partial(
-                    self._pachd.create_pipeline,
+                    self._pachd.pipelines.create,
                     pipeline.spec,
                     pipeline.name,
                     update=there,
@@ -84,7 +84,7 @@ class Cluster:
     def status(self, job_set_id: str | None, pipelines: list[str]) -> None:
         """Print each pipeline that is not well, and one line a job of the newest job set, or of the one named."""
         for name in pipelines:
-            state = self._pachd.pipeline_state(name)
+            state = self._pachd.pipelines.state(name)
             if state is None:
                 self._report(f"{name:24} not there; deploy.py up creates it")
             elif state[0] in ("FAILURE", "CRASHING"):
@@ -94,7 +94,7 @@ class Cluster:
             self._report("no jobs yet")
             return
         self._report(f"job set {found}")
-        for job in self._pachd.job_set(found):
+        for job in self._pachd.jobs.in_set(found):
             self._report(line(job))
 
     def wait(self, job_set_id: str | None, pipelines: list[str], timeout_s: float | None) -> None:
@@ -112,7 +112,7 @@ class Cluster:
     def get(self, repo: str, folder: Path) -> None:
         """Download the newest good results of a repo."""
         commit = newest_good_commit(self._pachd, repo)
-        files = self._pachd.files(repo, commit.id)
+        files = self._pachd.files.listed(repo, commit.id)
         if self._dry_run:
             for name, size_bytes in sorted(files.items()):
                 self._report(f"would download {name}, {size_bytes} bytes")
@@ -126,8 +126,8 @@ class Cluster:
 
     def down(self, pipelines: list[str], *, ask: Callable[[str], bool]) -> None:
         """Remove the pipelines with their results, then the repos that `up` made, after asking."""
-        there = [name for name in reversed(pipelines) if self._pachd.pipeline_state(name) is not None]
-        descriptions = {repo: self._pachd.repo_description(repo) for repo in specs.INPUT_REPOS}
+        there = [name for name in reversed(pipelines) if self._pachd.pipelines.state(name) is not None]
+        descriptions = {repo: self._pachd.repos.description(repo) for repo in specs.INPUT_REPOS}
         ours = [repo for repo, description in descriptions.items() if description == specs.MADE_BY]
         for repo, description in descriptions.items():
             if description not in (None, specs.MADE_BY):
@@ -139,9 +139,9 @@ class Cluster:
             self._report("nothing was removed")
             return
         for name in there:
-            self._do(f"delete pipeline {name}", partial(self._pachd.delete_pipeline, name))
+            self._do(f"delete pipeline {name}", partial(self._pachd.pipelines.delete, name))
         for repo in ours:
-            self._do(f"delete repo {repo}", partial(self._pachd.delete_repo, repo))
+            self._do(f"delete repo {repo}", partial(self._pachd.repos.delete, repo))
 
     def _do(self, what: str, call: Callable[[], None]) -> None:
         """Do one thing and say so; in a dry run only say so."""
@@ -152,5 +152,5 @@ class Cluster:
         self._report(what)
 
     def _repo_must_be_there(self, repo: str) -> None:
-        if self._pachd.repo_description(repo) is None:
+        if self._pachd.repos.description(repo) is None:
             raise DeployError(f"{repo}: no such repo; expected it on the cluster. Run deploy.py up first")

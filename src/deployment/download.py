@@ -19,10 +19,10 @@ def newest_good_commit(pachd: Pachd, repo: str) -> Commit:
     Raises:
         DeployError: there is none.
     """
-    if pachd.repo_description(repo) is None:
+    if pachd.repos.description(repo) is None:
         raise DeployError(f"{repo}: no such repo; expected the pipelines on the cluster. Run deploy.py up first")
-    for commit in pachd.commits(repo, _LOOK_BACK):
-        if commit.is_finished and not commit.error and pachd.files(repo, commit.id):
+    for commit in pachd.commits.newest(repo, _LOOK_BACK):
+        if commit.is_finished and not commit.error and pachd.files.listed(repo, commit.id):
             return commit
     raise DeployError(f"{repo}: no finished results yet; expected some. See deploy.py status")
 
@@ -48,7 +48,7 @@ def download(pachd: Pachd, commit: Commit, files: dict[str, int], folder: Path, 
         half = target.with_name(f".{target.name}.partial")
         try:
             with half.open("wb") as stream:
-                pachd.get_file(commit.repo, commit.id, name, stream, partial(progress.moved, name))
+                pachd.files.get(commit.repo, commit.id, name, stream, partial(progress.moved, name))
             if half.stat().st_size != size_bytes:
                 raise DeployError(
                     f"{name}: {half.stat().st_size} bytes came; expected {size_bytes}. Run the same command again"

@@ -13,7 +13,7 @@ NAMED_DATUMS = 5  # more are counted only
 
 def newest_job_set(pachd: Pachd, pipelines: Iterable[str]) -> str | None:
     """Return the ID of the set that the newest job of these pipelines belongs to."""
-    jobs = [job for name in pipelines if (job := pachd.newest_job(name)) is not None]
+    jobs = [job for name in pipelines if (job := pachd.jobs.newest(name)) is not None]
     dated = [(job.created, job.id) for job in jobs if job.created is not None]
     return max(dated)[1] if dated else None
 
@@ -52,7 +52,7 @@ def follow(
     end_s = None if timeout_s is None else clock() + timeout_s
     reported: dict[str, str] = {}
     while True:
-        jobs = pachd.job_set(job_set_id)
+        jobs = pachd.jobs.in_set(job_set_id)
         if not jobs:
             raise DeployError(f"{job_set_id}: no jobs; expected a job set. Look with deploy.py status")
         for job in jobs:
@@ -76,7 +76,7 @@ def _no_dead_pipeline(
 ) -> None:
     """Look at the pipelines that we wait for: one in state FAILURE has no workers, its job would wait for ever."""
     for job in waiting:
-        state, reason = pachd.pipeline_state(job.pipeline) or ("FAILURE", "the pipeline is gone")
+        state, reason = pachd.pipelines.state(job.pipeline) or ("FAILURE", "the pipeline is gone")
         if state == "FAILURE":
             raise DeployError(
                 f"{job.pipeline}: the pipeline failed: {reason or 'no reason given'}; expected its job to run. "
@@ -115,9 +115,9 @@ def explain(pachd: Pachd, jobs: list[Job], report: Callable[[str], None]) -> Non
 def _report_datums(pachd: Pachd, job: Job, state: str, verb: str, report: Callable[[str], None]) -> None:
     """Name datums in a state, each with the last lines of its log."""
     count = job.failed if state == "FAILED" else job.recovered
-    for datum in pachd.datums(job, state, NAMED_DATUMS):
+    for datum in pachd.jobs.datums(job, state, NAMED_DATUMS):
         report(f"{job.pipeline}: {', '.join(datum.paths) or datum.id} {verb}")
-        for text in pachd.log(job, datum.id, LOG_LINES):
+        for text in pachd.jobs.log(job, datum.id, LOG_LINES):
             report(f"    {text}")
     if count > NAMED_DATUMS:
         state_flag = state.lower()

@@ -191,12 +191,8 @@ def _input_name(leaf: dict[str, Any]) -> str:
 def _resource_problems(spec: dict[str, Any]) -> Iterator[str]:
     """Giving any limit or request drops Pachyderm's defaults, so that both must be whole and agree."""
     requests, limits = spec.get("resource_requests") or {}, spec.get("resource_limits") or {}
-    for field, resources in (("resource_requests", requests), ("resource_limits", limits)):
-        for name in ("memory", "disk"):
-            if resources.get(name) and _quantity(resources[name]) is None:
-                yield f"$.{field}.{name}: found {resources[name]!r}; expected a quantity such as 512Mi"
-        if "gpu" in resources:
-            yield from _gpu_problems(resources["gpu"] or {}, f"$.{field}.gpu")
+    yield from _quantity_problems(requests, "$.resource_requests")
+    yield from _quantity_problems(limits, "$.resource_limits")
     if (requests or limits) and not (requests.get("cpu") and requests.get("memory")):
         yield "$.resource_requests: expected cpu and memory, because limits or requests replace the defaults"
     if requests.get("gpu") and not limits.get("gpu"):
@@ -204,6 +200,14 @@ def _resource_problems(spec: dict[str, Any]) -> Iterator[str]:
     asked, limit = _quantity(requests.get("memory")), _quantity(limits.get("memory"))
     if asked and limit and asked > limit:
         yield f"$.resource_requests.memory: {requests['memory']} is above the limit of {limits['memory']}"
+
+
+def _quantity_problems(resources: dict[str, Any], where: str) -> Iterator[str]:
+    for name in ("memory", "disk"):
+        if resources.get(name) and _quantity(resources[name]) is None:
+            yield f"{where}.{name}: found {resources[name]!r}; expected a quantity such as 512Mi"
+    if "gpu" in resources:
+        yield from _gpu_problems(resources["gpu"] or {}, f"{where}.gpu")
 
 
 def _gpu_problems(gpu: dict[str, Any], where: str) -> Iterator[str]:

@@ -38,23 +38,23 @@ def upload(pachd: Pachd, repo: str, songs: list[Song], journals: Path, progress:
     Raises:
         DeployError: somebody else's commit is open, the begun upload holds other songs, or the cluster refuses it.
     """
-    head = pachd.head(repo)
+    head = pachd.commits.head(repo)
     if head is not None and head.is_open:
         _must_be_ours(head)
         progress.report(f"going on with the upload that was begun ({repo}@{head.id})")
         commit = head
     else:
-        commit = pachd.start_commit(repo, f"{MARK}, {len(songs)} songs, {uuid.uuid4().hex}")
+        commit = pachd.commits.start(repo, f"{MARK}, {len(songs)} songs, {uuid.uuid4().hex}")
     journal = Journal(journals / f"{commit.id}.jsonl")
-    base = pachd.files(repo, commit.parent) if commit.parent else {}
+    base = pachd.files.listed(repo, commit.parent) if commit.parent else {}
     pending = [song for song in songs if song not in journal]
     progress.skipped(sum(song.size_bytes for song in songs if song in journal))
     for _ in range(_ROUNDS):
         for song in pending:
-            pachd.put_file(repo, commit.id, song.name, song.path, partial(progress.moved, song.name))
+            pachd.files.put(repo, commit.id, song.name, song.path, partial(progress.moved, song.name))
             journal.add(song)
             progress.finished(song.name, song.size_bytes)
-        pending = _missing(pachd.files(repo, commit.id), base, songs)
+        pending = _missing(pachd.files.listed(repo, commit.id), base, songs)
         if not pending:
             break
         journal.forget(pending)
@@ -64,18 +64,18 @@ def upload(pachd: Pachd, repo: str, songs: list[Song], journals: Path, progress:
             f"{repo}@{commit.id}: {pending[0].name} did not arrive whole; expected {pending[0].size_bytes} bytes. "
             "Was the file changed meanwhile? Run the same command again"
         )
-    pachd.finish_commit(repo, commit.id)
+    pachd.commits.finish(repo, commit.id)
     journal.delete()
     return commit
 
 
 def abandon(pachd: Pachd, repo: str, journals: Path) -> str | None:
     """Take back an upload that was begun and not finished; returns its ID, or None where there is none."""
-    head = pachd.head(repo)
+    head = pachd.commits.head(repo)
     if head is None or not head.is_open:
         return None
     _must_be_ours(head)
-    pachd.drop_commit(repo, head.id)
+    pachd.commits.drop(repo, head.id)
     Journal(journals / f"{head.id}.jsonl").delete()
     return head.id
 

@@ -1,7 +1,6 @@
 """The Dockerfiles, read without an engine: what they copy is there and sent to the builder, and all is pinned."""
 
 import json
-import os
 import re
 import subprocess
 import tomllib
@@ -162,16 +161,20 @@ def test_prefix_tag_and_images_can_be_chosen(build, tmp_path):
     assert call == "build --tag registry.example.com/me/audio:0.2.0 --file dockerfiles/audio.Dockerfile ."
 
 
-def test_script_without_an_engine_says_so_in_one_line(build):
-    done = build(LOCALPACH_ENGINE="no-such-engine")
+@pytest.mark.parametrize("variable", ["ENGINE", "LOCALPACH_ENGINE"])
+def test_script_without_an_engine_says_so_in_one_line(build, variable):
+    done = build(**{variable: "no-such-engine"})
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"error: no-such-engine cannot be used; .*\n", done.stderr)
 
 
-def test_lab_is_asked_for_the_base_and_builds_under_the_same_names(build, tmp_path):
-    lab = tmp_path / "docker"
-    assert build(CONTAINER_LAB=os.fspath(lab), IMAGES="generate").returncode == 0
-    base, made = (tmp_path / "calls").read_text().splitlines()
-    assert base == "base python:3.11-slim"
-    tag = f"ambient-music-generation/generate:{PROJECT['version']}"
-    assert made == f"build . {tag} --file dockerfiles/generate.Dockerfile"
+def test_engine_and_base_image_can_be_chosen(build, tmp_path):
+    engine = tmp_path / "mine"
+    engine.write_text(f'#!/bin/sh\nif [ "$1" != version ]; then echo "mine: $@" >> {tmp_path}/calls; fi\n')
+    engine.chmod(0o755)
+    assert build(ENGINE="mine", BASE_IMAGE="registry.example.com/python:3.11", IMAGES="audio").returncode == 0
+    tag = f"ambient-music-generation/audio:{PROJECT['version']}"
+    assert (tmp_path / "calls").read_text() == (
+        f"mine: build --tag {tag} --file dockerfiles/audio.Dockerfile "
+        "--build-arg BASE=registry.example.com/python:3.11 .\n"
+    )

@@ -15,6 +15,7 @@ from functools import cached_property
 
 from localpach.planning.datums import Datum
 from localpach.planning.job_datums import expand_job
+from localpach.running.variables import DATUM_ID, input_variables, job_variables
 from localpach.storage.records import DatumRecord, Job, Records
 from localpach.storage.store import Commit, Store
 from localpach.storage.system_repos import pipeline_of, spec_commit
@@ -131,26 +132,13 @@ class _Records(CommitFiles):
 
 
 def _variables(store: Store, job: Job, record: DatumRecord, datum: Datum) -> dict[str, str]:
-    """Give what a program was told by variables; paths are those of the spec."""
-    found = {}
+    """Give the variables that a program had; paths are those of the spec."""
     commits = {name: commit for name, _, commit, _ in record.files}  # those of the job that it ran in
-    for each in datum.inputs:
-        name = each.source.name
-        found[name] = f"/pfs/{name}" + ("" if each.path == "/" else each.path.rstrip("/"))
-        found[f"{name}_COMMIT"] = commits[name]
-        if each.join_key:
-            found[f"PACH_DATUM_{name}_JOIN_ON"] = each.join_key
-        if each.group_key:
-            found[f"PACH_DATUM_{name}_GROUP_BY"] = each.group_key
+    version = spec_commit(store, job.pipeline, record.ran_in, record.ran_version)
     return {
-        **found,
-        "PACH_DATUM_ID": record.id,
-        "PACH_JOB_ID": record.ran_in,
-        "PACH_OUTPUT_COMMIT_ID": record.ran_in,
-        "PACH_IN_WORKER": "true",
-        "PPS_PIPELINE_NAME": job.pipeline,
-        "PPS_PROJECT_NAME": "default",
-        "PPS_SPEC_COMMIT": spec_commit(store, job.pipeline, record.ran_in, record.ran_version),
+        **input_variables(datum, "/pfs", commits),
+        DATUM_ID: record.id,
+        **job_variables(job.pipeline, record.ran_in, version),
     }
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from localpach.actions.repos import create_repo, ensure_branch, find_commit
 from localpach.errors import AlreadyExistsError, DependedOnError, LostInputError, NotFoundError, SpecError, StoppedError
+from localpach.planning.base import find_base, head_of
 from localpach.planning.datums import Datum, Listing, expand
 from localpach.planning.graph import check_no_cycle, order
 from localpach.planning.plan import plan
-from localpach.planning.propagate import detach_dependents, new_id, newest_without_error, propagate
+from localpach.planning.propagate import detach_dependents, new_id, propagate
 from localpach.planning.triggers import set_trigger
 from localpach.running import secrets
 from localpach.running.kill import kill_job
@@ -157,13 +158,8 @@ def delete_pipeline(store: Store, name: str, *, force: bool = False, keep_repo: 
         records = Records(store)
         pipeline = records.pipeline(name)
         spec = records.spec(name, pipeline.version)
-        crons = [each.repo for each in spec.inputs if each.cron and store.has_repo(each.repo)]
-        going = [*crons, *([] if keep_repo else [name])]
-        readers = sorted({edge.repo for edge in store.edges() if edge.up_repo in going and edge.repo != name})
-        if readers and not force:
-            raise DependedOnError("pipeline", name, readers)
-        for repo in going:
-            detach_dependents(store, repo)
+        going = _repos_of(store, spec, keep_output=keep_repo)
+        _detach_readers(store, name, going, force=force)
         for job in records.jobs(name):
             if not job.ended:
                 store.finish_commit(name, job.id, error="its pipeline was deleted")
@@ -173,6 +169,21 @@ def delete_pipeline(store: Store, name: str, *, force: bool = False, keep_repo: 
             store.set_provenance(name, spec.output_branch, [])
         for repo in going:
             store.remove_repo(repo)
+
+
+def _repos_of(store: Store, spec: PipelineSpec, *, keep_output: bool) -> list[str]:
+    """List the repos that go with a pipeline: those of its cron inputs, and its output."""
+    crons = [each.repo for each in spec.inputs if each.cron and store.has_repo(each.repo)]
+    return crons if keep_output else [*crons, spec.name]
+
+
+def _detach_readers(store: Store, pipeline: str, repos: list[str], *, force: bool) -> None:
+    """Detach the other pipelines that read repos which are about to go; without `force` there may be none."""
+    readers = sorted({edge.repo for edge in store.edges() if edge.up_repo in repos and edge.repo != pipeline})
+    if readers and not force:
+        raise DependedOnError("pipeline", pipeline, readers)
+    for repo in repos:
+        detach_dependents(store, repo)
 
 
 def preview_datums(store: Store, spec: PipelineSpec) -> list[Datum]:
@@ -256,18 +267,10 @@ def _count_kept(store: Store, spec: PipelineSpec) -> int:
     """Count the datums that the next job of an updated pipeline will skip."""
     records = Records(store)
     current = records.spec(spec.name, records.pipeline(spec.name).version)  # with the salt of the pipeline
-    branch = store.branch(spec.name, spec.output_branch)
-    head = store.commit(spec.name, branch.head) if branch and branch.head else None
-    base = newest_without_error(store, head)
-    job = records.find_job(spec.name, base.id) if base else None
-    if job is None:
+    base = find_base(store, spec.name, head_of(store, spec.name, spec.output_branch))
+    if not base.datums:
         return 0
-    made = plan(
-        _present_datums(store, current),
-        records.base_datums(job),
-        salt=current.salt,
-        every_job=current.every_job,
-    )
+    made = plan(_present_datums(store, current), base.datums, salt=current.salt, every_job=current.every_job)
     return len(made.skipped)
 
 

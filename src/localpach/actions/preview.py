@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from localpach.actions.pipelines import preview_datums
+from localpach.planning.base import find_base, head_of
 from localpach.planning.datums import Datum
 from localpach.planning.plan import plan
-from localpach.planning.propagate import newest_without_error
 from localpach.spec.spec import PipelineSpec, with_salt
 from localpach.storage.records import Records
 from localpach.storage.store import Store
@@ -33,19 +33,11 @@ def preview(store: Store, spec: PipelineSpec) -> list[Previewed]:
         SpecError: it has a cron input, whose files are made only once it is created.
     """
     datums = preview_datums(store, spec)
-    records = Records(store)
-    pipeline = records.find_pipeline(spec.name)
+    pipeline = Records(store).find_pipeline(spec.name)
     if pipeline is None:
         return [Previewed(each.id, each) for each in datums]
-    branch = store.branch(spec.name, spec.output_branch)
-    base = newest_without_error(store, store.commit(spec.name, branch.head) if branch and branch.head else None)
-    job = records.find_job(spec.name, base.id) if base else None
-    made = plan(
-        datums,
-        records.base_datums(job) if job else {},
-        salt=with_salt(spec, pipeline.salt).salt,
-        every_job=spec.every_job,
-    )
+    base = find_base(store, spec.name, head_of(store, spec.name, spec.output_branch))
+    made = plan(datums, base.datums, salt=with_salt(spec, pipeline.salt).salt, every_job=spec.every_job)
     found = [(todo.position, Previewed(todo.id, todo.datum, "would be skipped")) for todo in made.skipped]
     for todo in (*made.parallel, *made.serial):
         found.append((todo.position, Previewed(todo.id, todo.datum, f"would run: {todo.why}")))

@@ -106,12 +106,23 @@ def _due_moves(store: Store, now: float) -> Iterator[tuple[Commit, str]]:
     for repo in store.repos():
         for branch in store.branches(repo.name):
             trigger = triggers.trigger_of(branch)
-            above = store.branch(repo.name, trigger.branch) if trigger and trigger.cron_spec else None
-            head = store.commit(repo.name, above.head) if above and above.head else None
-            if trigger is None or head is None or head.finished is None or head.error is not None:
+            if trigger is None or not trigger.cron_spec:
                 continue
-            since = list(triggers.commits_since(store, head, branch.head))
-            waiting_s = min((each.finished for each in since if each.finished is not None), default=now)
-            tick = parse_schedule(trigger.cron_spec).next(waiting_s)
-            if since and tick is not None and tick <= now:
+            head = _finished_head(store, repo.name, trigger.branch)
+            if head is not None and _has_ticked(store, trigger.cron_spec, head, branch.head, now):
                 yield head, branch.name
+
+
+def _finished_head(store: Store, repo: str, name: str) -> Commit | None:
+    """Find the head of a branch, if it is finished and has no error."""
+    branch = store.branch(repo, name)
+    head = store.commit(repo, branch.head) if branch and branch.head else None
+    return head if head is not None and head.finished is not None and head.error is None else None
+
+
+def _has_ticked(store: Store, schedule: str, head: Commit, moved_to: str | None, now: float) -> bool:
+    """Return whether a schedule ticked since the first commit that the triggered branch has not yet."""
+    since = list(triggers.commits_since(store, head, moved_to))
+    waiting_s = min((each.finished for each in since if each.finished is not None), default=now)
+    tick = parse_schedule(schedule).next(waiting_s)
+    return bool(since) and tick is not None and tick <= now

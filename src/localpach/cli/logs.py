@@ -45,9 +45,7 @@ def logs(session: Session, arguments: argparse.Namespace) -> None:
         session.usage_error("--tail must be 0 or more")
     since = _since(session, arguments.since)
     records = Records(session.store)
-    job = find_job(records, name)
-    if arguments.pipeline and job.started is None and not job.ended:  # it waits; a person asks for what there is
-        job = next((each for each in records.jobs(job.pipeline) if each.started or each.ended), job)
+    job = _begun(records, find_job(records, name)) if arguments.pipeline else find_job(records, name)
     lines = list(_written(session.store, records, job, arguments, since))
     print("".join(f"{line}\n" for line in lines[-arguments.tail :]), end="", flush=True)
     if arguments.follow:
@@ -55,6 +53,13 @@ def logs(session: Session, arguments: argparse.Namespace) -> None:
         job = records.job(job.pipeline, job.id)
     if job.reason and not arguments.raw and not arguments.datum:
         print(f"== job {job.state}: {job.reason}")
+
+
+def _begun(records: Records, newest: Job) -> Job:
+    """Give the newest job of a pipeline that has begun: while one waits, a person asks for what there is."""
+    if newest.started is not None or newest.ended:
+        return newest
+    return next((each for each in records.jobs(newest.pipeline) if each.started or each.ended), newest)
 
 
 def _since(session: Session, text: str | None) -> float:
@@ -70,10 +75,7 @@ def _since(session: Session, text: str | None) -> float:
 def _written(store: "Store", records: Records, job: Job, arguments: argparse.Namespace, since: float) -> Iterator[str]:
     """Walk the lines of the datums of a job in their order, each under a heading that names its datum."""
     datums = records.datums(job.pipeline, job.id)
-    chosen = [find_datum(job, datums, arguments.datum)] if arguments.datum else datums
-    if arguments.inputs:
-        chosen = [find_datum(job, chosen, path) for path in arguments.inputs.split(",") if path]
-    for each in chosen:
+    for each in _chosen(job, datums, arguments):
         path = _log(store, job.pipeline, each.ran_in, each.id)
         if since and (not path.exists() or path.stat().st_mtime < since):
             continue
@@ -83,9 +85,22 @@ def _written(store: "Store", records: Records, job: Job, arguments: argparse.Nam
         else:
             yield _heading(job, each)
             yield from lines
-    ended = {each.id for each in datums}
+    if not (job.ended or arguments.datum or arguments.raw):
+        yield from _unfinished(store, job, {each.id for each in datums})
+
+
+def _chosen(job: Job, datums: list[DatumRecord], arguments: argparse.Namespace) -> list[DatumRecord]:
+    """Choose datums by the flags."""
+    found = [find_datum(job, datums, arguments.datum)] if arguments.datum else datums
+    if arguments.inputs:
+        return [find_datum(job, found, path) for path in arguments.inputs.split(",") if path]
+    return found
+
+
+def _unfinished(store: "Store", job: Job, ended: set[str]) -> Iterator[str]:
+    """Walk the lines of the datums that have not ended."""
     for path in sorted(_log(store, job.pipeline, job.id, "").parent.glob("*.log")):
-        if not job.ended and not arguments.datum and not arguments.raw and path.stem not in ended:
+        if path.stem not in ended:
             yield f"== datum {path.stem} (running, or interrupted)"
             yield from path.read_text(encoding="utf-8", errors="replace").splitlines()
 

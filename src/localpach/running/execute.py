@@ -18,6 +18,7 @@ from localpach.running.processes import Processes, kill_leftovers
 from localpach.running.program import Call, Log, Program, describe_exit, shown_last
 from localpach.running.scratch import Scratch, remove_tree
 from localpach.running.secrets import GivenSecrets
+from localpach.running.variables import DATUM_ID, job_variables
 from localpach.spec.spec import PipelineSpec
 from localpach.storage.objects import Objects
 from localpach.storage.trees import Entry
@@ -147,7 +148,7 @@ def try_datum(
                 if processes.stopped:
                     raise Interrupted
         except (OutputError, DamagedObjectError, OSError) as error:  # more tries would not help
-            reason, recovered = _told(error, scratch), False
+            reason, recovered = _describe(error, scratch), False
             damaged = error.digest if isinstance(error, DamagedObjectError) else ""
             log.write(f"localpach: {reason}\n".encode())
     state = RECOVERED if recovered else FAILED
@@ -170,9 +171,9 @@ class Attempt:
     def lay_out(self) -> None:
         """Write the inputs anew, an empty `out` and the variables; the time of the try begins."""
         self.scratch.lay_out()
-        told = self.variables()
+        found = self.variables()
         self.scratch.write_environment(
-            {name: told[name] for name in told if name not in self._context.secrets.variables}
+            {name: found[name] for name in found if name not in self._context.secrets.variables}
         )
         self._context.executor.laid_out(self._context.spec, self.scratch)
         self.deadline = time.monotonic() + self.limit_s if self.limit_s else None
@@ -180,7 +181,7 @@ class Attempt:
     def variables(self) -> dict[str, str]:
         """Give the variables that the program gets: the spec's, its secrets', then Pachyderm's own."""
         own = datum_variables(self._context, self.scratch)
-        return {**own, **self.scratch.variables(), "PACH_DATUM_ID": self._datum_id}
+        return {**own, **self.scratch.variables(), DATUM_ID: self._datum_id}
 
     def note(self, message: str) -> None:
         """Write a line of our own to the log of the datum."""
@@ -240,12 +241,7 @@ def datum_variables(context: JobContext, scratch: Scratch) -> dict[str, str]:
     return {
         **{name: scratch.paths.to_host(value) for name, value in spec.transform.env.items()},
         **context.secrets.variables,
-        "PACH_JOB_ID": context.job_id,
-        "PACH_OUTPUT_COMMIT_ID": context.job_id,
-        "PACH_IN_WORKER": "true",
-        "PPS_PIPELINE_NAME": spec.name,
-        "PPS_PROJECT_NAME": "default",
-        "PPS_SPEC_COMMIT": context.spec_commit,
+        **job_variables(spec.name, context.job_id, context.spec_commit),
         "LOCALPACH_PFS": scratch.paths.seen(PFS),
     }
 
@@ -267,8 +263,8 @@ def write_stdin(scratch: Scratch, lines: Sequence[str]) -> Path | None:
     return path
 
 
-def _told(error: Exception, scratch: Scratch) -> str:
-    """Write what stopped a datum from outside its program as one line, with the path that the spec knows."""
+def _describe(error: Exception, scratch: Scratch) -> str:
+    """Describe what stopped a datum from outside its program as one line, with the path that the spec knows."""
     if isinstance(error, OSError):
         place = str(error.filename).replace(str(scratch.root), PFS) if error.filename else "state folder"
         return f"{place}: {error.strerror or error}"

@@ -21,6 +21,7 @@ from localpach.errors import FileNameError, OutputError
 from localpach.planning.datums import Datum, DatumInput
 from localpach.running.path_mapping import PFS, TMP, PathMapping
 from localpach.running.secrets import MountedSecret
+from localpach.running.variables import input_variables
 from localpach.spec.paths import check_path
 from localpach.storage.objects import Objects
 from localpach.storage.trees import Entry
@@ -103,17 +104,7 @@ class Scratch:
 
     def variables(self) -> dict[str, str]:
         """Give the variables that name the datum's files."""
-        found: dict[str, str] = {}
-        root = self.paths.seen(PFS)
-        for each in self._datum.inputs:
-            name = each.source.name
-            found[name] = f"{root}/{name}" + ("" if each.path == "/" else each.path.rstrip("/"))
-            found[f"{name}_COMMIT"] = each.listing.commit
-            if each.join_key:
-                found[f"PACH_DATUM_{name}_JOIN_ON"] = each.join_key
-            if each.group_key:
-                found[f"PACH_DATUM_{name}_GROUP_BY"] = each.group_key
-        return found
+        return input_variables(self._datum, self.paths.seen(PFS))
 
     def collect(self) -> list[Entry]:
         """Store what the program left in `/pfs/out`.

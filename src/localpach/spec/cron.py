@@ -146,26 +146,45 @@ def _every(text: str, words: list[str]) -> Every:
 
 def _field(text: str, word: str, name: str, low: int, high: int, names: tuple[str, ...]) -> frozenset[int]:
     """Read one field into the set of its values."""
+    field = _Field(text, name, low, high, names)
+    return frozenset(value for part in word.split(",") for value in field.values(part))
 
-    def number(part: str) -> int:
-        if part.lower() in names:
-            return low + names.index(part.lower())
-        if not part.isascii() or not part.isdigit() or not low <= int(part) <= high:
-            raise ScheduleError(text, f"{part!r} is no {name}; expected {low} to {high}")
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """What may stand in one field: its numbers, and names for them."""
+
+    text: str
+    name: str
+    low: int
+    high: int
+    names: tuple[str, ...]
+
+    def values(self, part: str) -> range:
+        """Read one member of a list: `*`, `5`, `1-5`, `*/2`, `mon-fri`."""
+        span, slash, step = part.partition("/")
+        if slash and not (step.isascii() and step.isdigit() and int(step)):
+            raise self._refused(part, "expected a step from 1 after the /")
+        start, end = self._span(span, open_end=bool(slash))
+        if start > end:
+            raise self._refused(part, "the range ends before it begins")
+        return range(start, end + 1, int(step or 1))
+
+    def _span(self, span: str, *, open_end: bool) -> tuple[int, int]:
+        if span in ("*", "?"):
+            return self.low, self.high
+        first, dash, last = span.partition("-")
+        start = self._number(first)
+        if dash:
+            return start, self._number(last)
+        return start, self.high if open_end else start
+
+    def _number(self, part: str) -> int:
+        if part.lower() in self.names:
+            return self.low + self.names.index(part.lower())
+        if not part.isascii() or not part.isdigit() or not self.low <= int(part) <= self.high:
+            raise self._refused(part, f"expected {self.low} to {self.high}")
         return int(part)
 
-    values: set[int] = set()
-    for part in word.split(","):
-        span, _, step = part.partition("/")
-        first, dash, last = span.partition("-")
-        if first in ("*", "?") and not dash:
-            start, end = low, high
-        else:
-            start = number(first)
-            end = number(last) if dash else high if step else start
-        if "/" in part and not (step.isascii() and step.isdigit() and int(step)):
-            raise ScheduleError(text, f"{part!r} is no {name}; expected a step from 1 after the /")
-        if start > end:
-            raise ScheduleError(text, f"{part!r} is no {name}; the range ends before it begins")
-        values.update(range(start, end + 1, int(step or 1)))
-    return frozenset(values)
+    def _refused(self, part: str, problem: str) -> ScheduleError:
+        return ScheduleError(self.text, f"{part!r} is no {self.name}; {problem}")

@@ -264,7 +264,7 @@ def test_cluster_that_keeps_no_logs_still_names_the_datum(server, pachd, reporte
     server.add_datum("midi", "/a.wav", "FAILED", ["never seen"])
     server.fail("GetLogs", "UNKNOWN", "loki is not enabled")
     with pytest.raises(JobsFailedError):
-        explain(pachd, pachd.job_set("5" * 32), reported.append)
+        explain(pachd, pachd.jobs.in_set("5" * 32), reported.append)
     assert reported[-1] == "midi: /a.wav failed"
 
 

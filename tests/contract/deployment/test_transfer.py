@@ -301,7 +301,7 @@ def test_get_writes_the_newest_good_results(pachd, results, reported, tmp_path):
 def test_broken_download_goes_on_where_it_stopped(server, pachd, results, tmp_path, silent):
     server.fail("GetFile", after_messages=40)
     commit = newest_good_commit(pachd, "rendered-music")
-    download(pachd, commit, pachd.files("rendered-music", commit.id), tmp_path / "out", silent)
+    download(pachd, commit, pachd.files.listed("rendered-music", commit.id), tmp_path / "out", silent)
     assert files_below(tmp_path / "out")["1.mp3"] == b"x" * 1000
     assert server.calls.count("GetFile") == 4
 

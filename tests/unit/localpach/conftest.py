@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -157,3 +158,17 @@ def toy_pipeline(world: World) -> World:
     world.put("in@master", {"/file": "foo"})
     world.create(toy())
     return world
+
+
+@pytest.fixture
+def wait_until():
+    """Wait for what another thread or process does; it has a minute, and the process must live meanwhile."""
+
+    def wait(is_so, process=None):
+        until = time.monotonic() + 60
+        while not is_so():
+            assert process is None or process.poll() is None
+            assert time.monotonic() < until, "it did not happen"
+            time.sleep(0.01)
+
+    return wait

@@ -47,7 +47,9 @@ def test_program_is_started_once_for_all_datums(songs, tmp_path):
 
 def test_program_is_started_once_a_worker(songs, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    wait_for_other = f"while test $(wc -l < {tmp_path}/starts) -lt 2; do sleep 0.01; done; cp $in /pfs/out/"
+    wait_for_other = (
+        f"for i in $(seq 6000); do test $(wc -l < {tmp_path}/starts) -lt 2 || break; sleep 0.01; done; cp $in /pfs/out/"
+    )
     spec = songs.toy(cmd=counted(LOOP.format(wait_for_other), tmp_path), datum_batching=True)
     songs.create({**spec, "parallelism_spec": {"constant": 2}})
     assert songs.tree("P@master") == {f"/{name}": name for name in "abcd"}

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -276,7 +275,7 @@ def test_state_folder_by_flag_or_variable(run, tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {"one", "two"}
 
 
-def test_interrupted_run_says_so_keeps_what_is_done_and_goes_on(run, raw, tmp_path):
+def test_interrupted_run_says_so_keeps_what_is_done_and_goes_on(run, raw, tmp_path, wait_until):
     marker, blocked = tmp_path / "marker", tmp_path / "blocked"
     blocked.touch()
     for name in "ab":
@@ -292,9 +291,7 @@ def test_interrupted_run_says_so_keeps_what_is_done_and_goes_on(run, raw, tmp_pa
         text=True,
         env={**os.environ, "PYTHONPATH": source},
     )
-    while not marker.exists():
-        assert program.poll() is None
-        time.sleep(0.01)
+    wait_until(marker.exists, program)
     program.send_signal(signal.SIGINT)
     shown = program.communicate(timeout=30)[1]
     assert program.returncode == 130
@@ -312,14 +309,16 @@ def test_interrupted_run_says_so_keeps_what_is_done_and_goes_on(run, raw, tmp_pa
     assert run("get", "file", "slow@master:/b")[1] == "b"
 
 
-def test_command_whose_jobs_another_process_runs_tells_how_they_ended(run, tmp_path, monkeypatch):
+def test_command_whose_jobs_another_process_runs_tells_how_they_ended(run, tmp_path, monkeypatch, wait_until):
     started, blocked = tmp_path / "started", tmp_path / "blocked"
     blocked.touch()
     (tmp_path / "good").write_text("good")
     (tmp_path / "bad").write_text("bad")
     run("create", "repo", "songs")
     run("put", "file", "songs@master", "-f", "good")
-    script = f"touch {started}; while test -e {blocked}; do sleep 0.02; done; ! grep -q bad $songs"
+    script = (
+        f"touch {started}; for i in $(seq 3000); do test -e {blocked} || break; sleep 0.02; done; ! grep -q bad $songs"
+    )
     spec = write_spec(tmp_path, "slow", "songs", script, datum_tries=1)
     source = str(Path(localpach.__file__).parent.parent)
     first = subprocess.Popen(
@@ -328,9 +327,7 @@ def test_command_whose_jobs_another_process_runs_tells_how_they_ended(run, tmp_p
         text=True,
         env={**os.environ, "PYTHONPATH": source},
     )
-    while not started.exists():
-        assert first.poll() is None
-        time.sleep(0.01)
+    wait_until(started.exists, first)
     note = Console.note
 
     def unblock(console, message):

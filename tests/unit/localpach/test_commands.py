@@ -306,9 +306,9 @@ def test_logs_can_be_narrowed_down(good):
     assert (message["message"], message["pipeline_name"], message["data"]) == ("1", "copy", [{"path": "/a"}])
 
 
-def test_logs_follow_a_job_until_it_ends(good, tmp_path):
+def test_logs_follow_a_job_until_it_ends(good, tmp_path, wait_until):
     marker = tmp_path / "go"
-    script = f"echo begun; while ! test -e {marker}; do sleep 0.02; done; echo done"
+    script = f"echo begun; for i in $(seq 3000); do test -e {marker} && break; sleep 0.02; done; echo done"
     spec = {
         "pipeline": {"name": "slow"},
         "transform": {"cmd": ["sh", "-c", script]},
@@ -320,11 +320,8 @@ def test_logs_follow_a_job_until_it_ends(good, tmp_path):
     good("put file in@master -f x")
     command = [sys.executable, "-m", "localpach", "create", "pipeline", "-f", "slow.json"]
     runner = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    log = None
-    while not log or "begun" not in log.read_text():
-        log = next(iter(tmp_path.glob(".localpach/logs/slow/*/*.log")), None)
-        assert runner.poll() is None
-        time.sleep(0.01)
+    logs = ".localpach/logs/slow/*/*.log"
+    wait_until(lambda: any("begun" in log.read_text() for log in tmp_path.glob(logs)), runner)
     threading.Timer(0.4, marker.touch).start()
     shown = good("logs -p slow --follow")
     assert runner.wait(timeout=30) == 0

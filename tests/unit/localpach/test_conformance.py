@@ -1,4 +1,4 @@
-"""The conformance statements about how Pachyderm behaves, on toy pipelines; numbers in comments are the statements'."""
+"""The statements of docs/conformance.md about how Pachyderm behaves, on toy pipelines; comments have their numbers."""
 
 import json
 import os
@@ -660,15 +660,14 @@ def test_input_that_never_propagates_starts_nothing_but_is_read_at_its_newest(wo
     assert world.tree("P@master") == {"/file": "new"}
 
 
-def test_update_kills_the_jobs_that_run(world):  # 25
+def test_update_kills_the_jobs_that_run(world, wait_until):  # 25
     world.repo("in")
     world.create(world.toy(cmd=["sleep", "1000"], parallelism_spec={"constant": 2}))
     for number in range(2):
         world.put("in@master", {f"/{number}-{n}": "x" for n in range(50)}, run=False)
     runner = threading.Thread(target=lambda: jobs.run_jobs(type(world.store)(world.folder)))
     runner.start()
-    while world.records.unfinished_jobs()[0].started is None:
-        time.sleep(0.01)
+    wait_until(lambda: world.records.unfinished_jobs()[0].started is not None)
     world.update(world.toy(cmd=["true"]), run=False)
     runner.join(30)
     assert not runner.is_alive()
@@ -721,7 +720,7 @@ def test_every_job_never_skips_and_writes_each_path_once(world):  # 27
     assert world.tree("P@master") == {"/a": "a", "/b": "b"}
 
 
-def test_children_left_in_the_background_are_killed(world):  # 28
+def test_children_left_in_the_background_are_killed(world, wait_until):  # 28
     script = "sleep infinity & echo $! > /pfs/out/pid-$(ls /pfs/in/); cp /pfs/in/* /pfs/out"
     world.repo("in")
     world.put("in@master", {"/foo": "f", "/bar": "b"})
@@ -731,10 +730,7 @@ def test_children_left_in_the_background_are_killed(world):  # 28
     assert {"/foo", "/bar"} < set(found)
     for path in ("/pid-foo", "/pid-bar"):
         state = Path(f"/proc/{int(found[path])}/stat")
-        deadline = time.monotonic() + 10
-        while state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z" and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+        wait_until(lambda state=state: not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 def test_stdin_need_not_be_read(world):  # 29

@@ -12,7 +12,8 @@ import localpach
 from localpach.cli import main, make_parser
 from localpach.spec.spec_fields import IGNORED, MESSAGES, REFUSED
 
-MANUAL = (Path(__file__).parents[3] / "docs" / "localpach.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+MANUAL = (DOCS / "localpach.md").read_text(encoding="utf-8")
 
 
 def choices(parser):
@@ -66,6 +67,14 @@ def test_every_example_in_the_manual_is_what_the_program_prints(tmp_path, monkey
         main(shlex.split(line))
         out, error = capfdbinary.readouterr()
         assert normal((error + out).decode()) == normal(shown), line
+
+
+def test_every_statement_of_conformance_has_its_test_and_the_reverse():
+    listed = re.findall(r"^\| (\d+) \|", (DOCS / "conformance.md").read_text(encoding="utf-8"), re.MULTILINE)
+    tests = (Path(__file__).parent / "test_conformance.py").read_text(encoding="utf-8")
+    numbers = re.findall(r"^def test_\w+\(.*\):  # (\d+)", tests, re.MULTILINE)
+    assert sorted(map(int, listed)) == list(range(1, 31))
+    assert set(numbers) == set(listed)
 
 
 def test_every_module_is_on_the_map():

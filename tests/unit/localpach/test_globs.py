@@ -35,6 +35,10 @@ MATCHES = [
     ("[[:ascii:]]", "~", True), ("[[:space:]]", " ", True),
     ("[a-]", "-", True), ("[-a]", "-", True), ("[a-c-e]", "-", True), ("[a-c-e]", "d", False),
     (r"[\]]", "]", True), (r"[a\-c]", "b", False), (r"[a\-c]", "-", True), ("[&&]", "&", True), ("[[a]", "[", True),
+    # no class has the slash: not one that is negated, nor a range or a named class around it
+    ("[!b]", "/", False), ("a[!b]c", "a/c", False), ("a[^b]c", "a/c", False), ("a[+-9]c", "a/c", False),
+    ("a[/]c", "a/c", False), ("a[[:punct:]]c", "a/c", False), ("a[![:alpha:]]c", "a/c", False),
+    ("a*([!b])c", "a/c", False), ("a!([!b])c", "a/c", False),
     ("[!]]", "]", False), ("[!]]", "a", True), ("[^!]", "!", False), ("[!!]", "!", False), ("[a^]", "^", True),
     # what is literal outside its place
     ("a)b", "a)b", True), ("a|b", "a|b", True), ("a,b}", "a,b}", True),

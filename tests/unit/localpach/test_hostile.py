@@ -19,7 +19,7 @@ from localpach.running import jobs
 from localpach.storage.store import Store
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(localpach.__file__).parent.parent)}
-PATIENCE_S = 60
+DEADLINE_S = 60
 
 
 def problems(world):
@@ -38,7 +38,7 @@ def python(program, *arguments):
 
 
 def finished(process):
-    out, told = process.communicate(timeout=PATIENCE_S)
+    out, told = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, told
     return out
 
@@ -84,7 +84,7 @@ def mounting(tmp_path, mount, program):
         pytest.skip("mounting is not permitted")
     ran = subprocess.run(
         [unshare, "-Urm", "sh", "-c", command, sys.executable, str(script), str(place)],
-        env=ENVIRONMENT, capture_output=True, text=True, timeout=10 * PATIENCE_S, check=False,
+        env=ENVIRONMENT, capture_output=True, text=True, timeout=10 * DEADLINE_S, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
@@ -281,7 +281,7 @@ def test_processes_that_begin_a_state_together_all_find_it(tmp_path):
 
 def test_of_two_processes_that_create_the_same_repo_one_is_told(tmp_path):
     processes = [localpach_at(tmp_path / "state", "create", "repo", "in") for _ in range(2)]
-    told = [process.communicate(timeout=PATIENCE_S)[1] for process in processes]
+    told = [process.communicate(timeout=DEADLINE_S)[1] for process in processes]
     assert sorted(process.returncode for process in processes) == [0, 1]
     assert "error: repo in already exists\n" in told
 
@@ -334,20 +334,19 @@ def test_repo_deleted_by_force_while_a_job_reads_it_harms_nothing_else(world, tm
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_stops_the_programs_and_the_next_run_goes_on(world, tmp_path, number):
+def test_signal_stops_the_programs_and_the_next_run_goes_on(world, tmp_path, number, wait_until):
     blocked, pid_file = tmp_path / "blocked", tmp_path / "pid"
     blocked.touch()
     world.repo("in")
     world.put("in@master", {"/a": "a", "/b": "b"})
-    script = f"test $in = ${{in%a}} && {{ echo $$ > {pid_file}; while test -e {blocked}; do sleep 0.05; done; }}"
+    until_gone = f"for i in $(seq 1200); do test -e {blocked} || break; sleep 0.05; done"
+    script = f"test $in = ${{in%a}} && {{ echo $$ > {pid_file}; {until_gone}; }}"
     world.create(world.toy(cmd=world.sh(f"{script}; cp /pfs/in/* /pfs/out")), run=False)
     world.store.close()
     process = localpach_at(world.folder, "wait", "commit", "P@master")
-    while not (pid_file.exists() and pid_file.read_text().strip()):
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_until(lambda: pid_file.exists() and pid_file.read_text().strip(), process)
     process.send_signal(number)
-    _, told = process.communicate(timeout=PATIENCE_S)
+    _, told = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130
     assert "stopped; finished datums are kept" in told
     assert "Traceback" not in told
@@ -403,18 +402,16 @@ def test_logs_removed_while_a_job_runs_cost_the_logs_only(world, tmp_path):
     assert world.tree("P@master") == {"/a": "a", "/b": "b", "/c": "c"}
 
 
-def test_state_removed_while_a_job_runs_is_one_line(world, tmp_path):
+def test_state_removed_while_a_job_runs_is_one_line(world, tmp_path, wait_until):
     trace = tmp_path / "trace"
     world.repo("in")
     world.put("in@master", {"/a": "a"})
     world.create(world.toy(cmd=world.sh(f"touch {trace}; sleep 1; cp /pfs/in/* /pfs/out")), run=False)
     world.store.close()
     process = localpach_at(world.folder, "wait", "commit", "P@master")
-    while not trace.exists():
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_until(trace.exists, process)
     shutil.rmtree(world.folder, ignore_errors=True)
-    _, told = process.communicate(timeout=PATIENCE_S)
+    _, told = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 1
     assert "Traceback" not in told
     assert [line for line in told.splitlines() if line.startswith("error: ")]

@@ -30,7 +30,7 @@ from localpach.storage.store import Store
 
 NAMES = ("p1", "p2", "p3", "p4", "p5")
 KINDS = ("runner", "all", "program")
-PATIENCE_S = 120
+DEADLINE_S = 120
 
 
 def program(name):
@@ -142,7 +142,7 @@ def start(folder, words):
 
 def finish(folder, words):
     process = start(folder, words)
-    _, told = process.communicate(timeout=PATIENCE_S)
+    _, told = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, told.decode()
 
 
@@ -235,7 +235,7 @@ class Disturbed:
                 process.wait(self.rng.uniform(0, self.seconds))
             kill(process, kind, self.rng)
             if kind == "program":
-                process.wait(PATIENCE_S)
+                process.wait(DEADLINE_S)
             process.communicate()
             self._check_whole(f"kill {number} ({kind})")
             if process.returncode == 0 or self.rng.random() < 0.5:

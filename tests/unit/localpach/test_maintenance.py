@@ -288,7 +288,7 @@ def test_gc_waits_for_a_put_whose_row_is_still_to_come(chain):
     assert chain.read("in@master:/fresh") == "fresh"
 
 
-def test_gc_waits_for_the_runner_and_says_whom_it_waits_for(chain):
+def test_gc_waits_for_the_runner_and_says_whom_it_waits_for(chain, wait_until):
     notes, done = [], []
 
     def collect():
@@ -300,8 +300,7 @@ def test_gc_waits_for_the_runner_and_says_whom_it_waits_for(chain):
     with only_runner(chain.folder, print):
         thread = threading.Thread(target=collect)
         thread.start()
-        while not notes:
-            thread.join(0.01)
+        wait_until(lambda: notes)
         assert not done
     thread.join(10)
     assert done

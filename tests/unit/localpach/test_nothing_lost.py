@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -83,21 +82,20 @@ def test_resumed_job_does_not_run_finished_datums_again(world, tmp_path, monkeyp
     assert set(world.tree("P@master")) == {"/a", "/b", "/c"}
 
 
-def test_runner_killed_by_sigkill_loses_nothing_and_its_program_is_stopped(world, tmp_path):
+def test_runner_killed_by_sigkill_loses_nothing_and_its_program_is_stopped(world, tmp_path, wait_until):
     pid_file = tmp_path / "pid"
     world.repo("in")
     world.put("in@master", {"/file": "x"})
     blocked = tmp_path / "blocked"
     blocked.touch()
-    script = f"echo $$ > {pid_file}; while test -e {blocked}; do sleep 0.05; done; cp /pfs/in/* /pfs/out"
+    until_gone = f"for i in $(seq 1200); do test -e {blocked} || break; sleep 0.05; done"
+    script = f"echo $$ > {pid_file}; {until_gone}; cp /pfs/in/* /pfs/out"
     world.create(world.toy(cmd=world.sh(script)), run=False)
     world.store.close()
     program = "from pathlib import Path; from localpach.running import jobs; "
     program += f"from localpach.storage.store import Store; jobs.run_jobs(Store(Path({str(world.folder)!r})))"
     runner = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": _source_folder()})
-    while not (pid_file.exists() and pid_file.read_text().strip()):
-        assert runner.poll() is None
-        time.sleep(0.01)
+    wait_until(lambda: pid_file.exists() and pid_file.read_text().strip(), runner)
     runner.send_signal(signal.SIGKILL)
     runner.wait()
     left = int(pid_file.read_text())
@@ -232,13 +230,14 @@ def test_pipeline_that_others_read_is_not_deleted_by_mistake(toy_pipeline):
     toy_pipeline.put("P@master", {"/own": "x"})
 
 
-def test_second_process_waits_for_the_one_that_runs_jobs(world, tmp_path):
+def test_second_process_waits_for_the_one_that_runs_jobs(world, tmp_path, wait_until):
     blocked = tmp_path / "blocked"
     blocked.touch()
     started = tmp_path / "started"
     world.repo("in")
     world.put("in@master", {"/file": "x"})
-    world.create(world.toy(cmd=world.sh(f"touch {started}; while test -e {blocked}; do sleep 0.02; done")), run=False)
+    until_gone = f"for i in $(seq 3000); do test -e {blocked} || break; sleep 0.02; done"
+    world.create(world.toy(cmd=world.sh(f"touch {started}; {until_gone}")), run=False)
     program = textwrap.dedent(f"""
         from pathlib import Path
         from localpach.running import jobs
@@ -246,9 +245,7 @@ def test_second_process_waits_for_the_one_that_runs_jobs(world, tmp_path):
         jobs.run_jobs(Store(Path({str(world.folder)!r})))
     """)
     runner = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": _source_folder()})
-    while not started.exists():
-        assert runner.poll() is None
-        time.sleep(0.01)
+    wait_until(started.exists, runner)
     notes = []
 
     class Notes(Silent):

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -107,3 +108,36 @@ def test_folder_of_an_object_that_a_killed_process_renamed_is_synced_too(objects
     again.add_file(tmp_path / "source")
     again.flush()
     assert synced == [stored.parent]
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The order in which files and folders are synced and renamed, each by its inode."""
+    found = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(descriptor):
+        fsync(descriptor)
+        found.append(("sync", os.fstat(descriptor).st_ino))
+
+    def renamed(path, target):
+        found.append(("rename", path.stat().st_ino))
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    return found
+
+
+@pytest.mark.parametrize("contents", [[b"one"], [b"one", b"two", b"three"], [LARGE]], ids=["one", "some", "large"])
+def test_bytes_are_synced_before_they_are_renamed_and_folders_afterwards(objects, calls, contents):
+    digests = [objects.add([content])[0] for content in contents]
+    objects.flush()
+    renames = [index for index, (what, _) in enumerate(calls) if what == "rename"]
+    assert len(renames) == len(contents)
+    for digest in digests:
+        stored = objects.folder / digest[:2] / digest[2:]
+        number = stored.stat().st_ino
+        assert ("sync", number) in calls[: calls.index(("rename", number))]
+        for folder in (stored.parent, objects.folder):  # that of the name, and the one in which that folder is new
+            assert ("sync", folder.stat().st_ino) in calls[renames[-1] + 1 :]

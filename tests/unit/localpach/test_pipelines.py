@@ -1,7 +1,6 @@
 """What people do with pipelines besides the conformance statements: rerun, salts, inputs that are gone."""
 
 import threading
-import time
 
 import pytest
 
@@ -226,7 +225,7 @@ def test_stopped_pipeline_whose_input_is_deleted_stays_paused(two_inputs):
 
 
 @pytest.mark.parametrize("what", ["pipeline", "input"])
-def test_deleting_what_runs_stops_only_that(world, what):
+def test_deleting_what_runs_stops_only_that(world, what, wait_until):
     world.repo("in", "other")
     world.put("in@master", {f"/{number}": "x" for number in range(3)})
     world.put("other@master", {"/file": "x"})
@@ -241,8 +240,7 @@ def test_deleting_what_runs_stops_only_that(world, what):
 
     runner = threading.Thread(target=run)
     runner.start()
-    while not any(job.started for job in world.jobs("P")):
-        time.sleep(0.01)
+    wait_until(lambda: any(job.started for job in world.jobs("P")))
     if what == "pipeline":
         pipelines.delete_pipeline(world.store, "P")
     else:

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -349,14 +348,7 @@ def test_branch_of_a_pipeline_and_a_missing_folder_are_refused(folder, tmp_path)
         watched("in@master", tmp_path / "nothing")
 
 
-def until(true, what):
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-
-
-def test_command_watches_until_ctrl_c_though_a_job_fails_and_ticks_come(folder):
+def test_command_watches_until_ctrl_c_though_a_job_fails_and_ticks_come(folder, wait_until):
     world = folder.world
     node = {"cron": {"name": "tick", "spec": "@every 1s", "overwrite": True}}
     world.create(
@@ -367,11 +359,11 @@ def test_command_watches_until_ctrl_c_though_a_job_fails_and_ticks_come(folder):
     process = subprocess.Popen([*command, "--quiet-s", "0.1"], stderr=subprocess.PIPE, text=True)
     try:
         folder.put(bad="x")
-        until(lambda: world.last("fails").state == "failure", "the first file")
+        wait_until(lambda: world.last("fails").state == "failure")
         folder.put(good="x")
         (folder.path / "bad").unlink()
-        until(lambda: "/good" in folder.committed, "the second file")
-        until(lambda: len(world.jobs("timed")) > 1, "a tick")
+        wait_until(lambda: "/good" in folder.committed)
+        wait_until(lambda: len(world.jobs("timed")) > 1)
     finally:
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=60)
@@ -380,14 +372,14 @@ def test_command_watches_until_ctrl_c_though_a_job_fails_and_ticks_come(folder):
     assert "1 put in in@master" in told
 
 
-def test_repo_that_is_deleted_while_it_is_watched_is_told(folder):
+def test_repo_that_is_deleted_while_it_is_watched_is_told(folder, wait_until):
     command = [sys.executable, "-m", "localpach", "--state", str(folder.world.folder), "watch"]
     process = subprocess.Popen(
         [*command, str(folder.path), "in@master", "--quiet-s", "0"], stderr=subprocess.PIPE, text=True
     )
     try:
         folder.put(a="a")
-        until(lambda: folder.committed, "the first file")
+        wait_until(lambda: folder.committed)
         repos.delete_repo(folder.world.store, "in")
         folder.put(b="b")
         lines = [process.stderr.readline() for _ in range(3)]
