@@ -55,7 +55,7 @@ COMMANDS = (
     ("", "why", "why"),
     ("", "shell", "datum_shell"),
     ("", "watch", "watch"),
-    ("", "fsck gc", "maintenance"),
+    ("", "fsck gc doctor", "maintenance"),
     ("", "serve", "serve"),
 )
 

@@ -74,6 +74,7 @@ class JobRun:
         self._processes = Processes()
         self._recomputer = Recomputer(store, scratch, executor)
         self._made: set[str] = set()
+        self._wrote_nothing: list[str] = []  # labels of datums that succeeded so
         self._base = self._find_base()
         self._context = JobContext(
             spec=self._spec,
@@ -104,6 +105,9 @@ class JobRun:
         ignored = [each for each in self._spec.ignored if each not in self._context.executor.honours]
         if ignored and self._is_first_of_version():
             self._progress.note(f"{self._job.pipeline}: ignored on one machine: {', '.join(ignored)}")
+        if (made.parallel or made.serial) and self._is_first_of_version():
+            for doubt in self._context.executor.doubts(self._spec):
+                self._progress.note(f"{self._job.pipeline}: WARNING: {doubt}")
         done = len(self._records.datums_done(self._job))
         self._progress.job_started(self._job, len(made.parallel) + len(made.serial) - done, done)
         for phase in (made.parallel, made.serial):
@@ -111,8 +115,16 @@ class JobRun:
                 return self._ended()
             if self._failed_reason():
                 break
+        self._tell_of_silence()
         self._finish(made)
         return self._ended()
+
+    def _tell_of_silence(self) -> None:
+        """Tell of datums without a result: they count as done, and are skipped from now on."""
+        if self._wrote_nothing:
+            count, first = len(self._wrote_nothing), self._wrote_nothing[0]
+            what = f"datum {first}" if count == 1 else f"{count} datums, first {first},"
+            self._progress.note(f"{self._job.pipeline}: NOTE: {what} succeeded and wrote nothing to /pfs/out")
 
     def _ended(self) -> Job:
         job = self._records.job(self._job.pipeline, self._job.id)
@@ -238,6 +250,7 @@ class JobRun:
             for todo, outcome in ended:
                 if outcome.uploaded:
                     self._records.save_outputs(self._job, todo.id, outcome.entries)
+        self._wrote_nothing += [todo.datum.label for todo, outcome in ended if outcome.uploaded and not outcome.entries]
         for record in records:
             self._progress.datum_ended(self._job, record)
 
