@@ -239,3 +239,10 @@ class OneProjectError(LocalpachError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"project {name} cannot be made: there is one project, default; use another --state folder")
+
+
+class CommandError(LocalpachError):
+    """A program that a person asked for did not succeed."""
+
+    def __init__(self, command: str, code: int) -> None:
+        super().__init__(f"{command} ended with exit code {code}; nothing was changed")

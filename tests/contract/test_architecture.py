@@ -102,6 +102,7 @@ MAY_IMPORT = {
     "deployment.template": ("deployment.*", "_jsonnet"),
     "deployment.songs": ("deployment.*", "ambient.names", "ambient.folders", "ambient.errors"),
     "deployment*": ("deployment.*",),
+    "localpach.spec.jsonnet_text": ("localpach*", "_jsonnet"),
     "localpach.serving.wire": ("localpach*", "betterproto*", "grpc", "pachyderm_sdk*"),
     "localpach*": ("localpach*",),
     "stages": (),
@@ -128,7 +129,7 @@ DOORS = {
     "pachyderm_sdk": "src/deployment/pachd src/localpach/serving/wire.py",
     "grpc": "src/deployment/pachd src/localpach/serving/wire.py",
     "betterproto": "src/deployment/schema_check.py src/localpach/serving/wire.py",
-    "_jsonnet": "src/deployment/template.py",
+    "_jsonnet": "src/deployment/template.py src/localpach/spec/jsonnet_text.py",
 }
 
 

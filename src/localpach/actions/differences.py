@@ -2,7 +2,7 @@
 
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
@@ -11,7 +11,7 @@ from localpach.actions.downloads import get_bytes
 from localpach.actions.files import FileInfo, entries_below, read_file
 from localpach.actions.repos import find_commit
 from localpach.spec.addresses import CommitAddress, FileAddress
-from localpach.spec.paths import clean_path
+from localpach.spec.paths import clean_path, parents
 from localpach.storage.store import Commit, Store
 
 _MAX_BYTES = 1 << 20  # larger files are compared as a whole only
@@ -60,6 +60,11 @@ def compare(store: Store, new: FileAddress, old: FileAddress | None = None, *, s
     if shallow:
         after, before = _one_level(after), _one_level(before)
         differing = list(dict.fromkeys(_first_step(path) for path in differing))
+    else:  # the directories above what differs do so too
+        above = {each for path in differing for each in _directories(path)}
+        for side in (after, before):
+            side.update(_sums(side, above, _top(new)))
+        differing = sorted({*differing, *above})
     top = _top(new)
     return Differences(commit, earlier, [Change(top + path, after.get(path), before.get(path)) for path in differing])
 
@@ -73,6 +78,21 @@ def _below(store: Store, commit: Commit, address: FileAddress) -> dict[str, File
     start = len(_top(address))
     found = entries_below(store, commit, address)
     return {each.path[start:]: FileInfo(each.path, each.size, each.digest) for each in found}
+
+
+def _directories(path: str) -> list[str]:
+    """List the directories above a file, each with a slash at its end; of a file that was named itself, none."""
+    return ["/", *(f"{each}/" for each in parents(path))] if path else []
+
+
+def _sums(files: dict[str, FileInfo], directories: Collection[str], top: str) -> dict[str, FileInfo]:
+    """Give the directories that some files have, with the size of what is below them."""
+    sizes: dict[str, int] = {}
+    for path, each in files.items():
+        for directory in _directories(path):
+            if directory in directories:
+                sizes[directory] = sizes.get(directory, 0) + each.size
+    return {directory: FileInfo(f"{top}{directory}", size) for directory, size in sizes.items()}
 
 
 def _first_step(path: str) -> str:
@@ -94,9 +114,13 @@ def _one_level(files: dict[str, FileInfo]) -> dict[str, FileInfo]:
     return level
 
 
+def _of_files(found: Differences) -> Iterator[Change]:
+    return (each for each in found.changes if not each.path.endswith("/"))
+
+
 def text(store: Store, found: Differences) -> Iterator[str]:
     """Write each change line by line; large files, and those that are no text, only as a whole."""
-    for each in found.changes:
+    for each in _of_files(found):
         old, new = _lines(store, found.old, each.old), _lines(store, found.new, each.new)
         names = [side.path if side else _NOTHING for side in (each.old, each.new)]
         if old is None or new is None:
@@ -126,7 +150,7 @@ def _read(store: Store, commit: Commit, side: FileInfo) -> Iterator[bytes]:
 def run_program(store: Store, found: Differences, command: Sequence[str]) -> None:
     """Let a program compare the two versions of each file; it exits with 1 where they differ."""
     with tempfile.TemporaryDirectory(prefix="localpach-diff-") as folder:
-        for each in found.changes:
+        for each in _of_files(found):
             places = []
             for name, commit, side in (("old", found.old, each.old), ("new", found.new, each.new)):
                 place = Path(folder, name)

@@ -159,16 +159,13 @@ def _appended(store: Store, commit: Commit, entry: Entry) -> Entry:
 
 
 def delete_files(store: Store, address: FileAddress, *, recursive: bool = False) -> Commit:
-    """Delete a file, or a directory with `recursive`, in one commit.
+    """Delete a file, or a directory with `recursive`, in one commit; what is not there is no error.
 
     Raises:
-        NotFoundError: nothing is there.
         DirectoryError: it is a directory, and `recursive` is not given.
     """
     with changed(store, address.commit) as commit:
-        if not store.trees.entries(commit.tree) and address.path in (None, "/"):
-            return commit
-        found = _select(commit_files(store, commit), commit, address)
+        found = entries_below(store, commit, address)
         if any(each.path != _path(address) for each in found) and not recursive:
             raise DirectoryError(address, "use -r")
         store.trees.remove(commit.tree, [each.path for each in found])

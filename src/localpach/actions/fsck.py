@@ -1,6 +1,7 @@
 """Is everything still there, and is it what was stored? Every object and every reference, and what can be put right."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 from localpach.actions.gc import unreferenced
@@ -56,7 +57,7 @@ def fix(store: Store, executor: Executor, note: Callable[[str], None]) -> None:
         executor: Where programs run that make objects again.
         note: Called with a line for each thing that is done, or cannot be.
     """
-    with only_runner(store.folder, note, "checking"), scratch_root(store.folder) as scratch:
+    with only_runner(store.folder, note, "checking"), scratch_root(store.folder) as scratch, closing(executor):
         audit = Audit(store)
         for row in audit.inconsistent_rows():
             if row.repair is not None:

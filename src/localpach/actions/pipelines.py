@@ -123,10 +123,13 @@ def _has_lost_input(store: Store, spec: PipelineSpec) -> bool:
 
 
 def stop_pipeline(store: Store, name: str) -> None:
-    """Stop a pipeline: new commits start nothing here or downstream until it is started again."""
+    """Stop a pipeline and its unfinished jobs: new commits start nothing, here or downstream, until it is started."""
     with store.transaction():
         records = Records(store)
         pipeline = records.pipeline(name)
+        for job in records.jobs(name):
+            if not job.ended:
+                kill_job(store, name, job.id, "the pipeline was stopped")
         records.set_stopped(name, stopped=True)
         store.set_provenance(name, records.spec(name, pipeline.version).output_branch, [])
 

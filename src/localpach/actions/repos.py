@@ -131,7 +131,7 @@ def start_commit(
     """
     with store.transaction():
         require_user_repo(store, repo)
-        _check_branch_name(branch)
+        _check_branch_name(store, repo, branch)
         if any((edge.repo, edge.branch) == (repo, branch) for edge in store.edges()):
             raise OutputBranchError(repo, branch)
         found = store.branch(repo, branch)
@@ -185,7 +185,7 @@ def create_branch(
     provenance: list[tuple[str, str]] | None = None,
     trigger: Trigger | None = None,
 ) -> None:
-    """Make a branch, or move one; what follows it gets new commits and jobs.
+    """Make a branch, or move one; what follows it gets new commits and jobs. One without a head begins empty.
 
     Args:
         store: The state.
@@ -202,7 +202,7 @@ def create_branch(
     """
     with store.transaction():
         require_user_repo(store, repo)
-        _check_branch_name(name)
+        _check_branch_name(store, repo, name)
         before = store.branch(repo, name)
         has_provenance = any((edge.repo, edge.branch) == (repo, name) for edge in store.edges())
         if head is not None and (has_provenance or provenance):
@@ -220,8 +220,8 @@ def create_branch(
             propagate(store, id_, [], also=[(repo, name)])
         elif target != (before.head if before else None):
             propagate(store, id_, [(repo, name)])
+        ensure_branch(store, repo, name)
         if trigger:
-            ensure_branch(store, repo, name)
             set_trigger(store, repo, name, trigger)
 
 
@@ -263,6 +263,7 @@ def ensure_branch(store: Store, repo: str, name: str) -> None:
         store.finish_commit(repo, id_)
 
 
-def _check_branch_name(name: str) -> None:
-    if not is_branch_name(name):
+def _check_branch_name(store: Store, repo: str, name: str) -> None:
+    """Refuse the name of a new branch; one that an earlier localpach took stays in use."""
+    if store.branch(repo, name) is None and not is_branch_name(name):
         raise NameRefusedError("branch", name, BRANCH_RULE)

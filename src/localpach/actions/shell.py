@@ -5,6 +5,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def open_shell(
     """
     spec = Records(store).spec(job.pipeline, job.version)
     executor.check(spec)
-    with tempfile.TemporaryDirectory(prefix="localpach-shell-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="localpach-shell-") as temporary, closing(executor):
         folder = Path(temporary) / "datum"
         given = secrets.given(store.folder, spec)
         context = JobContext(
@@ -69,7 +70,8 @@ def open_shell(
         call = executor.call(spec, attempt.scratch, command or [shell], attempt.variables(), terminal=terminal)
         before = signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is for the shell
         try:
-            return subprocess.run(call.argv, env=call.environment, cwd=call.folder or None, check=False).returncode
+            with call.ready() as (argv, here):
+                return subprocess.run(argv, env=call.environment, cwd=here, check=False).returncode
         finally:
             signal.signal(signal.SIGINT, before)
             remove_tree(folder)

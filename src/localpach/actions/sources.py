@@ -95,7 +95,9 @@ def _gather_one(address: FileAddress, source: str, target: str, options: PutOpti
         yield Source(check_path(target), source, chunks=lambda: read_url(source))
     else:
         path = _local(source)
-        if path.is_dir():
+        if _is_open_stream(path):
+            yield Source(check_path(target), source, chunks=lambda: _read_stream(path))
+        elif path.is_dir():
             if not options.recursive:
                 raise SourceError(source, "is a directory; use -r")
             for file in _files_below(path, options.state):
@@ -152,6 +154,20 @@ def _gather_file(file: Path, target: str, options: PutOptions) -> Iterator[Sourc
         yield from _members(file, above)
     else:
         yield Source(check_path(target), str(file), file=file)
+
+
+_OPEN_STREAMS = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
+
+
+def _is_open_stream(path: Path) -> bool:
+    """Tell whether a source is what the shell gives for `<(command)`, or stdin by its other name, and no plain file."""
+    return str(path).startswith(_OPEN_STREAMS) and path.exists() and not path.is_file()
+
+
+def _read_stream(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
 
 
 def _check_plain(file: Path) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import io
 import os
 import signal
 import sqlite3
@@ -28,7 +29,7 @@ EXECUTORS = ("process", "container")
 # A listing makes tens of thousands of small objects and ends; walking them again and again took a quarter of its time.
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
-_FLAGS_WITH_VALUE = ("--state", "--executor", "--project")  # those that may stand before the command
+_FLAGS_WITH_VALUE = ("--state", "--executor", "--project", "--rpc-timeout")  # those that may stand before the command
 
 EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 130
 
@@ -40,7 +41,7 @@ COMMANDS = (
     ("commit", "start finish list inspect wait subscribe find", "commits"),
     ("commit", "squash delete", "history"),
     ("file", "put get list inspect glob diff copy delete", "files"),
-    ("pipeline", "create update validate list inspect delete stop start draw", "pipelines"),
+    ("pipeline", "create update validate edit list inspect delete stop start draw", "pipelines"),
     ("pipeline", "rerun", "watch"),
     ("cron", "run", "watch"),
     ("job", "list inspect wait stop", "jobs"),
@@ -55,8 +56,9 @@ COMMANDS = (
     ("", "why", "why"),
     ("", "shell", "datum_shell"),
     ("", "watch", "watch"),
-    ("", "fsck gc", "maintenance"),
+    ("", "fsck gc doctor", "maintenance"),
     ("", "serve", "serve"),
+    ("", "config", "config"),
 )
 
 
@@ -115,6 +117,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (
+        sys.stdout,
+        sys.stderr,
+    ):  # a terminal that has not all characters shows `\\u2a2f`, and nothing is lost
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     arguments = _parse(words)
     folder = arguments.state or Path(os.environ.get(STATE_VARIABLE) or DEFAULT_STATE)
     from localpach.cli.progress import Console
@@ -163,6 +171,10 @@ def _parse(words: list[str]) -> argparse.Namespace:
     # pachctl's flags without a value may be written `--all=true`.
     words = [word.removesuffix("=true") for word in words if not (word.startswith("--") and word.endswith("=false"))]
     verb, noun = _make_singular(words)
+    if verb == "help":  # pachctl's word for it
+        words.remove(verb)
+        words.append("--help")
+        verb, noun = _make_singular(words)
     problem = _unknown(verb, noun)
     parser = make_parser("version") if problem or not verb else make_parser(verb, noun)
     if problem:

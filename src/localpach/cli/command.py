@@ -184,6 +184,7 @@ def add_ignored(command: argparse.ArgumentParser) -> None:
     for flag in (("-v", "--verbose"), ("--no-color",), ("--no-pager",), ("-A", "--all-projects")):
         command.add_argument(*flag, action="store_true", help=argparse.SUPPRESS)
     command.add_argument("--project", choices=["default"], help=argparse.SUPPRESS)
+    command.add_argument("--rpc-timeout", metavar="TIME", help=argparse.SUPPRESS)
 
 
 def show(

@@ -26,9 +26,11 @@ def register(commands: Commands) -> None:
         "start", "commit", start_commit, "open a commit; prints its ID", example="start commit songs@master -m 'a tour'"
     )
     command.add_argument("commit", help="repo@branch")
+    command.add_argument("-p", "--parent", metavar="COMMIT", help="the commit to begin from: a branch or an ID")
     _add_message(command)
     command = commands.add("finish", "commit", finish_commit, "finish an open commit and run what follows", runs=True)
     command.add_argument("commit", help="repo@branch")
+    command.add_argument("-f", "--force", action="store_true", help=argparse.SUPPRESS)
     _add_message(command)
     text = "list commit sets, the commits of a set, or those of a repo or branch"
     command = commands.add("list", "commit", list_commit, text, raw=True, times=True, example="list commit songs -n 3")
@@ -72,7 +74,9 @@ def _add_message(command: argparse.ArgumentParser) -> None:
 def start_commit(session: Session, arguments: argparse.Namespace) -> None:
     """Open a commit."""
     address = parse_commit(arguments.commit)
-    print(repos.start_commit(session.store, address.repo, address.name, arguments.message).id)
+    above = arguments.parent
+    parent = parse_commit(above if "@" in above else f"{address.repo}@{above}") if above else None
+    print(repos.start_commit(session.store, address.repo, address.name, arguments.message, parent=parent).id)
 
 
 def finish_commit(session: Session, arguments: argparse.Namespace) -> None:

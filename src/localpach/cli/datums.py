@@ -1,6 +1,7 @@
 """The commands about datums."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from localpach.actions.message_jobs import datum_message, preview_message
@@ -18,7 +19,7 @@ def register(commands: Commands) -> None:
     text = "list the datums of a job, or preview those of a spec"
     command = commands.add("list", "datum", list_datum, text, raw=True, example="list datum -f midi.json")
     command.add_argument("job", nargs="?", help="pipeline@id, or a pipeline for its newest job")
-    command.add_argument("-f", "--file", type=Path, metavar="SPEC", help="a spec that need not be created")
+    command.add_argument("-f", "--file", metavar="SPEC", help="a spec that need not be created, or - for stdin")
     command.add_argument(
         "--filter", "--state", dest="states", action="append", type=str.lower, choices=_STATES,
         help="only these; may be repeated",
@@ -43,7 +44,11 @@ def list_datum(session: Session, arguments: argparse.Namespace) -> None:
         _preview(session, arguments)
         return
     if not arguments.job:
-        session.usage_error("name a job as pipeline@id, or a spec with -f")
+        if sys.stdin.isatty():
+            session.usage_error("name a job as pipeline@id, or a spec with -f")
+        arguments.file = "-"
+        _preview(session, arguments)
+        return
     records = Records(session.store)
     job = find_job(records, arguments.job)
     found = [each for each in records.datums(job.pipeline, job.id) if _is_wanted(each, arguments)]
@@ -78,7 +83,8 @@ def _preview(session: Session, arguments: argparse.Namespace) -> None:
     from localpach.spec import spec
 
     found = []
-    for source in spec.load(arguments.file):
+    given = spec.parse(sys.stdin.read()) if arguments.file == "-" else spec.load(Path(arguments.file))
+    for source in given:
         found += preview(session.store, source)
         for branch in without_commit(session.store, source):
             session.progress.note(f"note: {branch} has no commit yet, so it gives no datums")

@@ -82,7 +82,7 @@ def put_file(session: Session, arguments: argparse.Namespace) -> None:
     from localpach.actions.sources import listed
 
     sources = listed(arguments.input_file) if arguments.input_file else []
-    sources += arguments.sources or ([] if arguments.input_file else ["-"])
+    sources += _split(arguments.sources or ([] if arguments.input_file else ["-"]))
     address = parse_file(arguments.file)
     if sources == ["-"] and not arguments.sources and address.path is None:
         session.usage_error("name what to put with -f or -i, or a path for data from stdin")
@@ -108,6 +108,15 @@ def put_file(session: Session, arguments: argparse.Namespace) -> None:
     if left_out:
         session.run_jobs()
         raise LeftOutError(len(left_out))
+
+
+def _split(sources: list[str]) -> list[str]:
+    """Read `-f a,b` as two sources, as pachctl does; a name that holds a comma stays whole where it is there."""
+    found: list[str] = []
+    for each in sources:
+        whole = "," not in each or "://" in each or Path(each).exists()
+        found += [each] if whole else [part for part in each.split(",") if part]
+    return found
 
 
 def delete_file(session: Session, arguments: argparse.Namespace) -> None:

@@ -12,7 +12,18 @@ def register(commands: Commands) -> None:
     """Add the commands."""
     command = commands.add("fsck", "", run_fsck, "check every object and every reference of the state")
     command.add_argument("--fix", action="store_true", help="put right what can be: run datums again, repair rows")
+    commands.add("doctor", "", run_doctor, "say what localpach can do on this machine, and what is missing")
     commands.add("gc", "", run_gc, "free what no commit, unfinished job or record of a datum reaches")
+
+
+def run_doctor(session: Session, _arguments: argparse.Namespace) -> None:
+    """Say what is here and what is not; what is missing is no error, as nothing of it is needed."""
+    from localpach.actions.doctor import examine
+
+    for each in examine(session.folder):
+        print(
+            f"{'-' if each.missing else '+'} {each.name}: {each.told}" + (f": {each.missing}" if each.missing else "")
+        )
 
 
 def run_fsck(session: Session, arguments: argparse.Namespace) -> None:

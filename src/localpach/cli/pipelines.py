@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from localpach.cli import columns
 from localpach.cli.command import Commands, Session, history_depth, show
 from localpach.cli.explain import draw
 from localpach.cli.resolve import newest_job
+from localpach.errors import CommandError
 from localpach.spec import spec
 from localpach.storage.records import Pipeline, Records
 
@@ -24,8 +26,6 @@ _STATES = ("starting", "running", "restarting", "failure", "paused", "standby", 
 _SPEC_HELP = "spec file, or - for stdin"
 # Flags of pachctl that are refused by name: what they need is not here.
 _REFUSED_FLAGS = {
-    "--jsonnet": "write the spec out, or `jsonnet F --tla-str k=v | localpach create pipeline -f -`",
-    "--arg": "it goes with --jsonnet; write the spec out",
     "--push-images": "images are used as they are on this machine",
     "--registry": "images are used as they are on this machine",
     "--username": "images are used as they are on this machine",
@@ -65,6 +65,11 @@ def register(commands: Commands) -> None:
     ):
         command = commands.add(verb, "pipeline", run, text, runs=verb == "start")
         command.add_argument("pipeline", help="name of the pipeline")
+    command = commands.add("edit", "pipeline", edit_pipeline, "change the spec of a pipeline in an editor", runs=True)
+    command.add_argument("pipeline", help="name of the pipeline")
+    command.add_argument("--editor", help="default: $VISUAL, $EDITOR or vi")
+    command.add_argument("--reprocess", action="store_true", help="process all datums again")
+    command.add_argument("-o", "--output", choices=["json"], help=argparse.SUPPRESS)
     command = commands.add("draw", "pipeline", draw_pipeline, "draw what reads what")
     command.add_argument("-c", "--commit", help=argparse.SUPPRESS)
     command.add_argument("--box-width", help=argparse.SUPPRESS)
@@ -84,12 +89,33 @@ def _add_specs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "-f", "--file", dest="specs", action="extend", nargs="+", default=[], metavar="SPEC", help=_SPEC_HELP
     )
+    command.add_argument("--jsonnet", type=Path, metavar="FILE", help="a jsonnet template in place of a spec")
+    command.add_argument(
+        "--arg", dest="template_arguments", action="append", default=[], metavar="KEY=VALUE", help="for its function"
+    )
 
 
-def _load(session: Session, sources: Sequence[str]) -> list[spec.PipelineSpec]:
-    if not sources:
-        session.usage_error("name a spec with -f")
-    return [each for source in sources for each in _load_one(source)]
+def _load(session: Session, arguments: argparse.Namespace) -> list[spec.PipelineSpec]:
+    """Read the specs that are given: files, stdin where none is named, or a template."""
+    sources: Sequence[str] = arguments.specs
+    if arguments.jsonnet:
+        if sources:
+            session.usage_error("--jsonnet takes the place of -f")
+        pairs = [text.partition("=") for text in arguments.template_arguments]
+        if any(not separator for _, separator, _ in pairs):
+            session.usage_error("--arg takes KEY=VALUE")
+        return _rendered(arguments.jsonnet, {key: value for key, _, value in pairs})
+    if arguments.template_arguments:
+        session.usage_error("--arg goes with --jsonnet")
+    if not sources and sys.stdin.isatty():
+        session.usage_error("name a spec with -f, or give it on stdin")
+    return [each for source in sources or ["-"] for each in _load_one(source)]
+
+
+def _rendered(template: Path, given: dict[str, str]) -> list[spec.PipelineSpec]:
+    from localpach.spec.jsonnet_text import evaluate
+
+    return [replace(each, source=str(template)) for each in spec.parse(evaluate(template, given))]
 
 
 def _load_one(source: str) -> list[spec.PipelineSpec]:
@@ -109,7 +135,7 @@ def _dry_run(session: Session, arguments: argparse.Namespace) -> "Iterator[Store
 
 def create_pipeline(session: Session, arguments: argparse.Namespace) -> None:
     """Create pipelines."""
-    specs = _load(session, arguments.specs)
+    specs = _load(session, arguments)
     if arguments.dry_run:
         with _dry_run(session, arguments) as store:
             if store is not None:
@@ -120,14 +146,18 @@ def create_pipeline(session: Session, arguments: argparse.Namespace) -> None:
 
 def update_pipeline(session: Session, arguments: argparse.Namespace) -> None:
     """Update pipelines and say what an update does not do."""
-    specs = _load(session, arguments.specs)
+    specs = _load(session, arguments)
     if arguments.dry_run:
         with _dry_run(session, arguments) as store:
             if store is not None:
                 pipelines.update_pipelines(store, specs, reprocess=arguments.reprocess)
         return
-    for done in pipelines.update_pipelines(session.store, specs, reprocess=arguments.reprocess):
-        if done.kept and arguments.reprocess:
+    _update(session, specs, reprocess=arguments.reprocess)
+
+
+def _update(session: Session, specs: list[spec.PipelineSpec], *, reprocess: bool) -> None:
+    for done in pipelines.update_pipelines(session.store, specs, reprocess=reprocess):
+        if done.kept and reprocess:
             session.progress.note(
                 f"{done.name}: the spec fixes the salt, {done.kept} datums kept; change it to re-run them"
             )
@@ -137,8 +167,33 @@ def update_pipeline(session: Session, arguments: argparse.Namespace) -> None:
 
 def validate_pipeline(session: Session, arguments: argparse.Namespace) -> None:
     """Check spec files."""
-    for each in _load(session, arguments.specs):
+    for each in _load(session, arguments):
         print(f"{each.source or 'stdin'}: pipeline {each.name} is valid")
+
+
+def edit_pipeline(session: Session, arguments: argparse.Namespace) -> None:
+    """Let a person change the spec of a pipeline, and update it."""
+    import os
+    import shlex
+    import subprocess
+    import tempfile
+
+    records = Records(session.store)
+    found = records.pipeline(arguments.pipeline)
+    text = json.dumps(json.loads(records.spec(found.name, found.version).text), indent=2) + "\n"
+    editor = arguments.editor or os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    with tempfile.TemporaryDirectory(prefix="localpach-edit-") as folder:
+        path = Path(folder) / f"{found.name}.json"
+        path.write_text(text, encoding="utf-8")
+        ended = subprocess.run([*shlex.split(editor), str(path)], check=False)
+        if ended.returncode:
+            raise CommandError(editor, ended.returncode)
+        edited = path.read_text(encoding="utf-8")
+    arguments.runs = edited != text
+    if edited == text:
+        session.progress.note(f"{found.name}: unchanged")
+        return
+    _update(session, spec.parse(edited), reprocess=arguments.reprocess)
 
 
 def list_pipeline(session: Session, arguments: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -38,6 +38,14 @@ class ContainerExecutor:
 
     inside = True
     honours = frozenset({"transform.image", "transform.user", "resource_limits"})
+    mounts: Collection[str] = ()  # in a container everything is at its name
+
+    def doubts(self, spec: PipelineSpec) -> list[str]:
+        """Have none: programs find all that the spec promises."""
+        return []
+
+    def close(self) -> None:
+        """Do nothing: the engine is not ours."""
 
     @cached_property
     def _engine(self) -> "Engine":

@@ -105,7 +105,13 @@ def run_datum(context: JobContext, datum: Datum, processes: Processes) -> Outcom
 def scratch_of(context: JobContext, folder: Path, datum: Datum, more: dict[str, Path] | None = None) -> Scratch:
     """Give the scratch folder of a datum, with further places that its program finds."""
     return Scratch(
-        folder, datum, context.objects, inside=context.executor.inside, secrets=context.secrets.mounted, more=more
+        folder,
+        datum,
+        context.objects,
+        inside=context.executor.inside,
+        mounted=context.executor.mounts,
+        secrets=context.secrets.mounted,
+        more=more,
     )
 
 

@@ -8,6 +8,7 @@
                     └──────────── phase ───────────┘  └─────── job_end ────────┘
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +77,7 @@ class JobRun:
                 return self._ended()
             if self._end.failed_reason():
                 break
+        self._tell_of_silence(datums.wrote_nothing)
         self._end.finish(made)
         return self._ended()
 
@@ -107,10 +109,20 @@ class JobRun:
         self._records.start_job(self._job, made.total)
         self._job = self._records.job(self._job.pipeline, self._job.id)
         ignored = [each for each in self._spec.ignored if each not in self._context.executor.honours]
-        if ignored and self._records.first_of_version(self._job.pipeline, self._job.version) == self._job.id:
+        is_first = self._records.first_of_version(self._job.pipeline, self._job.version) == self._job.id
+        if ignored and is_first:
             self._progress.note(f"{self._job.pipeline}: ignored on one machine: {', '.join(ignored)}")
+        if (made.parallel or made.serial) and is_first:
+            for doubt in self._context.executor.doubts(self._spec):
+                self._progress.note(f"{self._job.pipeline}: WARNING: {doubt}")
         done = len(self._records.datums_done(self._job))
         self._progress.job_started(self._job, len(made.parallel) + len(made.serial) - done, done)
+
+    def _tell_of_silence(self, labels: Sequence[str]) -> None:
+        """Tell of datums without a result: they count as done, and are skipped from now on."""
+        if labels:
+            what = f"datum {labels[0]}" if len(labels) == 1 else f"{len(labels)} datums, first {labels[0]},"
+            self._progress.note(f"{self._job.pipeline}: NOTE: {what} succeeded and wrote nothing to /pfs/out")
 
     def _ended(self) -> Job:
         job = self._records.job(self._job.pipeline, self._job.id)

@@ -4,6 +4,7 @@ A job whose inputs are not finished waits, and so does one that lacks an image o
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from localpach.errors import HeldError, LocalpachError, NotFoundError
@@ -43,7 +44,7 @@ def run_jobs(store: Store, progress: Progress | None = None, executor: Executor 
         if not has_right:  # a server has run them
             _raise_held(store, wanted)
             return []
-        with scratch_root(store.folder) as scratch:
+        with scratch_root(store.folder) as scratch, closing(runs_programs):
             store.objects.discard_unfinished()
             ended = list(run_ready(store, scratch, shown, runs_programs, held))
     for name, reason in list(held.items())[1:]:

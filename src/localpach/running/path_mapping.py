@@ -12,7 +12,7 @@ the upper ones, for the lower folders are mounted there.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -28,21 +28,23 @@ class PathMapping:
     Args:
         places: Where the folders and files that a program is given lie on this machine, by its name for them.
         inside: Whether they are mounted at these names, and the program sees nothing else of this machine.
+        mounted: Those that are mounted at their names for a program that sees the rest of this machine too.
     """
 
-    def __init__(self, places: Mapping[str, Path], *, inside: bool) -> None:
+    def __init__(self, places: Mapping[str, Path], *, inside: bool, mounted: Collection[str] = ()) -> None:
         self.places = dict(places)
         self.inside = inside
+        self._mapped = {} if inside else {place: here for place, here in places.items() if place not in mounted}
 
     def seen(self, place: str) -> str:
         """Give the path at which the program finds a place."""
-        return place if self.inside else str(self.places[place])
+        return str(self._mapped.get(place, place))
 
     def to_host(self, text: str) -> str:
         """Write a command word, a line of stdin or a variable as the program needs it."""
-        if self.inside:
+        if not self._mapped:
             return text
-        return self._prefix.sub(lambda found: str(self.places[found[0]]), text)
+        return self._prefix.sub(lambda found: str(self._mapped[found[0]]), text)
 
     def from_host(self, text: str) -> str:
         """Write what a program said with the paths that the reader of the spec knows."""
@@ -84,7 +86,7 @@ class PathMapping:
     @cached_property
     def _prefix(self) -> re.Pattern[str]:
         # A whole path component: not in /pfsx, $HOME/pfs or a/pfs, but after = : " ' and in {/pfs/a,/pfs/b}.
-        names = "|".join(re.escape(name) for name in sorted(self.places, key=len, reverse=True))
+        names = "|".join(re.escape(name) for name in sorted(self._mapped, key=len, reverse=True))
         return re.compile(rf"(?<![\w./~}}\])*?-])(?:{names})(?![\w.-])")
 
     @cached_property

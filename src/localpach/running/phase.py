@@ -32,6 +32,9 @@ class DatumRunner:
         job: The job.
         context: What its datums share.
         progress: Shows how they run.
+
+    Attributes:
+        wrote_nothing: Labels of datums that succeeded and wrote nothing.
     """
 
     def __init__(self, store: Store, job: Job, context: JobContext, progress: Progress) -> None:
@@ -43,6 +46,7 @@ class DatumRunner:
         self._processes = Processes()
         self._recomputer = Recomputer(store, context.scratch, context.executor)
         self._recomputed: set[str] = set()
+        self.wrote_nothing: list[str] = []
 
     def run(self, phase: Iterable[Todo]) -> bool:
         """Run the datums of a phase that have not run; return whether the job is still alive afterwards."""
@@ -138,6 +142,7 @@ class DatumRunner:
             for todo, outcome in ended:
                 if outcome.uploaded:
                     self._records.save_outputs(self._job, todo.id, outcome.entries)
+        self.wrote_nothing += [todo.datum.label for todo, outcome in ended if outcome.uploaded and not outcome.entries]
         for record in records:
             self._progress.datum_ended(self._job, record)
 

@@ -11,7 +11,8 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal
@@ -69,12 +70,27 @@ class Call:
         environment: All of its environment.
         folder: Where it starts; empty for here.
         container: Name of the container that it starts, if any.
+        enter: Gives the words that start it in a place of its own; it stands in its folder there.
     """
 
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)
     folder: str = ""
     container: str = ""
+    enter: "Callable[[Call], AbstractContextManager[Sequence[str]]] | None" = None
+
+    @contextlib.contextmanager
+    def ready(self) -> "Iterator[tuple[Sequence[str], str | None]]":
+        """Give what the system is to start, and where; the place that it is started in lasts for the block.
+
+        Raises:
+            OSError: the program, or its folder, is not there.
+        """
+        if self.enter is None:
+            yield self.argv, self.folder or None
+            return
+        with self.enter(self) as words:
+            yield words, None
 
 
 class Program:
@@ -92,17 +108,19 @@ class Program:
 
     def __init__(self, call: Call, stdin: Path | None, processes: Processes) -> None:
         self.call = call
-        with contextlib.ExitStack() as opened:
+        with contextlib.ExitStack() as place, contextlib.ExitStack() as opened:
+            argv, folder = place.enter_context(call.ready())
             self._process = subprocess.Popen(
-                call.argv,
+                argv,
                 stdin=opened.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                cwd=call.folder or None,
+                cwd=folder,
                 env=call.environment,
                 start_new_session=True,  # its children are stopped with it, and Ctrl-C reaches only the runner
                 bufsize=0,
             )
+            self._place = place.pop_all()
         self._processes = processes
         processes.started(self._process.pid)
         self._outputs = [_Output(self._process.stdout), _Output(self._process.stderr)]
@@ -149,6 +167,7 @@ class Program:
         """Kill what is left of the program, take what it wrote, and give its exit code."""
         self._processes.ended(self._process.pid)
         self._process.wait()
+        self._place.close()
         self._drain(log)
         for output in self._outputs:
             output.close(log)

@@ -14,7 +14,7 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from localpach.errors import FileNameError, OutputError
@@ -35,6 +35,7 @@ class Scratch:
         datum: The datum.
         objects: Where the bytes are.
         inside: Whether the program runs in a container, which sees the folder as `/pfs`.
+        mounted: The places that a process of this machine really finds at their names.
         secrets: Those to be laid out as files.
         more: Further places of the program, by its names for them.
     """
@@ -46,6 +47,7 @@ class Scratch:
         objects: Objects,
         *,
         inside: bool = False,
+        mounted: Collection[str] = (),
         secrets: Sequence[MountedSecret] = (),
         more: Mapping[str, Path] | None = None,
     ) -> None:
@@ -54,7 +56,9 @@ class Scratch:
         self._secrets = {folder / "secrets" / str(index): each for index, each in enumerate(secrets)}
         mounts = {each.mount_path: path for path, each in self._secrets.items()}
         self.paths = PathMapping(
-            {PFS: self.root, **({TMP: folder / "tmp"} if inside else {}), **mounts, **(more or {})}, inside=inside
+            {PFS: self.root, **({TMP: folder / "tmp"} if inside else {}), **mounts, **(more or {})},
+            inside=inside,
+            mounted=mounted,
         )
         self._datum = datum
         self._objects = objects

@@ -13,7 +13,7 @@ until the runner has run its jobs. A runner that is killed leaves what a killed 
 import sqlite3
 import threading
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 from localpach.actions.timers import fire_due
@@ -110,7 +110,7 @@ class Runner:
         return self._refused is not None or self._stopping.is_set()
 
     def _serve(self, store: Store) -> None:
-        with scratch_root(store.folder) as scratch, self.subscribe() as changes:
+        with scratch_root(store.folder) as scratch, self.subscribe() as changes, closing(self._executor):
             store.objects.discard_unfinished()
             work = _Work(store, scratch, self._executor, _UntilStopped(self._progress, self._stopping))
             while not self._stopping.is_set():

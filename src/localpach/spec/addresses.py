@@ -8,7 +8,7 @@ from localpach.spec.paths import clean_path
 
 DEFAULT_BRANCH = "master"
 
-_ANCESTRY = re.compile(r"^(?P<name>.*?)(?:(?P<back>(?:\^\d*)+)|\.(?P<forward>-?\d+))?$")
+_ANCESTRY = re.compile(r"^(?P<name>.*?)(?:(?P<back>(?:[\^~]\d*)+)|\.(?P<forward>-?\d+))?$")
 _ID = re.compile(r"^[0-9a-f]{32}$")
 
 
@@ -19,7 +19,7 @@ class CommitAddress:
     Attributes:
         repo: Name of the repo.
         name: Branch name or commit ID.
-        back: Steps towards older commits (`^`, `^^`, `^2`).
+        back: Steps towards older commits (`^`, `^^`, `^2`, or with `~`).
         forward: n-th commit of the branch from 1 (`.1`), or from the end when negative or zero (`.-1`); None without.
     """
 
@@ -65,7 +65,7 @@ def parse_commit(text: str) -> CommitAddress:
     match = _ANCESTRY.match(commit)
     if not repo or ":" in text or match is None or (separator and not match["name"]):
         raise AddressError(text, "repo@branch or repo@commit")
-    steps = re.findall(r"\^(\d*)", match["back"] or "")
+    steps = re.findall(r"[\^~](\d*)", match["back"] or "")
     forward = int(match["forward"]) if match["forward"] is not None else None
     return CommitAddress(repo, match["name"] or DEFAULT_BRANCH, sum(int(step or 1) for step in steps), forward)
 

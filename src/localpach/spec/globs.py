@@ -226,7 +226,7 @@ class Glob:
     """
 
     def __init__(self, pattern: str, *, anchored: bool = True) -> None:
-        self.pattern = "/" + pattern.strip("/") if anchored else pattern
+        self.pattern = _cleaned(pattern) if anchored else pattern
         tree = parse_glob(self.pattern)
         self._machine = Machine(tree) if choices(tree) > _FEW_CHOICES else None
         self._expression = None if self._machine else re.compile(to_expression(tree), re.DOTALL)
@@ -256,6 +256,12 @@ class Glob:
             return captured.get(int(name), "") if name.isdigit() else ""
 
         return re.sub(r"\$(?:\{(\w+)\}|(\w+)|\$)", value, template, flags=re.ASCII)
+
+
+def _cleaned(pattern: str) -> str:
+    """Write a pattern as a path from the root, without double slashes and `.` elements; a class may hold a slash."""
+    plain = re.sub(r"(?:^|(?<=/))(?:\./)+", "", pattern)
+    return "/" + re.sub(r"/{2,}", "/", plain).strip("/").removesuffix("/.")
 
 
 @lru_cache(maxsize=256)

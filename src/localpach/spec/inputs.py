@@ -15,7 +15,7 @@ from localpach.errors import GlobError, ScheduleError, SpecError
 from localpach.spec.addresses import DEFAULT_BRANCH
 from localpach.spec.cron import parse_schedule
 from localpach.spec.globs import compile_glob
-from localpach.spec.names import BRANCH_RULE, INPUT_RULE, REPO_RULE, is_branch_name, is_input_name, is_repo_name
+from localpach.spec.names import BRANCH_RULE, INPUT_RULE, REPO_RULE, is_input_name, is_repo_name, was_branch_name
 from localpach.spec.spec_fields import refuse, time_s
 
 Kind = Literal["cross", "union", "join", "group"]
@@ -116,7 +116,7 @@ def _check_places(source: PfsInput, where: str) -> None:
     if not is_input_name(source.name):
         raise SpecError(where, f"the input name {source.name!a} is refused; {INPUT_RULE}")
     for branch in branches:
-        if not is_branch_name(branch):
+        if not was_branch_name(branch):
             raise SpecError(where, f"the branch name {branch!a} is refused; {BRANCH_RULE}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from localpach.errors import SpecError
 from localpach.spec.addresses import DEFAULT_BRANCH
 from localpach.spec.inputs import Input, PfsInput, leaves, read_input
-from localpach.spec.names import BRANCH_RULE, is_branch_name
+from localpach.spec.names import BRANCH_RULE, is_branch_name, was_branch_name
 from localpach.spec.spec_fields import IGNORED, duration_s, normalise, refuse
 from localpach.spec.yaml_text import parse_yaml
 
@@ -117,7 +117,19 @@ def parse(text: str) -> list[PipelineSpec]:
     found = parse_fields(text)
     for fields in found:
         _check_ignored(fields)
-    return [from_fields(fields) for fields in found]
+    specs = [from_fields(fields) for fields in found]
+    for each in specs:
+        _check_branches(each)
+    return specs
+
+
+def _check_branches(spec: PipelineSpec) -> None:
+    """Refuse names of branches that a cluster refuses; a spec that is stored already may have them."""
+    named = [(f"$.input, {each.name}", each.branch) for each in spec.inputs]
+    named += [(f"$.input, {each.name}", each.trigger.branch) for each in spec.inputs if each.trigger]
+    for where, branch in [("$.output_branch", spec.output_branch), *named]:
+        if not is_branch_name(branch):
+            raise SpecError(where, f"the branch name {branch!a} is refused; {BRANCH_RULE}")
 
 
 def parse_fields(text: str) -> list[dict[str, Any]]:
@@ -151,6 +163,9 @@ def _documents(text: str) -> list[Any]:
             return [json.loads(text, object_pairs_hook=_each_once)]
         except json.JSONDecodeError as error:
             no_json = SpecError(f"line {error.lineno}", f"no JSON: {error.msg}")
+        lenient = _lenient_json(text)
+        if lenient is not None:
+            return lenient
         try:
             return parse_yaml(text)
         except SpecError:
@@ -159,6 +174,29 @@ def _documents(text: str) -> list[Any]:
             raise
     except RecursionError as error:
         raise SpecError("$", "is nested too deep for a spec") from error
+
+
+_BETWEEN_DOCUMENTS = re.compile(r"^---[ \t]*$", re.MULTILINE)
+_STRING_OR_LAST_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[\]}])', re.DOTALL)
+
+
+def _lenient_json(text: str) -> list[Any] | None:
+    """Read what pachctl takes for YAML and people write as JSON: `---` around it, a comma at the end, tabs anywhere.
+
+    Returns:
+        Its documents; None if it is nothing of the kind.
+    """
+    parts = [part for part in _BETWEEN_DOCUMENTS.split(text) if part.strip()]
+    found = []
+    for part in parts:
+        if part.strip()[0] not in "{[":
+            return None
+        plain = _STRING_OR_LAST_COMMA.sub(lambda match: match[1] or "", part)
+        try:
+            found.append(json.loads(plain, object_pairs_hook=_each_once, strict=False))
+        except json.JSONDecodeError:
+            return None
+    return found or None
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -193,7 +231,7 @@ def from_fields(fields: dict[str, Any]) -> PipelineSpec:
     if not fields["transform"].get("cmd"):
         raise SpecError("$.transform.cmd", "missing; a pipeline needs a command to run")
     output_branch = fields.get("output_branch") or DEFAULT_BRANCH
-    if not is_branch_name(output_branch):
+    if not was_branch_name(output_branch):
         raise SpecError("$.output_branch", f"the branch name {output_branch!a} is refused; {BRANCH_RULE}")
     reprocess = fields.get("reprocess_spec", "until_success")
     if reprocess not in ("until_success", "every_job"):

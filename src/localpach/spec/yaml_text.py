@@ -114,4 +114,9 @@ def to_yaml(value: object) -> str:
         import yaml
     except ImportError as error:
         raise LocalpachError("-o yaml needs PyYAML: `pip install pyyaml`, or use -o json") from error
-    return "---\n" + str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True)).rstrip()
+
+    class Dumper(yaml.SafeDumper):  # type: ignore[misc]
+        def ignore_aliases(self, data: Any) -> bool:
+            return True  # no anchors: pachctl writes none, and its reader takes none
+
+    return "---\n" + str(yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True)).rstrip()

@@ -112,8 +112,10 @@ def test_listing_walking_globbing_and_comparing(client, words):
     assert [info.file.path for info in client.pfs.glob_file(commit=commit, pattern="/**.txt")] == [
         "/a.txt", "/d/b.txt", "/d/c.txt",
     ]  # fmt: skip
-    (change,) = client.pfs.diff_file(new_file=pfs.File.from_uri("in@master:/"))
-    assert (change.new_file.file.path, change.old_file.file.path) == ("/d/c.txt", "")
+    changes = list(client.pfs.diff_file(new_file=pfs.File.from_uri("in@master:/")))
+    assert [(change.new_file.file.path, change.old_file.file.path) for change in changes] == [
+        ("/", "/"), ("/d/", "/d/"), ("/d/c.txt", ""),
+    ]  # fmt: skip
     assert client.pfs.path_exists(pfs.File.from_uri("in@master:/d"))
     assert not client.pfs.path_exists(pfs.File.from_uri("in@master:/e"))
 

@@ -100,14 +100,14 @@ def test_no_word_is_both_there_and_refused():
         ("auth whoami", "pachctl's `auth whoami` has no meaning on one machine"),
         ("mount /pfs", "pachctl's `mount` has no meaning on one machine: `localpach get file -r R@b:/ -o DIR`"),
         ("list transactions", "`localpach start commit` collects changes"),
-        ("edit pipeline copy", "edit the spec file, then `localpach update pipeline -f SPEC`"),
         ("delete job copy@1", "`localpach delete commit ID` drops the newest set"),
         ("lits repo", "there is no command `lits`; did you mean `list`?"),
         ("frobnicate", "`localpach --help` lists the commands"),
         ("list songs", "`list songs` is no command; there is `list branch`, `list commit`"),
         ("list repo -o json", "-o names the format of --raw"),
-        ("create pipeline --jsonnet x.jsonnet", "--jsonnet is not here: write the spec out"),
-        ("create pipeline", "name a spec with -f"),
+        ("create pipeline --jsonnet x.jsonnet -f y.json", "--jsonnet takes the place of -f"),
+        ("create pipeline --arg x=y", "--arg goes with --jsonnet"),
+        ("create pipeline -f copy.json --push-images x", "--push-images is not here: images are used as they are"),
         ("list repo --project other", "invalid choice: 'other'"),
         ("list job --history some", "--history takes a number, all or none"),
         ("logs -p copy --since yesterday", "expected a time such as 10m"),
@@ -264,7 +264,9 @@ def test_diff_is_of_lines_or_of_names(good, tmp_path):
     good("put file songs@master:/d/ -f b")
     good("put file songs@master -f b")
     assert good("diff file songs@master").splitlines()[-3:] == ["\\ no newline at the end", "+one", "+two"]
-    assert [row[::2] for row in rows(good("diff file songs@master --name-only"))] == [["+", "/b"], ["-", "/b"]]
+    assert [row[::2] for row in rows(good("diff file songs@master --name-only"))] == [
+        ["+", "/"], ["-", "/"], ["+", "/b"], ["-", "/b"],
+    ]  # fmt: skip
     assert [row[::2] for row in rows(good("diff file songs@master songs@master^2 --shallow"))] == [
         ["+", "/b"], ["-", "/b"], ["+", "/d/"]
     ]  # fmt: skip

@@ -163,7 +163,7 @@ def test_list_shows_one_level_and_diff_what_changed(world):
     ]
     changes = differences.compare(world.store, parse_file("in@master")).changes
     sizes = [(each.path, each.new and each.new.size, each.old and each.old.size) for each in changes]
-    assert sizes == [("/b", None, 1), ("/c", 1, None), ("/d/a", 7, 1)]
+    assert sizes == [("/", 8, 2), ("/b", None, 1), ("/c", 1, None), ("/d/", 7, 1), ("/d/a", 7, 1)]
 
 
 def test_copy_takes_a_directory_to_another_repo(world):

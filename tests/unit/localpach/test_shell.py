@@ -60,6 +60,7 @@ def test_shell_of_the_user_opens_in_pfs(failed, run, tmp_path, monkeypatch):
     shell.write_text('#!/bin/sh\necho "my shell in $(pwd) with $(cat in/good)"\nexit 5\n')
     shell.chmod(0o755)
     monkeypatch.setenv("SHELL", str(shell))
+    monkeypatch.setenv("LOCALPACH_PRIVATE_PFS", "0")
     code, out, _ = run("shell", "P", "good")
     assert code == 0  # a shell ends with the code of its last command, which is no fault of ours
     assert out.startswith(f"my shell in {tmp_path}/temporary/")
