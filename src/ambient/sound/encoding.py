@@ -87,6 +87,9 @@ class Encoder:
             return
         self._process.kill()
         self._process.wait()
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._said.close()
 
     def _finish(self) -> None:
