@@ -24,7 +24,7 @@ from ambient.sound.preset import find_preset, preset_names
 from ambient.sound.rendering import Layer, Settings, prepared, render_piece
 
 ROOT = Path(__file__).resolve().parent.parent
-PIECES = (ROOT / "samples" / "midi" / "2.mid", ROOT / "samples" / "generated" / "4.mid")
+PIECES = (ROOT / "samples" / "midi" / "2.mid", ROOT / "samples" / "midi" / "6.mid")  # slow chords; a calm melody
 RATE_HZ = 48_000
 CLIP_S = 20.0  # of each piece
 FRAME = 8192
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     """Render, measure and print; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="for sound and pictures; made if missing")
-    parser.add_argument("--midi", type=Path, nargs="+", default=PIECES, help="the pieces (default: two samples)")
+    parser.add_argument("--midi", type=Path, nargs="+", default=PIECES, help="the pieces (default: two primers)")
     parser.add_argument("--preset", action="append", help="only these (default: all)")
     arguments = parser.parse_args(argv)
     arguments.folder.mkdir(parents=True, exist_ok=True)

@@ -2,9 +2,8 @@
 
 import importlib
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+
+from ambient.native_messages import native_messages_hidden
 
 
 def choose_framework() -> None:
@@ -16,19 +15,5 @@ def choose_framework() -> None:
 def start_framework() -> None:
     """Import keras with the framework behind it, without its start-up notes on stderr."""
     choose_framework()
-    with _native_messages_hidden():  # some are written before any setting is read
+    with native_messages_hidden():  # some are written before any setting is read
         importlib.import_module("keras")
-
-
-@contextmanager
-def _native_messages_hidden() -> Iterator[None]:
-    """Keep off stderr what native libraries write to it past Python."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

@@ -16,6 +16,16 @@ def test_ffmpeg_is_on_the_path_of_the_audio_image(images):
     assert done.stdout.startswith("ffmpeg version")
 
 
+def test_the_audio_image_plays_a_better_soundfont_and_carries_its_licence(images):
+    script = (
+        "from ambient.sound.soundfont import find_soundfont\n"
+        "path = find_soundfont()\n"
+        "print(path, 'MIT' in path.with_name('copyright').read_text())\n"
+    )
+    done = images.run(images.of["render"], "python3", "-c", script)
+    assert (done.returncode, done.stdout) == (0, "/opt/soundfont/FluidR3_GM.sf2 True\n"), done.stderr
+
+
 @pytest.mark.parametrize("stage", ["render", "transcribe", "train", "generate"])
 def test_image_holds_nothing_that_builds_or_tests(stage, images):
     script = (

@@ -94,6 +94,17 @@ def test_packages_are_those_of_the_lock_and_come_before_the_code(image):
     )
 
 
+def test_the_audio_image_carries_a_soundfont_with_its_licence_and_of_a_pinned_content():
+    (copy,) = [line for line in last_stage("audio") if line.startswith("COPY --from=soundfont ")]
+    *sources, folder = copy.split()[2:]
+    assert [Path(source).name for source in sources] == ["FluidR3_GM.sf2", "copyright"]
+    (environment,) = [line for line in last_stage("audio") if line.startswith("ENV ")]
+    assert f"AMBIENT_SOUNDFONT={folder}FluidR3_GM.sf2" in environment.split()
+    assert any(
+        re.search(rf"[0-9a-f]{{64}}  {sources[0]}\" +\| sha256sum --check$", line) for line in instructions("audio")
+    )
+
+
 @pytest.mark.parametrize("image", IMAGES)
 def test_no_tool_for_building_is_used_where_it_would_stay(image):
     assert not [line for line in last_stage(image) if re.search(r"\b(apt|apt-get|pip|gcc|curl|git)\b", line)]

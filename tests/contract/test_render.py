@@ -1,8 +1,10 @@
 import json
+import os
 import re
 import signal
 import struct
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from ambient.notes import Note
 from ambient.sound.preset import preset_names
 from stages.render import main
 
+ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"numpy", "tensorflow", "keras", "ffmpeg", "pretty_midi", "midirenderer", "matplotlib", "soxr"}
 CHORD = [Note(0.0, 43, 1.0, 70), Note(0.0, 55, 1.0, 70), Note(0.5, 64, 1.0, 70)]
 
@@ -276,6 +279,36 @@ def test_bad_pieces_are_named_and_the_others_are_done(run_stage, pfs, pieces):
     assert "silent.mid: 0 notes; expected at least 1" in errors[1]
     assert len(errors) == 3
     assert sorted(path.name for path in (pfs / "out").iterdir()) == ["first.mp3", "second.mp3"]
+
+
+@pytest.mark.parametrize("preset", ["felt piano", "warm pad"])
+def test_notes_at_both_ends_of_the_range_and_of_ten_minutes_are_rendered(pfs, preset):
+    write_midi(pfs / "in" / "wide.mid", [Note(0.0, 0, 600.0, 127), Note(1.0, 127, 601.0, 1), Note(2.0, 60, 2.001, 64)])
+    output = pfs / "out" / "wide.flac"
+    assert main(["--input", str(pfs / "in" / "wide.mid"), "--output", str(output), "--preset", preset]) == 0
+    loudness, peak = heard_by_ffmpeg(output)
+    assert -16.5 <= loudness <= -15.5
+    assert peak <= -1.0
+
+
+def test_a_damaged_soundfont_is_one_line_a_piece(run_stage, pfs, pieces, tmp_path):
+    (tmp_path / "a.sf2").write_bytes(b"RIFF\x04\x00\x00\x00sfbk")
+    done = render(run_stage, pfs, "--program", "0", "--soundfont", tmp_path / "a.sf2")
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) == 3
+    assert all("a.sf2: cannot be played" in line for line in lines[:2])
+    assert not list((pfs / "out").iterdir())
+
+
+def test_a_plugin_that_does_not_load_is_one_line(run_stage, pfs, pieces, tmp_path):
+    (tmp_path / "pedalboard.py").write_text("def load_plugin(path): raise ImportError('no plugin was found')")
+    (tmp_path / "a.vst3").write_bytes(b"no plugin")
+    paths = os.pathsep.join(map(str, [tmp_path, ROOT, ROOT / "src"]))
+    done = render(run_stage, pfs, "--plugin", tmp_path / "a.vst3", env={"PYTHONPATH": paths})
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path / 'a.vst3'}: does not load (no plugin was found); expected a VST3")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_pieces_that_would_overwrite_each_other_are_refused(run_stage, pfs, pieces):

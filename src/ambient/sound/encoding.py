@@ -20,9 +20,11 @@ import numpy as np
 from ambient.audio import find_ffmpeg
 from ambient.errors import InputError
 
-# LAME's quality 7 takes a third of the time of its default; 192 kb/s make up for it.
+# LAME: quality 7 takes a third of the time of the default, and left and right on their own a sixth less than joint
+# stereo, with the same error at 192 kb/s (38 to 68 dB below the presets' sound).
+_LAME = ("-c:a", "libmp3lame", "-b:a", "192k", "-compression_level", "7", "-joint_stereo", "0")
 FORMATS: dict[str, tuple[str, ...]] = {
-    "mp3": ("-c:a", "libmp3lame", "-b:a", "192k", "-compression_level", "7", "-id3v2_version", "3"),
+    "mp3": (*_LAME, "-id3v2_version", "3"),
     "flac": ("-c:a", "flac", "-sample_fmt", "s32", "-bits_per_raw_sample", "24"),
     "wav": ("-c:a", "pcm_s24le"),
     "ogg": ("-c:a", "libvorbis", "-q:a", "6"),
@@ -85,6 +87,9 @@ class Encoder:
             return
         self._process.kill()
         self._process.wait()
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._said.close()
 
     def _finish(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ambient.sound.filters import Filter, Section
+from ambient.sound.filters import Filter, Section, spectrum
 
 TARGET_LUFS = -16.0
 PEAK_STEP = 64  # samples of which one peak is kept
@@ -209,8 +209,8 @@ def _true_peaks(read: Callable[[int, int], np.ndarray], begin: int, end: int, sa
     first, last = max(0, begin * PEAK_STEP - margin), min(samples, end * PEAK_STEP + margin)
     sound = read(first, last - first)
     padded = np.pad(sound, ((0, 0), (256, 256 + -(sound.shape[1] + 512) % 128)))
-    spectrum = np.fft.rfft(padded)
-    fine = np.abs(np.fft.irfft(spectrum, 4 * padded.shape[1]) * 4.0).max(axis=0)
+    size = padded.shape[1]
+    fine = np.abs(np.fft.irfft(spectrum(padded), 4 * size)).max(axis=0) * np.float32(4 * size)
     fine = fine[4 * (256 + begin * PEAK_STEP - first) :]
     steps = min(end * PEAK_STEP, samples) - begin * PEAK_STEP
     return np.asarray(np.maximum.reduceat(fine[: 4 * steps], np.arange(0, 4 * steps, 4 * PEAK_STEP)))

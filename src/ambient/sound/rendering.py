@@ -13,11 +13,14 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Protocol
 
 import numpy as np
 
+from ambient.errors import InputError
 from ambient.midi import ChannelEvents
 from ambient.notes import Note
 from ambient.sound.encoding import FULL_SCALE, LOSSLESS, Encoder
@@ -210,8 +213,12 @@ class _Spool:
 
     def write(self, sound: np.ndarray) -> None:
         """Add [2, n BLOCK]."""
-        for at in range(0, sound.shape[1], BLOCK):
-            self._file.write(sound[:, at : at + BLOCK].tobytes())
+        try:
+            for at in range(0, sound.shape[1], BLOCK):
+                self._file.write(sound[:, at : at + BLOCK].tobytes())
+        except OSError as error:
+            expected, remedy = "expected room for 23 MB a minute and layer", "Free space there, or set TMPDIR"
+            raise InputError(tempfile.gettempdir(), (error.strerror or "").lower(), expected, remedy) from error
 
     def read(self, first: int, count: int) -> np.ndarray:
         """Return [2, count] from sample `first` on."""
@@ -232,7 +239,7 @@ def render_piece(layers: Sequence[Layer], target: Path, settings: Settings, tags
         tags: What the file says of itself.
 
     Raises:
-        InputError: a soundfont cannot be played, or ffmpeg cannot write the format.
+        InputError: a soundfont cannot be played, ffmpeg cannot write the format, or the temporary folder is full.
         OSError: the file cannot be written, or the disk is full.
     """
     with ExitStack() as stack:
@@ -261,6 +268,7 @@ def render_piece(layers: Sequence[Layer], target: Path, settings: Settings, tags
             fades=fades,
         )
         stems = [target.with_name(f"{target.stem}.{name}{target.suffix}") for name in names if settings.stems]
+        stack.push(partial(_without_unfinished, stems))
         files = [
             stack.enter_context(Encoder(path, settings.audio_format, rate_hz=settings.rate_hz, tags=tags))
             for path in (target, *stems)
@@ -276,6 +284,14 @@ def render_piece(layers: Sequence[Layer], target: Path, settings: Settings, tags
             if picture is not None:
                 picture(mix * np.float32(1 / FULL_SCALE), first)
     return Rendered(samples / settings.rate_hz, tuple(stems), picture.picture() if picture else None)
+
+
+def _without_unfinished(
+    stems: Sequence[Path], kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+) -> None:
+    """Remove the stems if something went wrong; the caller does so with the mix."""
+    for stem in stems if kind else ():
+        stem.unlink(missing_ok=True)
 
 
 def _strands(layers: Sequence[Layer], settings: Settings) -> "list[tuple[str, Strand]]":

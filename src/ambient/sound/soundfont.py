@@ -23,6 +23,7 @@ import soxr
 
 from ambient.errors import InputError
 from ambient.midi import write_midi
+from ambient.native_messages import native_messages_hidden
 from ambient.notes import Note
 from ambient.sound.preset import Sampled
 from ambient.sound.voices import BLOCK, fitted_pitch, register_of
@@ -96,8 +97,12 @@ def render_midi_bytes(midi: bytes, soundfont: Path | str) -> np.ndarray:
         InputError: the renderer cannot use the soundfont or the MIDI file.
     """
     try:
-        rendered = midirenderer.render_wave_from(_soundfont_bytes(str(soundfont)), midi)
-    except RuntimeError as error:
+        with native_messages_hidden():
+            rendered = midirenderer.render_wave_from(_soundfont_bytes(str(soundfont)), midi)
+    except BaseException as error:
+        # A sample that points out of its file is a panic of the renderer, which is no Exception.
+        if not isinstance(error, RuntimeError) and type(error).__name__ != "PanicException":
+            raise
         raise InputError(
             soundfont,
             f"cannot be played ({error})",

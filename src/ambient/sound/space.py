@@ -12,6 +12,7 @@ Conventions: sound is [2, samples] float32, blocks of BLOCK samples.
 
 import numpy as np
 
+from ambient.sound.filters import spectrum
 from ambient.sound.preset import Space
 from ambient.sound.tape import MovingDelay, slow_wave
 from ambient.sound.voices import BLOCK
@@ -22,7 +23,7 @@ _HIGH_PASS_HZ = 90.0  # the room of a record has no bass of its own
 _MOTION_S = 0.009
 _MOTION_HZ = (0.13, 0.17)
 _ECHOES = 7
-_INAUDIBLE = 1e-4
+_INAUDIBLE = 3e-4  # of the loudest bin: 70 dB below it
 
 
 class Room:
@@ -44,7 +45,7 @@ class Room:
         padded[:, : response.shape[1]] = response
         parts = np.zeros((2, count, 2 * BLOCK), np.float32)
         parts[:, :, :BLOCK] = padded.reshape(2, count, BLOCK)
-        spectra = np.fft.rfft(parts)  # [2, count, bins]
+        spectra = spectrum(parts) * np.float32((2 * BLOCK) ** 2)  # [2, count, bins]; of both transforms' 1 / n
         # The treble of a late partition is silent: only the bins below are multiplied.
         loud = np.abs(spectra).max(axis=0) > _INAUDIBLE * np.abs(spectra).max()
         self._bins = [int(np.flatnonzero(row)[-1]) + 1 if row.any() else 0 for row in loud]
@@ -79,19 +80,19 @@ class Room:
         return wet
 
     def _convolved(self, dry: np.ndarray) -> np.ndarray:
-        frame, spectrum, total = self._frame, self._spectrum, self._total
+        frame, newest, total = self._frame, self._spectrum, self._total
         frame[:, :BLOCK] = frame[:, BLOCK:]
         frame[:, BLOCK:] = dry
-        np.fft.rfft(frame, out=spectrum)  # type: ignore[arg-type] # numpy's annotation knows double precision only
+        spectrum(frame, out=newest)
         self._newest = (self._newest - 1) % len(self._history)
-        self._history[self._newest] = spectrum[:, : self._history.shape[2]]
+        self._history[self._newest] = newest[:, : self._history.shape[2]]
         total[:] = 0.0
         for age, part in enumerate(self._spectra):
             bins = part.shape[1]
             past, product = self._history[(self._newest + age) % len(self._history), :, :bins], self._product[:, :bins]
             np.multiply(past, part, out=product)
             total[:, :bins] += product
-        np.fft.irfft(total, out=self._answer)  # type: ignore[arg-type]
+        np.fft.irfft(total, out=self._answer)  # type: ignore[arg-type] # numpy's annotation knows double precision only
         return self._answer[:, BLOCK:].copy()
 
 

@@ -5,6 +5,8 @@ Conventions: sound is [2, samples] float32; rows stand at equal steps of the log
 
 import numpy as np
 
+from ambient.sound.filters import spectrum
+
 COLUMNS, ROWS = 900, 180
 LOWEST_HZ, HIGHEST_HZ = 30.0, 16_000.0
 FLOOR_DB = 70.0  # below the loudest
@@ -46,7 +48,7 @@ class Spectrogram:
         while self._next + _SIZE <= first + sound.shape[1]:
             at = self._next - first
             frame = self._line[at + _SIZE : at + 2 * _SIZE] * self._window
-            power = np.square(np.abs(np.fft.rfft(frame)))
+            power = np.square(np.abs(spectrum(frame)))
             self._columns.append(np.interp(self._bins, np.arange(len(power)), power).astype(np.float32))
             self._next += self._hop
 

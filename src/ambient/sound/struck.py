@@ -72,8 +72,16 @@ class Bodies:
         low_pass = 1.0 / (1.0 + relative**2)
         return np.asarray(body.level * (1.0 - body.hammered + body.hammered * low_pass), np.float32)
 
-    def sound(self, pitch: int, weights: np.ndarray, first: int, count: int) -> np.ndarray:
-        """Return samples first to first + count of a note, counted from its start: [2, count] float32."""
+    def sound(self, pitch: int, weights: np.ndarray, gains: np.ndarray, first: int, count: int) -> np.ndarray:
+        """Return samples of a note: [2, count] float32.
+
+        Args:
+            pitch: Of the note.
+            weights: [P], as `weights` gives them.
+            gains: [2], of the left and the right.
+            first: The first sample, counted from the note's start.
+            count: How many.
+        """
         body = self._of(pitch)
         from_s = first / self._rate_hz
         partials = int(np.searchsorted(-body.heard_s, -from_s))
@@ -84,8 +92,8 @@ class Bodies:
         slow = body.rows[:rows, :partials] * start.astype(np.complex64)  # [R, P]
         pairs = np.ascontiguousarray(slow).view(np.float32)  # [R, 2P]
         sound = np.empty((2, rows, _ROW), np.float32)
-        np.matmul(pairs, body.left[: 2 * partials], out=sound[0])
-        np.matmul(pairs, body.right[: 2 * partials], out=sound[1])
+        np.matmul(pairs * gains[0], body.left[: 2 * partials], out=sound[0])
+        np.matmul(pairs * gains[1], body.right[: 2 * partials], out=sound[1])
         return sound.reshape(2, -1)[:, :count]
 
     def _of(self, pitch: int) -> _Body:

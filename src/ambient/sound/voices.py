@@ -115,13 +115,13 @@ class SustainedPlayer:
         if not notes:
             return
         score, scratch = self._score, self._scratch
-        for note, values in zip(notes, self._levels(np.array(notes), first), strict=True):
+        for note, edges in zip(notes, line_edges(self._levels(np.array(notes), first)), strict=True):
             loops = self._loops.of(int(score.pitch[note]))  # [1 or 2, L + BLOCK]
             size = loops.shape[1] - BLOCK
             chance = score.chance[note]
             left_at = int(chance[0] * size)
             right_at = left_at + int((_STEREO_OFFSET + (1 - 2 * _STEREO_OFFSET) * chance[1]) * size)
-            curves = straight_lines(values, self._lines[: len(values)])  # [1 or 2, BLOCK]
+            curves = straight_lines(edges, self._lines[: len(edges)])  # [1 or 2, BLOCK]
             for side, offset in enumerate((left_at, right_at)):
                 position = (first - int(score.start[note]) + offset) % size
                 bus = block[score.register[note], side]
@@ -186,26 +186,35 @@ class StruckPlayer:
             block: [3, 2, BLOCK], changed in place.
             first: Its first sample.
         """
-        score, tone = self._score, self._tone
-        attack = int(tone.attack_s * self._rate_hz)
-        for note in self._due.notes(first):
+        score = self._score
+        attack = int(self._tone.attack_s * self._rate_hz)
+        notes = self._due.notes(first)
+        releases = self._releases(
+            [note for note in notes if first + BLOCK > score.start[note] + score.held[note]], first
+        )
+        for note in notes:
             begin, end = max(first, int(score.start[note])), min(first + BLOCK, int(score.end[note]))
             at, count, pitch = begin - int(score.start[note]), end - begin, int(score.pitch[note])
             if at == 0:
                 self._weights[note] = self._bodies.weights(pitch, int(score.velocity[note]))
-            sound = self._bodies.sound(pitch, self._weights[note], at, count)  # [2, count]
+            sound = self._bodies.sound(pitch, self._weights[note], score.gains[note], at, count)  # [2, count]
             if at < attack:
                 rising = np.arange(at, min(attack, at + count), dtype=np.float32) / np.float32(attack)
                 sound[:, : len(rising)] *= 0.5 - 0.5 * np.cos(np.float32(np.pi) * rising)
-            if at + count > score.held[note]:
-                steps = -(-count // ENVELOPE_STEP)
-                time_s = ((at + ENVELOPE_STEP * np.arange(steps + 1)) / self._rate_hz).astype(np.float32)
-                falling = released(tone, time_s, score.held[note] / self._rate_hz)
-                sound *= straight_lines(falling[None, :])[:, :count]
-            sound *= score.gains[note][:, None]
+            if note in releases:
+                sound *= straight_lines(releases[note])[begin - first : end - first]
             block[score.register[note], :, begin - first : end - first] += sound
             if end == score.end[note]:
                 del self._weights[note]
+
+    def _releases(self, notes: list[int], first: int) -> dict[int, np.ndarray]:
+        """Return how notes that end before the block does die away: the edges of their levels, by note."""
+        if not notes:
+            return {}
+        at = first + ENVELOPE_STEP * np.arange(BLOCK // ENVELOPE_STEP + 1) - self._score.start[notes, None]
+        time_s = (at / self._rate_hz).astype(np.float32)  # [notes, steps + 1]
+        levels = released(self._tone, time_s, self._score.held[notes, None] / self._rate_hz)
+        return dict(zip(notes, line_edges(levels), strict=True))
 
 
 class _Due:
@@ -227,10 +236,14 @@ class _Due:
         return self._sounding
 
 
-def straight_lines(values: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """Draw straight lines between values that stand 64 samples apart: [n, steps + 1] becomes [n, 64 steps]."""
-    pairs = np.stack([values[:, :-1], values[:, 1:]], axis=2)  # [n, steps, 2]
-    return np.matmul(pairs, _RAMPS, out=out).reshape(len(values), -1)
+def line_edges(values: np.ndarray) -> np.ndarray:
+    """Return each value with the one after it, for `straight_lines`: [..., steps + 1] becomes [..., steps, 2]."""
+    return np.stack([values[..., :-1], values[..., 1:]], axis=-1)
+
+
+def straight_lines(edges: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Draw straight lines between values that stand 64 samples apart: [..., steps, 2] becomes [..., 64 steps]."""
+    return np.matmul(edges, _RAMPS, out=out).reshape(*edges.shape[:-2], -1)
 
 
 def envelope(tone: Tone, time_s: np.ndarray, held_s: np.ndarray) -> np.ndarray:

@@ -1,4 +1,5 @@
 import numpy as np
+from matplotlib.image import imread
 
 from ambient.notes import Note
 from ambient.sound.pictures import write_picture
@@ -31,3 +32,30 @@ def test_silence_is_a_dark_picture(tmp_path):
         rate_hz=48_000,
     )
     assert (tmp_path / "a.png").read_bytes()[12:24] == b"IHDR" + (1200).to_bytes(4, "big") + (640).to_bytes(4, "big")
+
+
+def pixels(path, notes, primer=()):
+    spectrogram = Spectrogram(48_000, 1.0).picture()
+    write_picture(path, title="a", notes=notes, seconds=1.0, spectrogram=spectrogram, rate_hz=48_000, primer=primer)
+    return imread(path)[:, :, :3]  # [640, 1200, 3]
+
+
+def bars(image, column):
+    """Count the notes that a column of the piano roll goes through."""
+    light = image[60:310, column].max(axis=1) > 0.4
+    return int((light[1:] & ~light[:-1]).sum())
+
+
+def test_the_primer_stands_to_the_left_of_the_piece(tmp_path):
+    piece, primer = [Note(0.0, 60, 1.0, 64)], [Note(0.0, 64, 1.0, 64), Note(0.0, 67, 1.0, 64)]
+    alone, together = pixels(tmp_path / "a.png", piece), pixels(tmp_path / "b.png", piece, primer)
+    # Both last a second: the primer takes its most, 0.3 of the width, which is 72 to 388 of 1200.
+    assert [bars(together, column) for column in (80, 370, 400, 1100)] == [2, 2, 1, 1]
+    assert [bars(alone, column) for column in (80, 370, 400, 1100)] == [1, 1, 1, 1]
+
+
+def test_a_harder_note_is_lighter(tmp_path):
+    image = pixels(tmp_path / "a.png", [Note(0.0, 60, 1.0, 20), Note(0.0, 72, 1.0, 110)])
+    roll = image[60:310, 600]  # a column through both; the upper note is the hard one
+    upper, lower = roll[:125].sum(axis=1).max(), roll[125:].sum(axis=1).max()
+    assert upper > 1.5 * lower

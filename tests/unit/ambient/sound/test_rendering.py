@@ -1,6 +1,9 @@
+import tempfile
+
 import numpy as np
 import pytest
 
+from ambient.errors import InputError
 from ambient.midi import ChannelEvents, channels_to_smf, smf_to_piece
 from ambient.notes import Note
 from ambient.sound.file_sounds import FileSoundsPlayer, prepared_channels
@@ -30,6 +33,22 @@ def test_full_disk_is_told_with_the_file(tmp_path):
     full.symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
         render_piece([layer], full, Settings(audio_format="wav"), {})
+
+
+def test_failure_leaves_no_stem(tmp_path):
+    layer = Layer(find_preset("felt piano"), (Note(0.0, 60, 0.3, 64),))
+    full = tmp_path / "full.wav"
+    full.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        render_piece([layer, layer], full, Settings(audio_format="wav", stems=True), {})
+    assert list(tmp_path.iterdir()) == [full]
+
+
+def test_a_full_temporary_folder_is_named(tmp_path, monkeypatch):
+    layer = Layer(find_preset("felt piano"), (Note(0.0, 60, 0.3, 64),))
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: open("/dev/full", "wb", buffering=0))  # noqa: SIM115
+    with pytest.raises(InputError, match=rf"{tempfile.gettempdir()}: no space left on device.* set TMPDIR"):
+        render_piece([layer], tmp_path / "a.wav", Settings(audio_format="wav"), {})
 
 
 def events(**changes):

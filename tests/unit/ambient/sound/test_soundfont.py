@@ -43,6 +43,17 @@ def test_damaged_soundfont_is_one_error(tmp_path):
         render_notes(CHORD, tmp_path / "a.sf2", program=0)
 
 
+def test_a_soundfont_whose_samples_lie_outside_of_it_is_one_error(tmp_path, capfd):
+    content = bytearray(find_soundfont().read_bytes())
+    begin = content.index(b"shdr") + 8
+    for at in range(begin, len(content) - 45, 46):
+        content[at + 20 : at + 36] = (0x7FFFFFF0).to_bytes(4, "little") * 4
+    (tmp_path / "a.sf2").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.sf2: cannot be played \(index out of bounds"):
+        render_notes(CHORD, tmp_path / "a.sf2", program=0)
+    assert capfd.readouterr().err == ""
+
+
 def test_damaged_midi_is_one_error():
     with pytest.raises(InputError, match="cannot be played"):
         render_midi_bytes(b"no midi", find_soundfont())

@@ -37,8 +37,8 @@ def test_a_struck_note_is_the_sum_of_its_decaying_partials():
     tone = Struck(partials=((1, 0, 1.0), (2.5, -6, 0.5)), strings_cents=(0.0,), attack_s=0.0, hammer_hz=1e6)
     bodies = Bodies(tone, rate_hz=RATE_HZ, seed=0, block=BLOCK)
     weights = bodies.weights(69, 64)
-    whole = bodies.sound(69, weights, 0, BLOCK)
-    later = bodies.sound(69, weights, 5_000, 1_000)
+    whole = bodies.sound(69, weights, np.ones(2, np.float32), 0, BLOCK)
+    later = bodies.sound(69, weights, np.ones(2, np.float32), 5_000, 1_000)
     np.testing.assert_allclose(whole[:, 5_000:6_000], later, atol=1e-5)
     # The partials die as exp(-6.9 t / decay), times 0.65 for each octave above middle C.
     first, second = (np.sqrt(np.mean(whole[0, at : at + 1_091] ** 2)) for at in (9_600, 14_400))
