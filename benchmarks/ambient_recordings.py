@@ -3,9 +3,11 @@
     python3 benchmarks/ambient_recordings.py FOLDER --midi PATH_TO_MIDI --soundfonts A.sf2 B.sf2
 
 Writes `NAME.wav` (16 kHz, mono) and `NAME.tsv`, as `transcription.py` reads them, into `FOLDER/held` (sounds that last:
-pads, strings, choirs, organ) and `FOLDER/struck` (struck and plucked ones). Only pieces of the manifest's `test`
-split are played, which no training renders, and of those the calm ones (fewer than 6 notes a second), in the order of
-their content's hash: which pieces are measured is nobody's choice. Everything is fixed, so two runs make the same set.
+pads, strings, choirs, organ) and `FOLDER/struck` (struck and plucked ones). The last column of the TSV is when the note
+can be heard: when its own sound has reached a tenth of its largest energy. Only pieces of the manifest's `test` split
+are played, which no training renders, and of those the calm ones (fewer than 6 notes a second), in the order of
+their content's hash: which pieces are measured is nobody's choice. `--split valid` makes a set to choose settings by.
+Everything is fixed, so two runs make the same set.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +53,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path, help="made if missing")
     parser.add_argument("--midi", type=Path, required=True, help="MIDI set with its manifest")
     parser.add_argument("--soundfonts", type=Path, nargs="+", required=True, help="SF2 files that no training heard")
+    parser.add_argument(
+        "--split", choices=("test", "valid"), default="test", help="of the pieces; valid is to choose settings by"
+    )
     return parser
 
 
@@ -57,23 +63,26 @@ def main(argv: list[str] | None = None) -> int:
     """Make the recordings; returns the exit code."""
     return run_program(
         build_parser(),
-        lambda arguments: make_recordings(arguments.folder, arguments.midi, arguments.soundfonts),
+        lambda arguments: make_recordings(
+            arguments.folder, arguments.midi, arguments.soundfonts, split=arguments.split
+        ),
         argv,
     )
 
 
-def make_recordings(folder: Path, midi: Path, soundfonts: Sequence[Path]) -> None:
+def make_recordings(folder: Path, midi: Path, soundfonts: Sequence[Path], *, split: str = "test") -> None:
     """Write one recording for each instrument and soundfont.
 
     Raises:
-        InputError: the manifest is missing or holds no calm test piece.
+        InputError: the manifest is missing or holds no calm piece of the split.
     """
     from ambient.audio import TRANSCRIPTION_RATE_HZ, decode_to_wav, write_wav
+    from ambient.onsets_and_frames.audible import audible_spans
     from ambient.sound.plain_room import add_reverb, normalise
-    from ambient.sound.soundfont import SAMPLE_RATE_HZ
+    from ambient.sound.soundfont import SAMPLE_RATE_HZ, render_notes
     from ambient.sound.voices import held_notes
 
-    pieces = calm_test_pieces(midi)
+    pieces = calm_pieces(midi, split)
     for index, (soundfont, name) in enumerate((font, name) for font in soundfonts for name in INSTRUMENTS):
         programs, kind = INSTRUMENTS[name]
         notes = first_notes(pieces[index % len(pieces)])
@@ -90,8 +99,12 @@ def make_recordings(folder: Path, midi: Path, soundfonts: Sequence[Path]) -> Non
         write_wav(full, sound, rate_hz=SAMPLE_RATE_HZ)
         decode_to_wav(full, path, rate_hz=TRANSCRIPTION_RATE_HZ)
         full.unlink()
-        rows = [f"{note.start_s:.4f}\t{note.end_s:.4f}\t{note.pitch}\t{note.velocity}" for note in notes]
-        path.with_suffix(".tsv").write_text("\n".join(["onset\toffset\tnote\tvelocity", *rows]) + "\n")
+        play = partial(render_notes, soundfont=soundfont, program=programs[0])
+        rows = [
+            f"{note.start_s:.4f}\t{note.end_s:.4f}\t{note.pitch}\t{note.velocity}\t{audible_s:.4f}"
+            for note, (audible_s, _) in zip(notes, audible_spans(notes, play, SAMPLE_RATE_HZ), strict=True)
+        ]
+        path.with_suffix(".tsv").write_text("\n".join(["onset\toffset\tnote\tvelocity\taudible", *rows]) + "\n")
 
 
 def layered(notes: Sequence[Note], soundfont: Path, programs: Sequence[int]) -> np.ndarray:
@@ -109,20 +122,20 @@ def layered(notes: Sequence[Note], soundfont: Path, programs: Sequence[int]) -> 
     return mixed
 
 
-def calm_test_pieces(midi: Path) -> list[Path]:
-    """List the calm pieces of the test split in the order of their content's hash, each work once."""
+def calm_pieces(midi: Path, split: str) -> list[Path]:
+    """List the calm pieces of a split in the order of their content's hash, each work once."""
     manifest = midi / "manifest.csv"
     try:
         with manifest.open(newline="", encoding="utf-8") as lines:
             paths = [
                 midi / row["path"]
                 for row in csv.DictReader(lines)
-                if row["split"] == "test" and row["calm"] == "yes" and not row["duplicate_of"]
+                if row["split"] == split and row["calm"] == "yes" and not row["duplicate_of"]
             ]
     except (OSError, KeyError) as error:
         raise InputError(manifest, f"unusable ({error!r})", "expected a MIDI set's manifest", "Check --midi") from error
     if not paths:
-        raise InputError(manifest, "no calm test piece", "expected at least one", "Check --midi")
+        raise InputError(manifest, f"no calm piece of split {split}", "expected at least one", "Check --midi")
     return sorted(paths, key=lambda path: hashlib.sha256(path.read_bytes()).hexdigest())
 
 

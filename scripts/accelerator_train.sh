@@ -64,7 +64,7 @@ train="$root/scripts/train_onsets_and_frames.py"
 
 # Validation takes first, then training takes in the background, on all cores but one. Wearing takes needs ffmpeg.
 KERAS_BACKEND=numpy nice -n 5 "$python" "$train" render --midi "$midi" --soundfonts $soundfonts --cache "$work/cache" \
-  --hours "$hours" --valid_hours "$valid_hours" --worn_share 0 --workers $((cores > 1 ? cores - 1 : 1)) >"$out/render.log" 2>&1 &
+  --hours "$hours" --valid_hours "$valid_hours" --degraded_share 0 --workers $((cores > 1 ? cores - 1 : 1)) >"$out/render.log" 2>&1 &
 rendering=$!
 trap 'kill $rendering 2>/dev/null || true' EXIT
 enough=$([ "$size" = tiny ] && echo 1 || echo 60)

@@ -20,7 +20,7 @@ import numpy as np
 
 from ambient.midi import read_midi, write_midi
 from ambient.notes import Note
-from ambient.onsets_and_frames.augmentation import in_room, recorded, resampled, room_response
+from ambient.onsets_and_frames.augmentation import drawn_room, in_room, recorded, resampled
 from ambient.onsets_and_frames.config import SAMPLE_RATE_HZ
 from ambient.onsets_and_frames.rendering import HELD, PIANOS, STRUCK
 from stages.common import SHIPPED_MODELS, log
@@ -102,7 +102,7 @@ def record(notes: list[Note], soundfonts: list[Path], rng: np.random.Generator, 
     stereo = render_notes(notes, soundfont, program=int(rng.choice(programs)))
     sound = resampled(stereo.mean(axis=1), rate_hz=SYNTH_RATE_HZ, stretch=1.0)
     if other_rooms:
-        response = room_response(rng, longest_s=1.6)
+        response = drawn_room(rng, longest_s=1.6)
         tail_s = rng.uniform(*OTHER_ROOM_S)
         time_s = np.arange(int(tail_s * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
         tail = rng.standard_normal(len(time_s)) * 10 ** (-3.0 * time_s / tail_s)

@@ -18,10 +18,10 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from ambient.onsets_and_frames.config import AMBIENT_SHARE, KIND, MODELS, WORN_SHARE, TrainingConfig
+from ambient.onsets_and_frames.config import KIND, MODELS, RenderingConfig, TrainingConfig
 from stages.common import log, run_program
 
 SETUP = "setup.json"
@@ -30,11 +30,13 @@ BEFORE = "before.json"  # in a run that went on from another model: how that one
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line; every flag has its reason in its help."""
-    defaults = TrainingConfig()
+    defaults, rendering = TrainingConfig(), RenderingConfig()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
 
-    render = commands.add_parser("render", help="make the training data: pictures of rendered pieces with their notes")
+    render = commands.add_parser(
+        "render", help="make the training data: spectrograms of rendered pieces with their notes"
+    )
     render.add_argument("--midi", type=Path, required=True, help="folder of MIDI files with a manifest.csv")
     render.add_argument("--soundfonts", type=Path, nargs="+", required=True, help="SF2 files; each take draws one")
     render.add_argument("--cache", type=Path, required=True, help="folder for the takes (about 50 MB an hour)")
@@ -43,14 +45,20 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument(
         "--ambient_share",
         type=float,
-        default=AMBIENT_SHARE,
+        default=rendering.ambient_share,
         help="of the takes, 0-1, on ambient instruments instead of pianos (default: a third)",
     )
     render.add_argument(
-        "--worn_share",
+        "--degraded_share",
+        "--worn_share",  # its name until 0.1
         type=float,
-        default=WORN_SHARE,
-        help="of the takes, 0-1, that drift as on tape, and that go through MP3 (default: %(default)s)",
+        default=rendering.degraded_share,
+        help="of the takes, 0-1, that have wow and flutter, and that go through MP3 or Opus (default: %(default)s)",
+    )
+    render.add_argument(
+        "--key_times",
+        action="store_true",
+        help="label notes from key to key (default: from when until when they can be heard)",
     )
     render.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
     render.add_argument("--seed", type=int, default=0, help="equal seeds make equal takes (default: %(default)s)")
@@ -128,29 +136,25 @@ def render_takes(arguments: argparse.Namespace) -> None:
     """Fill the cache: validation takes first, as they are few."""
     from ambient.onsets_and_frames.rendering import VALIDATION_S, fill_cache, pieces_of
 
-    fill_cache(
-        arguments.cache / "valid",
-        pieces_of(arguments.midi, "valid"),
-        arguments.soundfonts,
-        hours=arguments.valid_hours,
-        seed=arguments.seed,
-        longest_s=VALIDATION_S,
-        ambient_share=arguments.ambient_share,
-        worn_share=arguments.worn_share,
-        workers=arguments.workers,
-        report=log,
-    )
-    fill_cache(
-        arguments.cache / "train",
-        pieces_of(arguments.midi, "train"),
-        arguments.soundfonts,
-        hours=arguments.hours,
+    config = RenderingConfig(
         seed=arguments.seed,
         ambient_share=arguments.ambient_share,
-        worn_share=arguments.worn_share,
-        workers=arguments.workers,
-        report=log,
+        degraded_share=arguments.degraded_share,
+        audible_starts=not arguments.key_times,
     )
+    for split, hours, longest_s in (
+        ("valid", arguments.valid_hours, VALIDATION_S),
+        ("train", arguments.hours, config.longest_s),
+    ):
+        fill_cache(
+            arguments.cache / split,
+            pieces_of(arguments.midi, split),
+            arguments.soundfonts,
+            replace(config, longest_s=longest_s),
+            hours=hours,
+            workers=arguments.workers,
+            report=log,
+        )
 
 
 def train_network(arguments: argparse.Namespace) -> None:

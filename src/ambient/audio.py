@@ -37,6 +37,7 @@ _READ_SAMPLES = 1 << 16  # at a time, of all channels
 _EXPECTED = "expected a recording that ffmpeg can decode"
 _NO_SAMPLE = "not one sample"
 _EXPORT_AGAIN = "Export or download the song again"
+_LIBRARIES = {"mp3": "libmp3lame", "opus": "libopus"}  # of ffmpeg
 _BIT_EXACT = {"map_metadata": -1, "fflags": "+bitexact", "flags:a": "+bitexact", "threads": 1}
 
 
@@ -126,15 +127,28 @@ def write_mp3(path: Path, samples: np.ndarray, *, rate_hz: int, bitrate: str = M
         InputError: this ffmpeg cannot write MP3.
         OSError: the disk is full.
     """
+    write_compressed(path, samples, rate_hz=rate_hz, codec="mp3", bitrate=bitrate)
+
+
+def write_compressed(path: Path, samples: np.ndarray, *, rate_hz: int, codec: str, bitrate: str) -> None:
+    """Write [samples, channels] float32 as `mp3` or `opus`.
+
+    Raises:
+        InputError: this ffmpeg cannot write it.
+        OSError: the disk is full.
+    """
+    library = _LIBRARIES[codec]
     source = ffmpeg.input("pipe:0", format="s16le", ac=samples.shape[1], ar=rate_hz)
-    stream = source.output(f"file:{path}", format="mp3", acodec="libmp3lame", audio_bitrate=bitrate, **_BIT_EXACT)
+    stream = source.output(f"file:{path}", format=codec, acodec=library, audio_bitrate=bitrate, **_BIT_EXACT)
     try:
         ffmpeg.run(stream, cmd=_command(), input=_pcm16(samples), capture_stderr=True, overwrite_output=True)
     except ffmpeg.Error as error:
         _raise_if_full(error.stderr)
         reason = ffmpeg_words.failure(error.stderr)
-        expected = "expected one with libmp3lame"
-        raise InputError(find_ffmpeg(), f"cannot write MP3 ({reason})", expected, "Write WAV instead") from error
+        expected = f"expected one with {library}"
+        raise InputError(
+            find_ffmpeg(), f"cannot write {codec.upper()} ({reason})", expected, "Write WAV instead"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,27 @@ class PedalEvent:
     down: bool
 
 
+def cut_at_restrikes(notes: Iterable[Note], *, shortest_s: float = 1e-6) -> list[Note]:
+    """End each note at the latest when its pitch starts again, because a key and a MIDI channel cannot hold both.
+
+    Args:
+        notes: Any order.
+        shortest_s: Notes that are left shorter are dropped; of several that start together on a pitch, the longest
+            stays.
+
+    Returns:
+        The notes sorted by start, then pitch.
+    """
+    next_start_s: dict[int, float] = {}
+    kept = []
+    for note in sorted(notes, key=lambda note: (-note.start_s, note.pitch, -note.end_s)):
+        end_s = min(note.end_s, next_start_s.get(note.pitch, note.end_s))
+        if end_s - note.start_s >= shortest_s:
+            kept.append(replace(note, end_s=end_s))
+            next_start_s[note.pitch] = note.start_s
+    return sorted(kept)
+
+
 def apply_sustain(
     notes: Iterable[Note],
     pedals: Iterable[PedalEvent],

@@ -1,4 +1,4 @@
-"""Ours equals Magenta's own code: graph and picture, pedal, labels, decoding, and the tokens of the composer.
+"""Ours equals Magenta's own code: graph and spectrogram, pedal, labels, decoding, and the tokens of the composer.
 
 `make oracle` makes the references with the original, in an environment of its own, and names their folder here.
 """
@@ -63,7 +63,7 @@ def to_notes(rows):
     return [Note(float(start_s), int(pitch), float(end_s), int(velocity)) for start_s, pitch, end_s, velocity in rows]
 
 
-def test_the_picture_of_a_wav_file_is_the_originals(references, heads):
+def test_the_spectrogram_of_a_wav_file_is_the_originals(references, heads):
     from ambient.onsets_and_frames.spectrogram import log_mel
     from ambient.transcribers.recording import Recording
 
@@ -73,9 +73,9 @@ def test_the_picture_of_a_wav_file_is_the_originals(references, heads):
 
 @pytest.mark.parametrize("piece_frames", [512, 37])
 def test_all_four_heads_answer_as_the_originals(transcriber, heads, piece_frames):
-    picture = heads["picture"].astype(np.float32)
+    spectrogram = heads["picture"].astype(np.float32)
     transcriber.piece_frames = piece_frames
-    pieces = list(transcriber.pieces(lambda first, last: picture[first:last], len(picture)))
+    pieces = list(transcriber.pieces(lambda first, last: spectrogram[first:last], len(spectrogram)))
     for name in ("onset", "offset", "frame", "velocity"):
         found = np.concatenate([getattr(piece, name) for piece in pieces])
         assert np.ptp(heads[name]) > 0.9  # a constant answer would prove nothing

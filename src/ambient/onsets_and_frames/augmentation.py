@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ambient.notes import Note
+from ambient.notes import Note, cut_at_restrikes
 from ambient.onsets_and_frames.config import SAMPLE_RATE_HZ
 
 TRANSPOSITIONS = (-4, 5)  # semitones, the last not included
+SHORTEST_S = 0.005  # of a note; what is left of one after a restrike may be less
 TUNING_CENTS = 12.0  # one standard deviation of a take's tuning
 
 
@@ -52,14 +53,14 @@ def recorded(samples: np.ndarray, random: np.random.Generator, *, distant: bool 
     """
     if random.random() < 0.75:
         hall = distant and random.random() < 0.5
-        samples = in_room(samples, room_response(random, longest_s=6.0 if hall else 1.6))
+        samples = in_room(samples, drawn_room(random, longest_s=6.0 if hall else 1.6))
     samples = equalised(samples, random)
     level = float(np.max(np.abs(samples))) or 1.0
     noise = coloured_noise(len(samples), random) * 10 ** (random.uniform(-75.0, -38.0) / 20)
     return (samples / level + noise).astype(np.float32)
 
 
-def drifting(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def wow_flutter(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Let pitch sway as on an old tape: up to 8 cents, over 0.5 to 8 s; nothing moves by more than 6 ms."""
     time_s = np.arange(len(samples)) / SAMPLE_RATE_HZ
     sway_hz = 1.0 / np.exp(random.uniform(np.log(0.5), np.log(8.0)))
@@ -68,22 +69,29 @@ def drifting(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return np.interp(time_s + moved_s, time_s, samples).astype(np.float32)
 
 
-def through_mp3(samples: np.ndarray, *, bitrate: str) -> np.ndarray:
-    """Encode and decode; as long as before and in time."""
-    from ambient.audio import decode_to_wav, write_mp3  # only where ffmpeg is needed: not every trainer has it
+def through_codec(samples: np.ndarray, *, codec: str, bitrate: str) -> np.ndarray:
+    """Encode and decode; as long as before and in time.
+
+    Args:
+        samples: [samples].
+        codec: `mp3` or `opus`.
+        bitrate: `48k` for example.
+    """
+    from ambient.audio import decode_to_wav, write_compressed  # only where ffmpeg is needed: not every trainer has it
 
     with tempfile.TemporaryDirectory() as folder:
-        mp3, wav = Path(folder) / "sound.mp3", Path(folder) / "sound.wav"
+        encoded, wav = Path(folder) / f"sound.{codec}", Path(folder) / "sound.wav"
         peak = float(np.max(np.abs(samples), initial=0.0)) or 1.0
-        write_mp3(mp3, (samples / peak * 0.9)[:, None], rate_hz=SAMPLE_RATE_HZ, bitrate=bitrate)
-        decode_to_wav(mp3, wav, rate_hz=SAMPLE_RATE_HZ)
+        sound = (samples / peak * 0.9)[:, None]
+        write_compressed(encoded, sound, rate_hz=SAMPLE_RATE_HZ, codec=codec, bitrate=bitrate)
+        decode_to_wav(encoded, wav, rate_hz=SAMPLE_RATE_HZ)
         with wave.open(str(wav)) as reader:
             decoded = np.frombuffer(reader.readframes(reader.getnframes()), dtype="<i2").astype(np.float32) / 32767
     return np.pad(decoded, (0, max(len(samples) - len(decoded), 0)))[: len(samples)]
 
 
-def room_response(random: np.random.Generator, *, longest_s: float = 1.6) -> np.ndarray:
-    """Draw a room: the direct sound, a few early reflections and an exponentially dying noise.
+def drawn_room(random: np.random.Generator, *, longest_s: float = 1.6) -> np.ndarray:
+    """Draw the impulse response of a room: the direct sound, a few early reflections and an exponentially dying noise.
 
     Reverberation time 0.15 s to `longest_s`, tail 0 to 18 dB under the direct sound in energy, treble dying first.
     """
@@ -154,10 +162,10 @@ def humanised(notes: Sequence[Note], random: np.random.Generator) -> list[Note]:
         played.append(
             replace(note, start_s=start_s, end_s=max(stop_s, start_s + 0.03), velocity=int(np.clip(velocity, 12, 120)))
         )
-    return without_overlaps(played)
+    return cut_at_restrikes(played, shortest_s=SHORTEST_S)
 
 
-def calmed(notes: Sequence[Note], random: np.random.Generator) -> list[Note]:
+def thinned(notes: Sequence[Note], random: np.random.Generator) -> list[Note]:
     """Thin notes out to 1 to 8 a second, keeping some of each chord, and slow them down by up to 2."""
     if not notes:
         return []
@@ -166,19 +174,6 @@ def calmed(notes: Sequence[Note], random: np.random.Generator) -> list[Note]:
     slower = random.uniform(1.0, 2.0)
     kept = [note for note in notes if random.random() * len(notes) < wanted] or [notes[0]]
     return [replace(note, start_s=note.start_s * slower, end_s=note.end_s * slower) for note in kept]
-
-
-def without_overlaps(notes: Sequence[Note]) -> list[Note]:
-    """End each note at the latest when its pitch is struck again; drop notes that leaves without length."""
-    next_start_s: dict[int, float] = {}
-    kept = []
-    for note in sorted(notes, reverse=True):
-        end_s = min(note.end_s, next_start_s.get(note.pitch, note.end_s))
-        if end_s - note.start_s < 0.005:
-            continue
-        kept.append(replace(note, end_s=end_s))
-        next_start_s[note.pitch] = note.start_s
-    return sorted(kept)
 
 
 def _fast_length(count: int) -> int:

@@ -36,11 +36,11 @@ class Judged:
 
 
 def judge(transcriber: Transcriber, take: Take) -> Judged:
-    """Transcribe a take and tell which notes are right."""
-    picture = take.mel.astype(np.float32)
-    heard = transcriber.hear_picture(picture)
+    """Transcribe a take and mark which notes are right."""
+    spectrogram = take.mel.astype(np.float32)
+    heard = transcriber.hear_spectrogram(spectrogram)
     decoded = probabilities_to_notes(heard, transcriber.decoding)
-    true_notes = [note for note in take.notes if note.start_s < len(picture) * FRAME_S]
+    true_notes = [note for note in take.notes if note.start_s < len(spectrogram) * FRAME_S]
     right = right_notes(true_notes, decoded.notes, tolerance_s=TOLERANCE_S)
     return Judged(decoded.evidence, np.array(right, dtype=bool))
 

@@ -29,8 +29,6 @@ LOWEST_PITCH = 21
 KEYS = 88
 EDGE_LENGTH_S = 0.032  # how much of a note's start, and of what follows its end, the onset and offset rolls mark
 
-AMBIENT_SHARE = 1 / 3  # of the rendered takes; the others are pianos
-WORN_SHARE = 0.1  # of the takes drift as on tape, and as many go through MP3
 NORM_EPSILON = 1e-3  # of the BatchNorm after each convolution
 CONTEXT_FRAMES = 3  # three 3x3 convolutions see three frames to each side
 
@@ -141,10 +139,30 @@ class ConfidenceConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RenderingConfig:
+    """How the training data is made.
+
+    Attributes:
+        seed: The same seed makes the same takes.
+        longest_s: Only so much of each piece is played.
+        ambient_share: How many takes, 0-1, are played on ambient instruments instead of pianos.
+        degraded_share: How many takes, 0-1, have wow and flutter as on tape, and how many go through MP3 or Opus.
+        audible_starts: Label ambient notes from the moment at which they can be heard, and through their release;
+            otherwise from key to key.
+    """
+
+    seed: int = 0
+    longest_s: float = 240.0
+    ambient_share: float = 1 / 3
+    degraded_share: float = 0.1
+    audible_starts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingConfig:
     """How a short training on a few cores goes.
 
-    The onset head is trained alone at first, because it is what tells notes apart and because, with the gradient from
+    The onset head is trained alone at first, because it is what separates notes and because, with the gradient from
     the frame head stopped, nothing but onset labels teaches it. Then its convolution stack is copied into the other
     three as their start, and from there each step of the other heads goes with several of the onset head. As the
     heads share no weights, this is the joint training of the original with another division of the time.

@@ -17,8 +17,8 @@ import numpy as np
 from ambient.errors import InputError
 from ambient.onsets_and_frames.config import DYNAMIC_RANGE_DB
 from ambient.onsets_and_frames.labels import Rolls, notes_to_rolls, united
-from ambient.onsets_and_frames.picture_augmentation import mixed, varied_picture
 from ambient.onsets_and_frames.rendering import Take, load_take, take_names
+from ambient.onsets_and_frames.spectrogram_augmentation import mixed, varied_spectrogram
 from ambient.onsets_and_frames.workers import in_order
 
 MIXED_SHARE = 0.15  # of the examples are two crops that sound together
@@ -32,11 +32,11 @@ class Batch:
     """Examples of one step.
 
     Attributes:
-        picture: [B, F, M, 1] float32, dB.
+        spectrogram: [B, F, M, 1] float32, dB.
         rolls: Labels, each [B, F, K] float32.
     """
 
-    picture: np.ndarray
+    spectrogram: np.ndarray
     rolls: Rolls
 
 
@@ -80,25 +80,25 @@ class TakeCache:
         rolls = Rolls(
             *(np.stack([getattr(labels, name) for _, labels in examples]) for name in Rolls.__dataclass_fields__)
         )
-        return Batch(np.stack([picture[:, :, None] for picture, _ in examples]), rolls)
+        return Batch(np.stack([spectrogram[:, :, None] for spectrogram, _ in examples]), rolls)
 
 
 def _example(take: Take, other: Take, frames: int, random: np.random.Generator) -> tuple[np.ndarray, Rolls]:
     """Return [F, M] and its labels: a crop of one take, now and then with one of another take under it."""
-    picture, rolls = _crop(take, frames, random)
+    spectrogram, rolls = _crop(take, frames, random)
     if random.random() < MIXED_SHARE:
         below, more = _crop(other, frames, random)
-        picture = mixed(picture, below - np.float32(random.uniform(0.0, _QUIETER_DB)))
+        spectrogram = mixed(spectrogram, below - np.float32(random.uniform(0.0, _QUIETER_DB)))
         rolls = united(rolls, more)
-    return picture, rolls
+    return spectrogram, rolls
 
 
 def _crop(take: Take, frames: int, random: np.random.Generator) -> tuple[np.ndarray, Rolls]:
-    """Return [F, M] and its labels, the picture varied."""
+    """Return [F, M] and its labels, the spectrogram varied."""
     first = int(random.integers(len(take.mel) - frames + 1))
-    picture = take.mel[first : first + frames].astype(np.float32)
+    spectrogram = take.mel[first : first + frames].astype(np.float32)
     floor_db = max(float(take.mel.max()) - DYNAMIC_RANGE_DB, float(take.mel[:1].min()))
-    varied = np.maximum(varied_picture(picture, random), np.float32(floor_db))
+    varied = np.maximum(varied_spectrogram(spectrogram, random), np.float32(floor_db))
     return varied, notes_to_rolls(take.notes, frames, first_frame=first)
 
 

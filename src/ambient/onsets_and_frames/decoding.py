@@ -43,7 +43,7 @@ class Decoded:
 
     Attributes:
         notes: Sorted by start, then pitch; times in seconds, velocities 1-127.
-        evidence: [notes, 3], what tells how sure each is: the log-odds of its start, the mean of these over the
+        evidence: [notes, 3], what says how sure each is: the log-odds of its start, the mean of these over the
             recording, and the probability, 0-1, that a note an octave, a twelfth or two octaves below starts with it.
     """
 

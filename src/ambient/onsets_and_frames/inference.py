@@ -1,8 +1,8 @@
-"""Transcribe recordings of any length: the picture in pieces, the LSTMs carried from piece to piece.
+"""Transcribe recordings of any length: the spectrogram in pieces, the LSTMs carried from piece to piece.
 
 Legend: F frames, M mel bins, D dense width, U units, K keys.
 
-A recording is read three times: for its level, for its tuning, and for the picture, which waits for its
+A recording is read three times: for its level, for its tuning, and for the spectrogram, which waits for its
 loudest bin before it is heard. The convolution stacks see 3 frames to each side, so they run over pieces that overlap
 by 3 frames, exactly; beyond the true ends they see zeros, as in one pass. The LSTMs run over pieces too, forward from
 the start and backward from the end, and take their state along. So the answer is that of one pass over the whole
@@ -134,7 +134,7 @@ class Transcriber:
             level = recording.level
             notes = NoteReader(self.decoding)
             tuning = None
-            if level > 0:  # a constant picture would only show what the network makes of nothing
+            if level > 0:  # a constant spectrogram would only show what the network makes of nothing
                 tuning = estimate_tuning(recording) if self.tuning_cents is None else constant_tuning(self.tuning_cents)
                 for piece in self._hear(recording, level, tuning, scratch):
                     notes.feed(piece)
@@ -165,18 +165,18 @@ class Transcriber:
                 loudest_db = max(loudest_db, float(piece.max()))
                 unfloored.write(first, piece)
 
-            def picture(first: int, last: int) -> np.ndarray:
+            def spectrogram(first: int, last: int) -> np.ndarray:
                 return floored(unfloored.read(first, last), loudest_db)
 
-            yield from self.pieces(picture, frames, scratch=scratch)
+            yield from self.pieces(spectrogram, frames, scratch=scratch)
 
     def hear_samples(self, samples: np.ndarray) -> Probabilities:
         """Return the probabilities for [samples] mono at 16 kHz, held in memory, as it is tuned; at least one frame."""
-        return self.hear_picture(log_mel(samples))
+        return self.hear_spectrogram(log_mel(samples))
 
-    def hear_picture(self, picture: np.ndarray) -> Probabilities:
-        """Return the probabilities for a picture [F, M] float32, dB; at least one frame."""
-        pieces = list(self.pieces(lambda first, last: picture[first:last], len(picture)))
+    def hear_spectrogram(self, spectrogram: np.ndarray) -> Probabilities:
+        """Return the probabilities for a spectrogram [F, M] float32, dB; at least one frame."""
+        pieces = list(self.pieces(lambda first, last: spectrogram[first:last], len(spectrogram)))
         return Probabilities(
             **{
                 field.name: np.concatenate([getattr(piece, field.name) for piece in pieces])
@@ -185,12 +185,12 @@ class Transcriber:
         )
 
     def pieces(
-        self, picture: Callable[[int, int], np.ndarray], frames: int, *, scratch: Path | None = None
+        self, spectrogram: Callable[[int, int], np.ndarray], frames: int, *, scratch: Path | None = None
     ) -> Iterator[Probabilities]:
-        """Run the network over a picture that is made as needed.
+        """Run the network over a spectrogram that is made as needed.
 
         Args:
-            picture: Called with a first frame and one past the last; returns [F, M] float32, dB.
+            spectrogram: Called with a first frame and one past the last; returns [F, M] float32, dB.
             frames: Of the whole recording.
             scratch: Folder for temporary files.
 
@@ -205,7 +205,7 @@ class Transcriber:
             heard = {name: tape(columns) for name, columns in self.network.columns.items()}
             for first, last in _spans(frames, self.piece_frames):
                 left, right = max(first - CONTEXT_FRAMES, 0), min(last + CONTEXT_FRAMES, frames)
-                for name, answer in self.network.acoustic(picture(left, right)).items():
+                for name, answer in self.network.acoustic(spectrogram(left, right)).items():
                     heard[name].write(first, answer[first - left : last - left])
 
             onset = self._run_head("onset", heard["onset"].read, frames, tape)

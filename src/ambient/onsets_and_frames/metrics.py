@@ -1,6 +1,6 @@
 """Score notes against the true ones: the one door to mir_eval.
 
-Conventions: mir_eval's note metrics (onsets within 50 ms unless told otherwise, pitch right, one to one; offsets within
+Conventions: mir_eval's note metrics (onsets within 50 ms by default, pitch right, one to one; offsets within
 the larger of 50 ms and 20 % of the note; velocities within 0.1 of the reference's range after a linear fit), and frame
 F1 on rolls of 31.25 frames a second drawn from the notes.
 """

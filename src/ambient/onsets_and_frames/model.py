@@ -20,7 +20,7 @@ NORM_MOMENTUM = 0.99  # 0.999 in the original, which trains a hundred times long
 
 
 class ConvStack:
-    """From the picture to one dense vector a frame: [B, F, M, 1] to [B, F, D].
+    """From the spectrogram to one dense vector a frame: [B, F, M, 1] to [B, F, D].
 
     Args:
         config: Sizes.
@@ -51,12 +51,12 @@ class ConvStack:
 
     @property
     def layers(self) -> list[keras.layers.Layer]:
-        """The layers that hold weights, from the picture up."""
+        """The layers that hold weights, from the spectrogram up."""
         return [*self.convolutions, *self.norms, self.dense]
 
-    def __call__(self, picture: keras.KerasTensor) -> keras.KerasTensor:
+    def __call__(self, spectrogram: keras.KerasTensor) -> keras.KerasTensor:
         """Apply the stack to [B, F, M, 1]."""
-        x = picture
+        x = spectrogram
         for index, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             x = ops.relu(norm(convolution(x)))  # [B, F, M, C]
             if index > 0:
@@ -75,10 +75,10 @@ class OnsetsAndFrames:
         full: [B, F, M, 1] to a dictionary of four [B, F, K] named as `OUTPUTS`. Velocity is linear, the others are
             probabilities. It owns every weight.
         onset: The onset head alone: [B, F, M, 1] to [B, F, K].
-        rest: The three other heads: the picture and onset probabilities to a dictionary of three [B, F, K]. The
+        rest: The three other heads: the spectrogram and onset probabilities to a dictionary of three [B, F, K]. The
             same function as in `full`; with the gradient from frame to onset stopped, training `onset` and `rest`
             is training `full`.
-        acoustic: What of the network needs the picture: [B, F, M, 1] to a dictionary of the dense vectors of
+        acoustic: What of the network needs the spectrogram: [B, F, M, 1] to a dictionary of the dense vectors of
             `onset` and `offset` [B, F, D], `activation` and `velocity` [B, F, K]. Sees 3 frames to each side.
         lstms: The LSTM in both directions of `onset`, `offset` and `frame`.
         probabilities: The dense layer that ends the head of `onset`, `offset` and `frame`.
@@ -103,27 +103,29 @@ class OnsetsAndFrames:
         onset_velocities = keras.layers.Dense(KEYS, dtype="float32", name="onset_velocities")
 
         # === Graphs ===
-        picture = keras.Input((None, MEL_BINS, 1), name="spectrogram")
-        onset_dense = self.stacks["onsets"](picture)
-        offset_dense = self.stacks["offsets"](picture)
-        activation = activation_probs(self.stacks["frame"](picture))  # [B, F, K]
-        velocity = onset_velocities(self.stacks["velocity"](picture))  # [B, F, K]
+        spectrogram = keras.Input((None, MEL_BINS, 1), name="spectrogram")
+        onset_dense = self.stacks["onsets"](spectrogram)
+        offset_dense = self.stacks["offsets"](spectrogram)
+        activation = activation_probs(self.stacks["frame"](spectrogram))  # [B, F, K]
+        velocity = onset_velocities(self.stacks["velocity"](spectrogram))  # [B, F, K]
         onset = self._head("onset", onset_dense)
         offset = self._head("offset", offset_dense)
 
         frame = self._frame(onset, activation, offset)
         self.full = keras.Model(
-            picture, {"onset": onset, "offset": offset, "frame": frame, "velocity": velocity}, name="onsets_and_frames"
+            spectrogram,
+            {"onset": onset, "offset": offset, "frame": frame, "velocity": velocity},
+            name="onsets_and_frames",
         )
-        self.onset = keras.Model(picture, onset, name="onset_head")
+        self.onset = keras.Model(spectrogram, onset, name="onset_head")
         heard = keras.Input((None, KEYS), name="onset_probabilities")
         self.rest = keras.Model(
-            [picture, heard],
+            [spectrogram, heard],
             {"offset": offset, "frame": self._frame(heard, activation, offset), "velocity": velocity},
             name="other_heads",
         )
         self.acoustic = keras.Model(
-            picture,
+            spectrogram,
             {"onset": onset_dense, "offset": offset_dense, "activation": activation, "velocity": velocity},
             name="acoustic",
         )

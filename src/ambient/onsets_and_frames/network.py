@@ -67,16 +67,18 @@ class Network:
         # Steps of an LSTM wait for each other: a second thread gains nothing.
         self._lstms = {name: OnnxSession(_stepping(name, config, weights), threads=1) for name in _LSTMS}
 
-    def acoustic(self, picture: np.ndarray) -> dict[str, np.ndarray]:
+    def acoustic(self, spectrogram: np.ndarray) -> dict[str, np.ndarray]:
         """Run the convolution stacks, which see 3 frames to each side.
 
         Args:
-            picture: [F, M] float32, dB.
+            spectrogram: [F, M] float32, dB.
 
         Returns:
             The dense vectors of `onset` and `offset`, each [F, D]; `activation` and `velocity`, each [F, K].
         """
-        return dict(zip(self.columns, self._acoustic.run(list(self.columns), {"picture": picture}), strict=True))
+        return dict(
+            zip(self.columns, self._acoustic.run(list(self.columns), {"spectrogram": spectrogram}), strict=True)
+        )
 
     def start(self) -> list[np.ndarray]:
         """Return the state in which an LSTM begins."""
@@ -125,11 +127,13 @@ def _dense(name: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
 
 
 def _acoustic(config: ModelConfig, weights: Mapping[str, np.ndarray]) -> bytes:
-    """Return the convolution stacks as a model: `picture` [F, M] to four answers."""
+    """Return the convolution stacks as a model: `spectrogram` [F, M] to four answers."""
     graph = OnnxGraph()
-    picture = graph.node("Unsqueeze", [graph.input("picture", ["frames", MEL_BINS]), graph.tensor(np.array([0, 1]))])
+    spectrogram = graph.node(
+        "Unsqueeze", [graph.input("spectrogram", ["frames", MEL_BINS]), graph.tensor(np.array([0, 1]))]
+    )
     for answer, scope in _STACKS.items():
-        x = picture  # [1, 1, F, M]
+        x = spectrogram  # [1, 1, F, M]
         for index in range(3):
             kernel, bias = _convolution(scope, index, weights)
             window = {"kernel_shape": (3, 3), "pads": (1, 1, 1, 1)}
@@ -139,7 +143,7 @@ def _acoustic(config: ModelConfig, weights: Mapping[str, np.ndarray]) -> bytes:
             if index > 0:
                 pool = {"kernel_shape": (1, 2), "strides": (1, 2)}
                 x = graph.node("MaxPool", [x], attributes=pool)  # [1, C, F, M / 2], then [1, C, F, M / 4]
-        # The dense layer as a convolution that is as wide as the picture: nothing has to be turned round for it.
+        # The dense layer as a convolution that is as wide as the spectrogram: nothing has to be turned round for it.
         kernel = weights[f"{scope}_fc_end/kernel"].reshape(-1, config.filters[2], config.dense)  # [M / 4, C, D]
         across = graph.tensor(kernel.transpose(2, 1, 0)[:, :, None])  # [D, C, 1, M / 4]
         offsets = graph.tensor(weights[f"{scope}_fc_end/bias"])

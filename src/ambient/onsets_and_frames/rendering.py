@@ -1,8 +1,9 @@
-"""Make the training data: play freely licensed MIDI on free soundfonts and keep the pictures with their notes.
+"""Make the training data: play freely licensed MIDI on free soundfonts and keep the spectrograms with their notes.
 
 A *take* is one piece, played once on one instrument, recorded once: `NAME.mel.npy` ([F, M] float16, dB, floored as at
 inference) and `NAME.notes.npy` ([notes, 4] float64: start_s, end_s, pitch, velocity, pedal folded in). Takes are made
-once and cached, because the sound of a whole piece is needed anyway for its level and its room.
+once and cached, because the sound of a whole piece is needed anyway for its level and its room. The notes of ambient
+takes start when they can be heard, and end when their release has died away (`audible`).
 
 A piece of the manifest's `test` split or of the MAPS test set is never rendered: a model that has heard it cannot be
 scored on it.
@@ -20,29 +21,29 @@ import numpy as np
 
 from ambient.errors import InputError
 from ambient.midi import read_midi
-from ambient.notes import Note
+from ambient.notes import Note, cut_at_restrikes
+from ambient.onsets_and_frames.audible import audible_spans
 from ambient.onsets_and_frames.augmentation import (
+    SHORTEST_S,
     TRANSPOSITIONS,
     TUNING_CENTS,
-    calmed,
-    drifting,
     humanised,
     recorded,
     resampled,
-    through_mp3,
-    without_overlaps,
+    thinned,
+    through_codec,
+    wow_flutter,
 )
 from ambient.onsets_and_frames.config import (
-    AMBIENT_SHARE,
     FRAME_S,
     FRAMES_PER_SECOND,
     KEYS,
     LOWEST_PITCH,
     SAMPLE_RATE_HZ,
-    WORN_SHARE,
+    RenderingConfig,
 )
 from ambient.onsets_and_frames.spectrogram import log_mel
-from ambient.onsets_and_frames.synthesiser import synthesised
+from ambient.onsets_and_frames.synthesiser import Timbre, draw_timbre, synthesised
 from ambient.onsets_and_frames.workers import in_order
 from ambient.sound.soundfont import SAMPLE_RATE_HZ as SYNTH_RATE_HZ
 from ambient.sound.soundfont import render_notes
@@ -50,7 +51,6 @@ from ambient.sound.voices import held_notes
 
 MANIFEST = "manifest.csv"
 SPLITS = ("train", "valid")
-LONGEST_S = 240.0  # longer pieces are cut here
 LONGEST_AMBIENT_S = 120.0  # ambient takes are shorter: timbres vary more than notes, and there is one a take
 VALIDATION_S = 40.0
 PIANOS = (0, 0, 0, 0, 1, 1, 2, 3)
@@ -58,8 +58,11 @@ PIANOS = (0, 0, 0, 0, 1, 1, 2, 3)
 STRUCK = (4, 5, 8, 9, 10, 11, 11, 12, 24, 46)
 # Held: organs, strings, choir, pads, crystal and atmosphere.
 HELD = (16, 19, 44, 48, 48, 49, 50, 51, 52, 52, 53, 54, 88, 89, 89, 90, 91, 92, 93, 94, 95, 98, 99)
-BITRATES = ("32k", "48k", "64k", "96k")  # of one channel at 16 kHz
+# Of one channel at 16 kHz.
+CODECS = (("mp3", "32k"), ("mp3", "48k"), ("mp3", "64k"), ("mp3", "96k"), ("opus", "24k"), ("opus", "48k"))
 OSCILLATOR_SHARE = 0.35  # of the ambient takes
+
+Player = Callable[[Sequence[Note]], np.ndarray]  # notes to [samples] mono at the synthesiser's rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """A piece as played and recorded once: its picture and its notes."""
+    """A piece as played and recorded once: its spectrogram and its notes."""
 
     mel: np.ndarray  # [F, M] float16
     notes: list[Note]
@@ -135,35 +138,27 @@ def plan_takes(pieces: Sequence[Piece], *, seed: int) -> Iterator[tuple[Piece, i
         round_number += 1
 
 
-def make_take(
-    piece: Piece,
-    soundfonts: Sequence[Path],
-    random: np.random.Generator,
-    *,
-    longest_s: float = LONGEST_S,
-    ambient_share: float = AMBIENT_SHARE,
-    worn_share: float = WORN_SHARE,
-) -> Take:
+def make_take(piece: Piece, soundfonts: Sequence[Path], random: np.random.Generator, config: RenderingConfig) -> Take:
     """Play and record a part of one piece; everything that varies is drawn from `random`."""
-    ambient = random.random() < ambient_share
-    if ambient:
-        longest_s = min(longest_s, LONGEST_AMBIENT_S)
+    ambient = random.random() < config.ambient_share
+    longest_s = min(config.longest_s, LONGEST_AMBIENT_S) if ambient else config.longest_s
     notes = _part(read_midi(piece.path).notes, longest_s, random)
     if not piece.performed:
         notes = humanised(notes, random)
     notes = _varied(notes, random)
     if ambient:
-        notes, sound = _ambient(notes, soundfonts, random)
+        notes, sound = _ambient(notes, soundfonts, random, audible=config.audible_starts)
     else:
-        sound = _played(notes, soundfonts, random, programs=PIANOS)
+        sound = _instrument(soundfonts, random, programs=PIANOS)(notes)
     stretch = 2.0 ** (random.normal(0.0, TUNING_CENTS) / 1200.0)
     sound = resampled(sound, rate_hz=SYNTH_RATE_HZ, stretch=stretch)
     stretched = [replace(n, start_s=n.start_s * stretch, end_s=n.end_s * stretch) for n in notes]
     sound = recorded(sound, random, distant=ambient)
-    if random.random() < worn_share:
-        sound = drifting(sound, random)
-    if random.random() < worn_share:
-        sound = through_mp3(sound, bitrate=str(random.choice(BITRATES)))
+    if random.random() < config.degraded_share:
+        sound = wow_flutter(sound, random)
+    if random.random() < config.degraded_share:
+        codec, bitrate = CODECS[int(random.integers(len(CODECS)))]
+        sound = through_codec(sound, codec=codec, bitrate=bitrate)
     return Take(log_mel(sound).astype(np.float16), stretched)
 
 
@@ -179,34 +174,42 @@ def _part(notes: Sequence[Note], longest_s: float, random: np.random.Generator) 
 
 
 def _ambient(
-    notes: Sequence[Note], soundfonts: Sequence[Path], random: np.random.Generator
+    notes: Sequence[Note], soundfonts: Sequence[Path], random: np.random.Generator, *, audible: bool
 ) -> tuple[list[Note], np.ndarray]:
     """Play notes on one or two ambient sounds, mostly fewer and slower than a pianist would.
 
     Returns:
-        The notes as they were played, and [samples] mono at the synthesiser's rate.
+        The notes as they were played, or as they are heard of the first sound, and [samples] mono at the synthesiser's
+        rate.
     """
     if random.random() < 0.6:
-        notes = calmed(notes, random)
+        notes = thinned(notes, random)
     held = random.random() < 0.65
     if held and random.random() < 0.7:  # short notes on a slow sound would not be heard
         notes = held_notes(notes, random.uniform(0.2, 1.5))
-    programs = HELD if held else STRUCK
     if random.random() < OSCILLATOR_SHARE:
-        sound = _oscillators(notes, random)
+        play: Player = partial(_oscillators, timbre=draw_timbre(random), seed=int(random.integers(1 << 31)))
     else:
-        sound = _played(notes, soundfonts, random, programs=programs)
+        play = _instrument(soundfonts, random, programs=HELD if held else STRUCK)
+    sound = play(notes)
     if random.random() < 0.4:  # a second layer under the first
-        layer = _played(notes, soundfonts, random, programs=(*HELD, *STRUCK, 0, 0))
+        layer = _instrument(soundfonts, random, programs=(*HELD, *STRUCK, 0, 0))(notes)
         length = max(len(sound), len(layer))
         sound = np.pad(sound, (0, length - len(sound)))
         sound += np.pad(layer, (0, length - len(layer))) * np.float32(random.uniform(0.3, 1.0))
-    return list(notes), sound
+    return _heard(notes, play) if audible else list(notes), sound
 
 
-def _oscillators(notes: Sequence[Note], random: np.random.Generator) -> np.ndarray:
+def _heard(notes: Sequence[Note], play: Player) -> list[Note]:
+    """Return the notes from when until when they can be heard; a pitch that starts anew ends what sounds of it."""
+    spans = audible_spans(notes, play, SYNTH_RATE_HZ)
+    heard = [replace(note, start_s=start_s, end_s=end_s) for note, (start_s, end_s) in zip(notes, spans, strict=True)]
+    return cut_at_restrikes(heard, shortest_s=SHORTEST_S)
+
+
+def _oscillators(notes: Sequence[Note], *, timbre: Timbre, seed: int) -> np.ndarray:
     """Return [samples] mono at the synthesiser's rate, which is a multiple of ours."""
-    sound = synthesised(notes, random)
+    sound = synthesised(notes, timbre, np.random.default_rng(seed))
     positions = np.arange(len(sound) * SYNTH_RATE_HZ // SAMPLE_RATE_HZ) * (SAMPLE_RATE_HZ / SYNTH_RATE_HZ)
     return np.interp(positions, np.arange(len(sound)), sound).astype(np.float32)
 
@@ -227,16 +230,19 @@ def _varied(notes: Sequence[Note], random: np.random.Generator) -> list[Note]:
         )
         for note in notes
     ]
-    return without_overlaps(varied)
+    return cut_at_restrikes(varied, shortest_s=SHORTEST_S)
 
 
-def _played(
-    notes: Sequence[Note], soundfonts: Sequence[Path], random: np.random.Generator, *, programs: Sequence[int]
-) -> np.ndarray:
-    """Return [samples] mono at the synthesiser's rate, its largest sample 1."""
+def _instrument(soundfonts: Sequence[Path], random: np.random.Generator, *, programs: Sequence[int]) -> Player:
+    """Draw an instrument."""
     soundfont = soundfonts[int(random.integers(len(soundfonts)))]
-    stereo = render_notes(notes, soundfont, program=int(random.choice(programs)))
-    balance = random.uniform(0.3, 0.7)
+    program, balance = int(random.choice(programs)), random.uniform(0.3, 0.7)
+    return partial(_played, soundfont=soundfont, program=program, balance=balance)
+
+
+def _played(notes: Sequence[Note], *, soundfont: Path, program: int, balance: float) -> np.ndarray:
+    """Return [samples] mono at the synthesiser's rate, its largest sample 1."""
+    stereo = render_notes(notes, soundfont, program=program)
     mono = stereo[:, 0] * balance + stereo[:, 1] * (1 - balance)
     return np.asarray(mono / (np.max(np.abs(mono)) + 1e-9), dtype=np.float32)
 
@@ -245,12 +251,9 @@ def fill_cache(
     cache: Path,
     pieces: Sequence[Piece],
     soundfonts: Sequence[Path],
+    config: RenderingConfig,
     *,
     hours: float,
-    seed: int,
-    longest_s: float = LONGEST_S,
-    ambient_share: float = AMBIENT_SHARE,
-    worn_share: float = WORN_SHARE,
     workers: int = 1,
     report: Callable[[str], None],
 ) -> None:
@@ -260,11 +263,8 @@ def fill_cache(
         cache: Folder, made if missing.
         pieces: What to play.
         soundfonts: SF2 files; each take draws one.
-        hours: Of sound.
-        seed: The same seed makes the same takes; several workers make a few more than were asked for.
-        longest_s: Keep only so much of each take.
-        ambient_share: How many takes, 0-1, are played on ambient instruments instead of pianos.
-        worn_share: How many takes, 0-1, drift as on tape, and how many go through MP3.
+        config: How it is played and recorded.
+        hours: Of sound; several workers make a few takes more than were asked for.
         workers: Processes.
         report: Gets one line now and then.
 
@@ -273,11 +273,8 @@ def fill_cache(
     """
     cache.mkdir(parents=True, exist_ok=True)
     have_s, began_s = 0.0, time.monotonic()
-    play = partial(
-        make_take, soundfonts=soundfonts, longest_s=longest_s, ambient_share=ambient_share, worn_share=worn_share
-    )
-    make = partial(_cached_take, cache=cache, seed=seed, frames=int(longest_s * FRAMES_PER_SECOND), play=play)
-    lengths = in_order(make, plan_takes(pieces, seed=seed), workers=workers)
+    make = partial(_cached_take, cache=cache, soundfonts=soundfonts, config=config)
+    lengths = in_order(make, plan_takes(pieces, seed=config.seed), workers=workers)
     for made, frames in enumerate(lengths):
         have_s += frames * FRAME_S
         if made % 20 == 0:
@@ -287,20 +284,23 @@ def fill_cache(
     lengths.close()  # type: ignore[attr-defined]
 
 
-def _cached_take(planned: tuple[Piece, int], *, cache: Path, seed: int, frames: int, play: Callable[..., Take]) -> int:
+def _cached_take(
+    planned: tuple[Piece, int], *, cache: Path, soundfonts: Sequence[Path], config: RenderingConfig
+) -> int:
     """Make a take unless it is there; returns its frames."""
     piece, number = planned
     name = f"{piece.name}-{number}"
     path = cache / f"{name}.mel.npy"
     if not path.exists():
-        digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
+        digest = hashlib.sha256(f"{config.seed} {name}".encode()).digest()
         random = np.random.default_rng(int.from_bytes(digest[:8], "big"))
-        save_take(cache, name, play(piece, random=random), frames=frames)
+        take = make_take(piece, soundfonts, random, config)
+        save_take(cache, name, take, frames=int(config.longest_s * FRAMES_PER_SECOND))
     return len(np.load(path, mmap_mode="r"))
 
 
 def save_take(cache: Path, name: str, take: Take, *, frames: int) -> None:
-    """Write a take, its picture last, so that a take with a picture is complete."""
+    """Write a take, its spectrogram last, so that a take with one is complete."""
     rows = np.array([[n.start_s, n.end_s, n.pitch, n.velocity] for n in take.notes], dtype=np.float64).reshape(-1, 4)
     np.save(cache / f"{name}.notes.npy", rows)
     partial = cache / f".{name}.npy"

@@ -1,4 +1,4 @@
-"""Turn samples into the picture that the network sees: log-mel frames as Magenta's pipeline makes them.
+"""Turn samples into the spectrogram that the network sees: log-mel frames as Magenta's pipeline makes them.
 
 Conventions: F frames, M mel bins. Frame k is centred on sample k * 512; beyond the ends there are zeros, as in librosa
 from 0.9 on (the original's pinned 0.7.2 reflected; only the first and last two frames differ). 229 bands from 30 to
@@ -57,7 +57,7 @@ def mel_filters(cents: int = 0) -> np.ndarray:
     """Return the [1025, M] float32 matrix from power spectrum to mel bands.
 
     Args:
-        cents: How sharp the recording is: the bands lie so much higher, and the picture is that of it in tune.
+        cents: How sharp the recording is: the bands lie so much higher, and the spectrogram is that of it in tune.
     """
     sharp = 2.0 ** (cents / 1200.0)
     bins_hz = np.fft.rfftfreq(WINDOW_SAMPLES, 1 / SAMPLE_RATE_HZ)
@@ -136,7 +136,7 @@ def floored(bands_db: np.ndarray, loudest_db: float) -> np.ndarray:
 
 
 def log_mel(samples: np.ndarray) -> np.ndarray:
-    """Return the picture of a whole recording held in memory.
+    """Return the spectrogram of a whole recording held in memory.
 
     Args:
         samples: [samples] mono at 16 kHz, any scale.

@@ -18,7 +18,9 @@ _LONGEST_NOTE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Timbre:
+class Timbre:
+    """How notes sound."""
+
     amplitudes: np.ndarray  # [overtones], the fundamental first
     phases: np.ndarray  # [overtones]
     voices_cents: np.ndarray  # [voices], detuning
@@ -29,19 +31,19 @@ class _Timbre:
     vibrato_hz: float
 
 
-def synthesised(notes: Sequence[Note], random: np.random.Generator) -> np.ndarray:
-    """Play notes on a timbre drawn from `random`.
+def synthesised(notes: Sequence[Note], timbre: Timbre, random: np.random.Generator) -> np.ndarray:
+    """Play notes.
 
     Args:
         notes: Any order.
-        random: Decides the timbre.
+        timbre: How they sound.
+        random: Decides where in its period each oscillator begins.
 
     Returns:
         [samples] float32 mono at 16 kHz, up to the end of the last release, its largest sample 1; empty without notes.
     """
     if not notes:
         return np.zeros(0, dtype=np.float32)
-    timbre = _timbre(random)
     end_s = max(note.end_s for note in notes) + timbre.release_s
     sound = np.zeros(int(end_s * SAMPLE_RATE_HZ) + 1, dtype=np.float32)
     waves: dict[int, np.ndarray] = {}
@@ -54,14 +56,15 @@ def synthesised(notes: Sequence[Note], random: np.random.Generator) -> np.ndarra
     return np.asarray(sound / (np.max(np.abs(sound)) + 1e-9), dtype=np.float32)
 
 
-def _timbre(random: np.random.Generator) -> _Timbre:
+def draw_timbre(random: np.random.Generator) -> Timbre:
+    """Draw a timbre: of every kind that a synthesiser's pads and plucked sounds have."""
     overtones = np.arange(1, 41)
     amplitudes = overtones ** -random.uniform(0.7, 3.0) * np.exp(random.normal(0.0, 0.6, len(overtones)))
     if random.random() < 0.3:
         amplitudes[1::2] *= random.uniform(0.0, 0.3)  # as in closed pipes and square waves
     amplitudes *= np.exp(-overtones / np.exp(random.uniform(np.log(2.0), np.log(30.0))))
     slow = random.random() < 0.7
-    return _Timbre(
+    return Timbre(
         amplitudes=amplitudes,
         phases=random.uniform(0.0, 2 * np.pi, len(overtones)),
         voices_cents=random.normal(0.0, random.uniform(0.5, 9.0), int(random.integers(1, 4))),
@@ -77,7 +80,7 @@ def _hz(pitch: float) -> float:
     return float(440.0 * 2.0 ** ((pitch - 69.0) / 12.0))
 
 
-def _wave(timbre: _Timbre, hz: float) -> np.ndarray:
+def _wave(timbre: Timbre, hz: float) -> np.ndarray:
     """Return one period [W + 1], the first sample once more at its end, of unit power."""
     count = max(min(len(timbre.amplitudes), int(_HIGHEST_HZ / hz)), 1)
     spectrum = np.zeros(_PERIOD // 2 + 1, dtype=complex)
@@ -87,7 +90,7 @@ def _wave(timbre: _Timbre, hz: float) -> np.ndarray:
     return np.append(period, period[0]).astype(np.float32)
 
 
-def _heard(note: Note, wave: np.ndarray, timbre: _Timbre, random: np.random.Generator) -> np.ndarray:
+def _heard(note: Note, wave: np.ndarray, timbre: Timbre, random: np.random.Generator) -> np.ndarray:
     held_s = min(note.end_s - note.start_s, _LONGEST_NOTE_S)
     time_s = np.arange(int((held_s + timbre.release_s) * SAMPLE_RATE_HZ), dtype=np.float32) / SAMPLE_RATE_HZ
     # A voice's phase in periods; the vibrato moves it by the integral of a sine.

@@ -2,7 +2,7 @@
 
 Losses follow magenta/magenta with one difference, `TrainingConfig.onset_weight`. Runs on any Keras backend: each part
 of the network is compiled and trained by `train_on_batch`. Time, not steps, drives the schedule, so that a training
-ends when it was told to, however busy the machine.
+ends at the planned time, however busy the machine.
 """
 
 import io
@@ -184,19 +184,19 @@ class Trainer:
     def onset_step(self, batch: Batch) -> float:
         """Take one step of the onset head and return its loss."""
         self.network.onset.optimizer.learning_rate.assign(self._learning_rate(begins=0.0))
-        return float(self.network.onset.train_on_batch(batch.picture, batch.rolls.onset))
+        return float(self.network.onset.train_on_batch(batch.spectrogram, batch.rolls.onset))
 
     def rest_step(self, batch: Batch) -> dict[str, float]:
         """Take one step of the other heads, which see the onset head's answers, and return their losses."""
         self.network.rest.optimizer.learning_rate.assign(self._learning_rate(begins=self.config.onset_alone))
-        heard = self.network.onset.predict_on_batch(batch.picture)
+        heard = self.network.onset.predict_on_batch(batch.spectrogram)
         rolls = batch.rolls
         labels = {
             "offset": rolls.offset,
             "frame": rolls.frame,
             "velocity": np.concatenate([rolls.onset, rolls.velocity], axis=-1),
         }
-        logs = self.network.rest.train_on_batch([batch.picture, heard], labels, return_dict=True)
+        logs = self.network.rest.train_on_batch([batch.spectrogram, heard], labels, return_dict=True)
         return {name: float(logs.get(f"{name}_loss", logs["loss"])) for name in labels}
 
     def _learning_rate(self, *, begins: float) -> float:
@@ -315,10 +315,10 @@ def join_parts(path: Path) -> None:
 
 def listen(network: OnsetsAndFrames, take: Take) -> Probabilities:
     """Run a network over the beginning of a take."""
-    picture = take.mel[:VALIDATION_FRAMES].astype(np.float32)
-    frames = len(picture)
+    spectrogram = take.mel[:VALIDATION_FRAMES].astype(np.float32)
+    frames = len(spectrogram)
     padding = ((0, VALIDATION_FRAMES - frames), (0, 0))
-    padded = np.pad(picture, padding, constant_values=float(picture.min()))
+    padded = np.pad(spectrogram, padding, constant_values=float(spectrogram.min()))
     answers = network.full.predict_on_batch(padded[None, :, :, None])
     return Probabilities(**{name: np.asarray(answer)[0, :frames] for name, answer in answers.items()})
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from ambient.errors import InputError
-from ambient.notes import Note
+from ambient.notes import Note, cut_at_restrikes
 from ambient.transcribers.basic_pitch_notes import NoteRules, rolls_to_events
 from ambient.transcribers.onnx_session import OnnxSession
 from ambient.transcribers.recording import Recording
 from ambient.transcribers.resampling import Resampled
-from ambient.transcribers.transcription import Transcription, without_overlaps
+from ambient.transcribers.transcription import Transcription
 
 RATE_HZ = 22_050
 WINDOW_SAMPLES = 43_844
@@ -70,7 +70,7 @@ class BasicPitch:
             if level > 0:
                 frame, onset = self._hear(Resampled(recording, RATE_HZ))
                 events = rolls_to_events(frame, onset, self.rules)
-                notes = without_overlaps(
+                notes = cut_at_restrikes(
                     Note(frame_s(e.first), e.key + LOWEST_PITCH, frame_s(e.last), _velocity(e.amplitude))
                     for e in events
                 )

@@ -103,7 +103,7 @@ def measure_loudness(pieces: Iterable[np.ndarray]) -> Loudness:
     is_music = ~is_click
     silent = blocks.swings[is_music].max(initial=0) <= SILENCE
     level = 0.0 if silent else float(blocks.peaks[is_music].max())
-    # The mean of a block with a click is shifted by the click; the blocks beside it tell where the middle is.
+    # The mean of a block with a click is shifted by the click; the blocks beside it show where the middle is.
     middle, click = _surroundings(blocks.means, signed=True), np.flatnonzero(is_click)
     return Loudness(level, click, (middle - around)[click], (middle + around)[click])
 

@@ -27,7 +27,7 @@ _SAMPLES_A_PIECE = 1024 * BLOCK_SAMPLES
 class Recording:
     """An open WAV file of 16 kHz; a context manager.
 
-    A file that ends before its header says is read as far as it goes; `missing_samples` tells how much is not there.
+    A file that ends before its header says is read as far as it goes; `missing_samples` says how much is not there.
 
     Args:
         path: PCM of 8 to 32 bits or float of 32 or 64, any number of channels, plain or extensible header, RIFF, RF64,

@@ -1,7 +1,7 @@
-"""What every transcriber gives, whichever library is behind it, and how a MIDI file tells it."""
+"""What every transcriber gives, whichever library is behind it, and how a MIDI file says it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -110,19 +110,3 @@ def texts_to_note_confidences(texts: Iterable[str], notes: int) -> list[float] |
                 return None
             return values if len(values) == notes else None
     return None
-
-
-def without_overlaps(notes: Iterable[Note]) -> list[Note]:
-    """End a note where the same pitch starts again, because a MIDI channel cannot hold both.
-
-    Returns:
-        The notes sorted by start, then pitch; of several that start together on a pitch, the longest.
-    """
-    kept: list[Note] = []
-    for note in sorted(notes, key=lambda note: (note.pitch, note.start_s, -note.end_s)):
-        if kept and kept[-1].pitch == note.pitch:
-            if kept[-1].start_s == note.start_s:
-                continue
-            kept[-1] = replace(kept[-1], end_s=min(kept[-1].end_s, note.start_s))
-        kept.append(note)
-    return sorted(kept)

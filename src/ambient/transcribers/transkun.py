@@ -1,6 +1,6 @@
 """Hear piano notes with Transkun: the one door to the transkun package and to torch.
 
-Conventions: the network listens to 44.1 kHz, and to nothing above 8 kHz. It tells the keys and the sustain pedal apart;
+Conventions: the network listens to 44.1 kHz, and to nothing above 8 kHz. It hears the keys and the sustain pedal apart;
 the pedal is folded into the notes here, as the other transcribers' notes have it in them. Its weights lie in the
 package (MIT); they were trained on MAESTRO, whose licence is non-commercial. Yan and Duan, ISMIR 2024.
 """
@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from ambient.errors import InputError
-from ambient.notes import SUSTAIN_CONTROLLER, Note, PedalEvent, apply_sustain
+from ambient.notes import SUSTAIN_CONTROLLER, Note, PedalEvent, apply_sustain, cut_at_restrikes
 from ambient.transcribers.recording import Recording
 from ambient.transcribers.resampling import Resampled
-from ambient.transcribers.transcription import Transcription, without_overlaps
+from ambient.transcribers.transcription import Transcription
 
 PART_S = 240.0  # heard at once; memory grows with it
 MARGIN_S = 32.0  # heard before and after a part, so that a note at its edge is heard whole: two of its windows
@@ -79,7 +79,7 @@ class Transkun:
                         end_s = max(float(found.end), float(found.start) + 0.001)
                         velocity = min(max(int(found.velocity), 1), 127)
                         played.append(Note(float(found.start), int(found.pitch), end_s, velocity))
-                notes = without_overlaps(apply_sustain(played, pedals))
+                notes = cut_at_restrikes(apply_sustain(played, pedals))
             return Transcription(notes, None, recording.seconds, level, recording.missing_seconds)
 
     def _hear(self, recording: Resampled) -> Iterator[Any]:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ambient.notes import Note, PedalEvent, apply_sustain
+from ambient.notes import Note, PedalEvent, apply_sustain, cut_at_restrikes
 
 
 def test_note_held_by_pedal_ends_when_pedal_lifts():
@@ -68,3 +68,15 @@ def test_no_note_is_lost_doubled_or_emptied_whatever_the_pedal_does(played, pres
     sustained = apply_sustain(notes, [PedalEvent(time / 4, down) for time, down in pressed])
     assert sorted((n.start_s, n.pitch) for n in sustained) == sorted((n.start_s, n.pitch) for n in notes)
     assert all(n.end_s > n.start_s for n in sustained)
+
+
+def test_a_note_ends_where_the_same_pitch_starts_again():
+    notes = [Note(0.0, 60, 2.0, 50), Note(1.0, 60, 1.5, 60), Note(0.5, 61, 3.0, 70), Note(1.0, 60, 4.0, 80)]
+    assert cut_at_restrikes(notes) == [Note(0.0, 60, 1.0, 50), Note(0.5, 61, 3.0, 70), Note(1.0, 60, 4.0, 80)]
+    assert cut_at_restrikes([]) == []
+
+
+def test_a_note_that_a_restrike_leaves_too_short_is_dropped():
+    notes = [Note(0.0, 60, 2.0, 64), Note(1.0, 60, 3.0, 64), Note(1.0, 62, 1.003, 64)]
+    assert cut_at_restrikes(notes, shortest_s=0.004) == [Note(0.0, 60, 1.0, 64), Note(1.0, 60, 3.0, 64)]
+    assert cut_at_restrikes(notes[2:]) == notes[2:]

@@ -75,14 +75,14 @@ def test_a_note_is_right_if_a_true_one_starts_near_and_none_else_has_it():
 
 def test_a_take_is_judged_by_the_notes_that_it_holds(network, sound):
     transcriber = Transcriber(Network(network.config, weights_of(network.full)), DecodingConfig(onset_threshold=0.52))
-    picture = log_mel(sound).astype(np.float16)
-    heard = judge(transcriber, Take(picture, []))
+    spectrogram = log_mel(sound).astype(np.float16)
+    heard = judge(transcriber, Take(spectrogram, []))
     assert len(heard.right) > 20
     assert not heard.right.any()
-    notes = transcriber.hear_picture(picture.astype(np.float32))
+    notes = transcriber.hear_spectrogram(spectrogram.astype(np.float32))
     from ambient.onsets_and_frames.decoding import probabilities_to_notes
 
     decoded = probabilities_to_notes(notes, transcriber.decoding)
-    again = judge(transcriber, Take(picture, decoded.notes[: len(decoded.notes) // 2]))
+    again = judge(transcriber, Take(spectrogram, decoded.notes[: len(decoded.notes) // 2]))
     np.testing.assert_array_equal(again.evidence, heard.evidence)
     assert len(decoded.notes) // 2 <= again.right.sum() < len(decoded.notes)

@@ -31,9 +31,10 @@ def transcriber(loaded):
 
 
 def test_pieces_give_the_probabilities_of_one_pass_over_keras_whole_graph(network, loaded, sound):
-    picture = log_mel(sound)
+    spectrogram = log_mel(sound)
     whole = {
-        name: np.asarray(answer)[0] for name, answer in network.full.predict_on_batch(picture[None, ..., None]).items()
+        name: np.asarray(answer)[0]
+        for name, answer in network.full.predict_on_batch(spectrogram[None, ..., None]).items()
     }
     pieces = Transcriber(loaded, LOOSE, piece_frames=23).hear_samples(sound)
     for name, expected in whole.items():

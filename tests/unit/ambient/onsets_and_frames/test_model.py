@@ -12,7 +12,7 @@ from ambient.onsets_and_frames.model import OUTPUTS, SCOPES, OnsetsAndFrames
 
 
 @pytest.fixture
-def picture():
+def spectrogram():
     return np.random.default_rng(0).normal(-10, 15, (2, 12, 229, 1)).astype(np.float32)
 
 
@@ -48,8 +48,8 @@ def test_weights_have_stable_names_that_map_to_the_originals_scopes(network):
     assert {f"{name}/kernel" for name in ("onset_probs", "activation_probs", "onset_velocities")} <= names
 
 
-def test_four_outputs_of_one_column_a_key(network, picture):
-    answers = run(network.full, picture)
+def test_four_outputs_of_one_column_a_key(network, spectrogram):
+    answers = run(network.full, spectrogram)
     assert set(answers) == set(OUTPUTS)
     assert {answer.shape for answer in answers.values()} == {(2, 12, 88)}
     for name in ("onset", "offset", "frame"):
@@ -57,10 +57,10 @@ def test_four_outputs_of_one_column_a_key(network, picture):
         assert answers[name].max() <= 1
 
 
-def test_parts_are_the_same_function_as_the_whole(network, picture):
-    whole = run(network.full, picture)
-    onset = run(network.onset, picture)
-    rest = run(network.rest, picture, onset)
+def test_parts_are_the_same_function_as_the_whole(network, spectrogram):
+    whole = run(network.full, spectrogram)
+    onset = run(network.onset, spectrogram)
+    rest = run(network.rest, spectrogram, onset)
     np.testing.assert_allclose(onset, whole["onset"], atol=1e-6)
     for name in ("offset", "frame", "velocity"):
         np.testing.assert_allclose(rest[name], whole[name], atol=1e-5)
@@ -72,16 +72,16 @@ def test_flatten_is_frequency_major(network):
     np.testing.assert_array_equal(np.asarray(flatten(pooled))[0, 0], np.arange(57 * 4))
 
 
-def test_evidence_of_the_frame_head_is_onset_then_activation_then_offset(fresh, picture):
-    heard = run(fresh.onset, picture)
-    before = run(fresh.rest, picture, heard)["frame"]
+def test_evidence_of_the_frame_head_is_onset_then_activation_then_offset(fresh, spectrogram):
+    heard = run(fresh.onset, spectrogram)
+    before = run(fresh.rest, spectrogram, heard)["frame"]
     for layer in (fresh.lstms["frame"].forward_layer, fresh.lstms["frame"].backward_layer):
         kernel = layer.cell.kernel.numpy().copy()
         kernel[:88] = 0  # rows of the onsets
         layer.cell.kernel.assign(kernel)
-    deaf = run(fresh.rest, picture, heard)["frame"]
+    deaf = run(fresh.rest, spectrogram, heard)["frame"]
     assert not np.allclose(deaf, before)
-    np.testing.assert_array_equal(run(fresh.rest, picture, np.ones_like(heard))["frame"], deaf)
+    np.testing.assert_array_equal(run(fresh.rest, spectrogram, np.ones_like(heard))["frame"], deaf)
 
 
 @pytest.mark.parametrize(
@@ -93,12 +93,12 @@ def test_evidence_of_the_frame_head_is_onset_then_activation_then_offset(fresh, 
         ("frame", {"frame", "activation"}),
     ],
 )
-def test_each_loss_reaches_every_weight_of_its_own_head_and_no_other(fresh, picture, output, reached):
+def test_each_loss_reaches_every_weight_of_its_own_head_and_no_other(fresh, spectrogram, output, reached):
     head = keras.Model(fresh.full.input, fresh.full.output[output])
     head.compile(keras.optimizers.SGD(0.5), "mean_squared_error", jit_compile=False)
     before = {name: weight.copy() for name, weight in weights_of(fresh.full).items()}
     with pytest.warns(UserWarning, match="Gradients do not exist") if output == "frame" else nullcontext():
-        head.train_on_batch(picture, np.random.default_rng(1).random((2, 12, 88)).astype(np.float32))
+        head.train_on_batch(spectrogram, np.random.default_rng(1).random((2, 12, 88)).astype(np.float32))
     moved = {
         name
         for name, weight in weights_of(fresh.full).items()
@@ -120,10 +120,10 @@ def belongs(name, output):
     return name.startswith(prefixes[output])
 
 
-def test_convolutions_see_three_frames_to_each_side(network, picture):
-    changed = picture.copy()
+def test_convolutions_see_three_frames_to_each_side(network, spectrogram):
+    changed = spectrogram.copy()
     changed[:, 6] += 5
-    before, after = run(network.acoustic, picture), run(network.acoustic, changed)
+    before, after = run(network.acoustic, spectrogram), run(network.acoustic, changed)
     for name in before:
         differs = np.any(before[name] != after[name], axis=(0, 2))
         assert not differs[:3].any()
@@ -141,7 +141,7 @@ def test_copying_the_onset_stack_makes_the_stacks_equal(fresh):
     np.testing.assert_array_equal(weights["velocity_fc_end/kernel"], weights["onsets_fc_end/kernel"])
 
 
-def test_saved_and_loaded_it_answers_the_same(network, picture, tmp_path):
+def test_saved_and_loaded_it_answers_the_same(network, spectrogram, tmp_path):
     save_model_folder(
         tmp_path,
         kind=KIND,
@@ -154,6 +154,6 @@ def test_saved_and_loaded_it_answers_the_same(network, picture, tmp_path):
     assert config == network.config
     other = OnsetsAndFrames(config)
     assign_weights(other.full, load_weights(tmp_path), source=tmp_path)
-    expected, found = run(network.full, picture), run(other.full, picture)
+    expected, found = run(network.full, spectrogram), run(other.full, spectrogram)
     for name in OUTPUTS:
         np.testing.assert_allclose(found[name], expected[name], atol=1e-6)

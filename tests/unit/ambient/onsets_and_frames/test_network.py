@@ -18,14 +18,14 @@ ROOT = Path(__file__).resolve().parents[4]
 SHIPPED = ROOT / "trained-models" / "onsets-and-frames"
 
 
-def run_whole(network, picture):
-    """Run a network over a picture in one stretch: the four answers of the whole graph by name."""
+def run_whole(network, spectrogram):
+    """Run a network over a spectrogram in one stretch: the four answers of the whole graph by name."""
 
     def probabilities(name, evidence):
         step = network.step(name, evidence, evidence[::-1], network.start())
         return 1 / (1 + np.exp(-(step.ahead + step.behind[::-1] + network.biases[name])))
 
-    heard = network.acoustic(picture)
+    heard = network.acoustic(spectrogram)
     onset, offset = probabilities("onset", heard["onset"]), probabilities("offset", heard["offset"])
     evidence = np.concatenate([onset, heard["activation"], offset], axis=-1).astype(np.float32)
     return {"onset": onset, "offset": offset, "frame": probabilities("frame", evidence), "velocity": heard["velocity"]}
@@ -51,9 +51,9 @@ def test_all_four_heads_answer_as_keras_does(size, sound):
             elif name.endswith("moving_variance"):
                 weights[name] = random.uniform(0.5, 2, weights[name].shape).astype(np.float32)
         assign_weights(keras_network.full, weights, source=size)
-    picture = log_mel(sound)
-    expected = keras_network.full.predict_on_batch(picture[None, :, :, None])
-    found = run_whole(Network(keras_network.config, weights), picture)
+    spectrogram = log_mel(sound)
+    expected = keras_network.full.predict_on_batch(spectrogram[None, :, :, None])
+    found = run_whole(Network(keras_network.config, weights), spectrogram)
     assert found.keys() == expected.keys()
     for name, answer in expected.items():
         assert np.ptp(answer) > 0.01  # a constant answer would prove nothing
@@ -70,10 +70,10 @@ def test_the_shapes_of_the_weights_are_those_that_keras_trains(size):
 def test_one_thread_answers_as_many_do(network, sound):
     from ambient.onsets_and_frames.spectrogram import log_mel
 
-    picture = log_mel(sound)
+    spectrogram = log_mel(sound)
     one, many = (Network(network.config, weights_of(network.full), threads=threads) for threads in (1, None))
-    for name, answer in one.acoustic(picture).items():
-        np.testing.assert_allclose(many.acoustic(picture)[name], answer, atol=1e-5)
+    for name, answer in one.acoustic(spectrogram).items():
+        np.testing.assert_allclose(many.acoustic(spectrogram)[name], answer, atol=1e-5)
 
 
 def test_a_tensor_that_is_missing_left_over_or_of_another_shape_is_named(network):

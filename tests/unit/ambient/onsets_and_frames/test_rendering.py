@@ -9,17 +9,17 @@ import pytest
 
 from ambient.errors import InputError
 from ambient.midi import write_midi
-from ambient.notes import Note
+from ambient.notes import Note, cut_at_restrikes
 from ambient.onsets_and_frames import rendering
 from ambient.onsets_and_frames.augmentation import (
-    calmed,
-    drifting,
     humanised,
     recorded,
     resampled,
-    through_mp3,
-    without_overlaps,
+    thinned,
+    through_codec,
+    wow_flutter,
 )
+from ambient.onsets_and_frames.config import RenderingConfig
 from ambient.onsets_and_frames.data import TakeCache, prefetched
 from ambient.onsets_and_frames.labels import notes_to_rolls
 from ambient.onsets_and_frames.rendering import fill_cache, load_take, make_take, pieces_of, plan_takes, save_take
@@ -99,10 +99,10 @@ def test_performed_pieces_come_every_round_and_scores_every_other(midi_set):
 def test_sound_and_labels_of_a_take_start_together(midi_set):
     piece = pieces_of(midi_set, "train")[0]
     for seed in range(4):
-        take = make_take(piece, [Path("a.sf2")], np.random.default_rng(seed))
-        picture = take.mel.astype(np.float32)
-        rises = np.maximum(np.diff(picture, axis=0, prepend=picture[:1]), 0).mean(axis=1)
-        onsets = notes_to_rolls(take.notes, len(picture)).onset.max(axis=1) > 0
+        take = make_take(piece, [Path("a.sf2")], np.random.default_rng(seed), RenderingConfig())
+        spectrogram = take.mel.astype(np.float32)
+        rises = np.maximum(np.diff(spectrogram, axis=0, prepend=spectrogram[:1]), 0).mean(axis=1)
+        onsets = notes_to_rolls(take.notes, len(spectrogram)).onset.max(axis=1) > 0
         assert rises[onsets].mean() > 3 * rises[~onsets].mean()
 
 
@@ -110,27 +110,31 @@ def test_sound_and_labels_of_a_take_start_together(midi_set):
 def test_a_cache_is_filled_once_with_the_same_takes_for_the_same_seed(midi_set, tmp_path):
     pieces = pieces_of(midi_set, "train")
     for name in ("one", "two"):
-        fill_cache(tmp_path / name, pieces, [Path("a.sf2")], hours=12 / 3600, seed=4, report=lambda line: None)
+        fill_cache(
+            tmp_path / name, pieces, [Path("a.sf2")], RenderingConfig(seed=4), hours=12 / 3600, report=lambda line: None
+        )
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert len(files) >= 4
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
     stamps = [(tmp_path / "one" / file).stat().st_mtime_ns for file in files]
-    fill_cache(tmp_path / "one", pieces, [Path("a.sf2")], hours=12 / 3600, seed=4, report=lambda line: None)
+    fill_cache(
+        tmp_path / "one", pieces, [Path("a.sf2")], RenderingConfig(seed=4), hours=12 / 3600, report=lambda line: None
+    )
     assert [(tmp_path / "one" / file).stat().st_mtime_ns for file in files] == stamps
 
 
 def test_a_crop_has_the_labels_of_its_frames_and_batches_repeat_by_seed(tmp_path, melody):
     rolls = notes_to_rolls(melody, 110)
-    picture = np.full((110, 229), -40.0, dtype=np.float16)
-    picture[:, :88] += (rolls.frame * 40).astype(np.float16)
-    save_take(tmp_path, "melody-0", rendering.Take(picture, melody), frames=110)
+    spectrogram = np.full((110, 229), -40.0, dtype=np.float16)
+    spectrogram[:, :88] += (rolls.frame * 40).astype(np.float16)
+    save_take(tmp_path, "melody-0", rendering.Take(spectrogram, melody), frames=110)
     assert load_take(tmp_path, "melody-0").notes == sorted(melody)
     cache = TakeCache([tmp_path], shortest_frames=30)
     assert cache.refresh() == cache.refresh() == 1
     batch = cache.batch(3, 30, np.random.default_rng(2))
-    assert batch.picture.shape == (3, 30, 229, 1)
-    for crop, frame in zip(batch.picture[..., 0], batch.rolls.frame, strict=True):
+    assert batch.spectrogram.shape == (3, 30, 229, 1)
+    for crop, frame in zip(batch.spectrogram[..., 0], batch.rolls.frame, strict=True):
         lit = crop[:, :88] - crop[:, :88].min(axis=0) > 20
         varies = (frame.min(axis=0) == 0) & (frame.max(axis=0) == 1)
         assert varies.any()
@@ -138,7 +142,7 @@ def test_a_crop_has_the_labels_of_its_frames_and_batches_repeat_by_seed(tmp_path
     batches = prefetched(cache, size=3, frames=30, seed=9, first_step=4)
     again = prefetched(cache, size=3, frames=30, seed=9, first_step=5)
     next(batches)
-    np.testing.assert_array_equal(next(batches).picture, next(again).picture)
+    np.testing.assert_array_equal(next(batches).spectrogram, next(again).spectrogram)
     batches.close()
     again.close()
 
@@ -150,9 +154,8 @@ def test_several_processes_make_the_same_takes_and_draw_the_same_batches_as_one(
             tmp_path / name,
             pieces,
             [soundfont],
+            RenderingConfig(seed=4, longest_s=2.0),
             hours=6 / 3600,
-            seed=4,
-            longest_s=2.0,
             workers=workers,
             report=lambda line: None,
         )
@@ -165,7 +168,7 @@ def test_several_processes_make_the_same_takes_and_draw_the_same_batches_as_one(
         cache = TakeCache([tmp_path / "alone"], shortest_frames=20)
         cache.refresh()
         batches = prefetched(cache, size=2, frames=20, seed=1, first_step=3, workers=workers)
-        drawn.append([next(batches).picture for _ in range(3)])
+        drawn.append([next(batches).spectrogram for _ in range(3)])
         batches.close()
     np.testing.assert_array_equal(drawn[0], drawn[1])
 
@@ -196,12 +199,16 @@ def test_a_recorded_click_stays_in_its_place_and_seeds_decide():
         np.testing.assert_array_equal(heard, recorded(click, np.random.default_rng(seed)))
 
 
-def test_sound_that_drifts_or_goes_through_mp3_stays_in_its_place():
+def test_sound_with_wow_or_through_a_codec_stays_in_its_place():
     random = np.random.default_rng(0)
     sound = np.zeros(48_000, dtype=np.float32)
     for start in (8000, 20_000, 33_000):
         sound[start : start + 800] = random.standard_normal(800) * np.exp(-np.arange(800) / 100) * 0.2
-    for heard in (drifting(sound, random), through_mp3(sound, bitrate="48k")):
+    for heard in (
+        wow_flutter(sound, random),
+        through_codec(sound, codec="mp3", bitrate="48k"),
+        through_codec(sound, codec="opus", bitrate="32k"),
+    ):
         assert len(heard) == len(sound)
         assert not np.array_equal(heard, sound)
         spectrum = np.fft.rfft(heard, 131_072) * np.conj(np.fft.rfft(sound, 131_072))
@@ -218,17 +225,17 @@ def test_humanised_notes_keep_their_pitches_and_vary_otherwise():
     assert humanised([], np.random.default_rng(0)) == []
 
 
-def test_calmed_notes_are_fewer_slower_and_still_the_same_notes():
+def test_notes_thinned_out_are_fewer_slower_and_still_the_same_notes():
     scale = [Note(0.05 * index, 40 + index % 40, 0.05 * index + 0.2, 64) for index in range(400)]
     for seed in range(5):
-        calm = calmed(scale, np.random.default_rng(seed))
+        calm = thinned(scale, np.random.default_rng(seed))
         slower = (calm[0].end_s - calm[0].start_s) / 0.2
         assert 1.0 <= slower <= 2.0
         assert {(round(n.start_s / slower, 4), n.pitch) for n in calm} <= {
             (round(n.start_s, 4), n.pitch) for n in scale
         }
         assert len(calm) < 220  # 8 a second for 20 s, and chance
-    assert calmed([], np.random.default_rng(0)) == []
+    assert thinned([], np.random.default_rng(0)) == []
 
 
 @pytest.mark.usefixtures("clicks")
@@ -237,11 +244,11 @@ def test_ambient_takes_hold_notes_longer_and_oscillators_are_in_time_too(midi_se
     piece = pieces_of(midi_set, "train")[0]
     lengths = []
     for seed in range(4):
-        take = make_take(piece, [Path("a.sf2")], np.random.default_rng(seed), ambient_share=1.0)
+        take = make_take(piece, [Path("a.sf2")], np.random.default_rng(seed), RenderingConfig(ambient_share=1.0))
         lengths.append(np.mean([note.end_s - note.start_s for note in take.notes]))
-        picture = take.mel.astype(np.float32)
-        sounding = notes_to_rolls(take.notes, len(picture)).frame.max(axis=1) > 0
-        assert picture[sounding].mean() > picture[~sounding].mean()
+        spectrogram = take.mel.astype(np.float32)
+        sounding = notes_to_rolls(take.notes, len(spectrogram)).frame.max(axis=1) > 0
+        assert spectrogram[sounding].mean() > spectrogram[~sounding].mean()
     assert max(lengths) > 0.4  # 0.38 s in the piece
 
 
@@ -251,7 +258,9 @@ def test_a_take_of_a_long_piece_is_a_part_of_it_that_begins_at_zero(midi_set, tm
     piece = rendering.Piece(tmp_path / "long.mid", "long", performed=True)
     starts = set()
     for seed in range(3):
-        take = make_take(piece, [Path("a.sf2")], np.random.default_rng(seed), longest_s=10.0, ambient_share=0.0)
+        take = make_take(
+            piece, [Path("a.sf2")], np.random.default_rng(seed), RenderingConfig(longest_s=10.0, ambient_share=0.0)
+        )
         assert 9 <= len(take.notes) <= 11
         assert 0.0 <= take.notes[0].start_s < 2.0
         starts.add(take.notes[0].pitch)
@@ -261,7 +270,7 @@ def test_a_take_of_a_long_piece_is_a_part_of_it_that_begins_at_zero(midi_set, tm
 def test_takes_of_several_folders_are_drawn_and_mixed_with_both_labels(tmp_path, melody, monkeypatch):
     monkeypatch.setattr("ambient.onsets_and_frames.data.MIXED_SHARE", 1.0)
     other = [Note(note.start_s, 108 if note.pitch != 108 else 30, note.end_s, 64) for note in melody]
-    for name, notes in (("a", melody), ("b", without_overlaps(other))):
+    for name, notes in (("a", melody), ("b", cut_at_restrikes(other))):
         (tmp_path / name).mkdir()
         save_take(tmp_path / name, "take-0", rendering.Take(np.zeros((110, 229), np.float16), notes), frames=110)
     cache = TakeCache([tmp_path / "a", tmp_path / "b"])
@@ -271,10 +280,3 @@ def test_takes_of_several_folders_are_drawn_and_mixed_with_both_labels(tmp_path,
     together = {float(onset.sum()) for onset in batch.rolls.onset}
     assert together - alone
     assert max(together) > max(alone)
-
-
-def test_a_pitch_struck_again_ends_the_note_before():
-    assert without_overlaps([Note(0.0, 60, 2.0, 64), Note(1.0, 60, 3.0, 64), Note(1.0, 62, 1.001, 64)]) == [
-        Note(0.0, 60, 1.0, 64),
-        Note(1.0, 60, 3.0, 64),
-    ]

@@ -1,4 +1,4 @@
-"""The picture equals its definition, sample by sample, and does not depend on how the file is read."""
+"""The spectrogram equals its definition, sample by sample, and does not depend on how the file is read."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def slow_log_mel(samples):
     return np.maximum(rows, rows.max() - 80)
 
 
-def test_picture_equals_slow_version_within_a_thousandth_of_a_decibel(sound):
+def test_spectrogram_equals_slow_version_within_a_thousandth_of_a_decibel(sound):
     assert np.max(np.abs(log_mel(sound) - slow_log_mel(sound))) < 1e-3
 
 
@@ -59,7 +59,7 @@ def test_one_frame_for_each_512_samples_and_no_more():
     assert [frame_count(samples) for samples in (0, 511, 512, 16_000, 60 * 16_000)] == [0, 0, 1, 31, 1875]
 
 
-def test_a_recording_read_in_pieces_has_the_same_picture(sound):
+def test_a_recording_read_in_pieces_has_the_same_spectrogram(sound):
     level = normalised(sound, float(np.max(np.abs(sound))))
     whole = log_mel(sound)
     pieces = [
@@ -76,30 +76,30 @@ def test_level_does_not_matter(sound):
 
 def test_quiet_passages_are_floored_80_db_below_the_loudest_bin(sound):
     sound[24_000:] = 0
-    picture = log_mel(sound)
-    assert picture.min() == pytest.approx(picture.max() - 80, abs=1e-3)
+    spectrogram = log_mel(sound)
+    assert spectrogram.min() == pytest.approx(spectrogram.max() - 80, abs=1e-3)
 
 
-def test_silence_is_a_constant_picture_and_no_samples_are_no_frames():
+def test_silence_is_a_constant_spectrogram_and_no_samples_are_no_frames():
     assert np.ptp(log_mel(np.zeros(5000, dtype=np.float32))) == 0
     assert log_mel(np.zeros(100, dtype=np.float32)).shape == (0, 229)
 
 
 @pytest.mark.parametrize("cents", [-40, 15, 50])
-def test_the_picture_of_a_sound_out_of_tune_is_that_of_the_sound_in_tune(cents):
+def test_the_spectrogram_of_a_sound_out_of_tune_is_that_of_the_sound_in_tune(cents):
     def tones(sharp):
         time_s = np.arange(32_000) / 16_000
         return sum(0.2 * np.sin(2 * np.pi * hz * sharp * time_s + hz) for hz in (523.25, 1318.5, 2637.0))
 
-    def picture(samples, tuning):
+    def spectrogram(samples, tuning):
         level = normalised(samples, 1.0)
         return mel_db_between(lambda start, count: level[start : start + count], 10, 50, len(level), tuning)
 
     in_tune, sharp = tones(1.0), tones(2 ** (cents / 1200))
-    expected, found = picture(in_tune, None), picture(sharp, constant_tuning(cents))
+    expected, found = spectrogram(in_tune, None), spectrogram(sharp, constant_tuning(cents))
     loud = expected > expected.max() - 10
     assert loud.sum() >= 40 * 5
-    corrected, left = (float(np.abs(other - expected)[loud].mean()) for other in (found, picture(sharp, None)))
+    corrected, left = (float(np.abs(other - expected)[loud].mean()) for other in (found, spectrogram(sharp, None)))
     assert corrected < 0.6  # dB
     assert left > 5 * corrected
 
@@ -108,11 +108,13 @@ def test_bands_follow_a_tuning_that_drifts():
     samples = np.random.default_rng(0).uniform(-1, 1, 40_000).astype(np.float32)
     drifting = Tuning((-20.0, 30.0), 1.0)  # the line between them runs from 0.5 to 1.5 s
 
-    def picture(first, last, tuning):
+    def spectrogram(first, last, tuning):
         return mel_db_between(lambda start, count: samples[start : start + count], first, last, len(samples), tuning)
 
-    whole = picture(0, 70, drifting)
-    np.testing.assert_allclose(whole[:15], picture(0, 15, constant_tuning(-20.0)), atol=1e-3)
-    np.testing.assert_allclose(whole[31], picture(31, 32, constant_tuning(5.0))[0], atol=1e-3)  # 0.992 s: 4.6 cents
-    np.testing.assert_allclose(whole[48:], picture(48, 70, constant_tuning(30.0)), atol=1e-3)
-    np.testing.assert_allclose(np.vstack([picture(0, 33, drifting), picture(33, 70, drifting)]), whole, atol=1e-3)
+    whole = spectrogram(0, 70, drifting)
+    np.testing.assert_allclose(whole[:15], spectrogram(0, 15, constant_tuning(-20.0)), atol=1e-3)
+    np.testing.assert_allclose(whole[31], spectrogram(31, 32, constant_tuning(5.0))[0], atol=1e-3)  # 0.992 s: 4.6 cents
+    np.testing.assert_allclose(whole[48:], spectrogram(48, 70, constant_tuning(30.0)), atol=1e-3)
+    np.testing.assert_allclose(
+        np.vstack([spectrogram(0, 33, drifting), spectrogram(33, 70, drifting)]), whole, atol=1e-3
+    )

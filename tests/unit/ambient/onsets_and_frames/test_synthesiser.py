@@ -4,12 +4,17 @@ import numpy as np
 import pytest
 
 from ambient.notes import Note
-from ambient.onsets_and_frames.synthesiser import synthesised
+from ambient.onsets_and_frames.synthesiser import draw_timbre, synthesised
+
+
+def play(notes, seed):
+    random = np.random.default_rng(seed)
+    return synthesised(notes, draw_timbre(random), random)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_note_sounds_at_its_pitch_and_not_before_it_starts(seed):
-    sound = synthesised([Note(0.5, 69, 2.5, 90)], np.random.default_rng(seed))
+    sound = play([Note(0.5, 69, 2.5, 90)], seed)
     assert sound.dtype == np.float32
     assert np.abs(sound).max() == pytest.approx(1.0)
     assert np.abs(sound[:8000]).max() == 0.0
@@ -20,7 +25,7 @@ def test_a_note_sounds_at_its_pitch_and_not_before_it_starts(seed):
 
 
 def test_louder_notes_are_louder_and_the_highest_stay_below_half_the_rate():
-    sound = synthesised([Note(0.0, 108, 1.0, 30), Note(4.0, 108, 5.0, 120)], np.random.default_rng(2))
+    sound = play([Note(0.0, 108, 1.0, 30), Note(4.0, 108, 5.0, 120)], 2)
     soft, loud = sound[:16_000], sound[64_000:80_000]
     assert np.abs(loud).max() > 3 * np.abs(soft).max()
     spectrum = np.abs(np.fft.rfft(loud))
@@ -29,10 +34,10 @@ def test_louder_notes_are_louder_and_the_highest_stay_below_half_the_rate():
 
 def test_equal_seeds_give_equal_sound_and_others_do_not():
     notes = [Note(0.0, 60, 1.0, 64), Note(0.5, 64, 1.5, 80)]
-    one, two, other = (synthesised(notes, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    one, two, other = (play(notes, seed) for seed in (5, 5, 6))
     np.testing.assert_array_equal(one, two)
     assert len(one) != len(other) or not np.array_equal(one, other)
 
 
 def test_no_notes_make_no_sound():
-    assert len(synthesised([], np.random.default_rng(0))) == 0
+    assert len(play([], 0)) == 0

@@ -26,11 +26,11 @@ def trainer(tmp_path_factory):
 
 @pytest.fixture
 def take(melody):
-    """A picture in which each key lights up a band of its own while its note sounds, brighter at first."""
+    """A spectrogram in which each key lights up a band of its own while its note sounds, brighter at first."""
     rolls = notes_to_rolls(melody, 110)
-    picture = np.full((110, 229), -40.0)
-    picture[:, 20 : 20 + 176] += np.repeat(rolls.frame * 30 + rolls.onset * 30, 2, axis=1)
-    return Take(picture.astype(np.float16), melody)
+    spectrogram = np.full((110, 229), -40.0)
+    spectrogram[:, 20 : 20 + 176] += np.repeat(rolls.frame * 30 + rolls.onset * 30, 2, axis=1)
+    return Take(spectrogram.astype(np.float16), melody)
 
 
 @pytest.fixture

@@ -2,13 +2,11 @@
 
 import pytest
 
-from ambient.notes import Note
 from ambient.transcribers.transcription import (
     Transcription,
     provenance_to_texts,
     texts_to_confidence,
     texts_to_note_confidences,
-    without_overlaps,
 )
 from ambient.transcribers.tuning import Tuning
 
@@ -48,9 +46,3 @@ def test_a_file_whose_notes_are_not_those_of_the_transcriber_has_no_confidences(
 def test_a_piece_that_says_nothing_of_use_has_no_confidence():
     assert texts_to_confidence([]) is None
     assert texts_to_confidence(["confidence: high"]) is None
-
-
-def test_a_note_ends_where_the_same_pitch_starts_again():
-    notes = [Note(0.0, 60, 2.0, 50), Note(1.0, 60, 1.5, 60), Note(0.5, 61, 3.0, 70), Note(1.0, 60, 4.0, 80)]
-    assert without_overlaps(notes) == [Note(0.0, 60, 1.0, 50), Note(0.5, 61, 3.0, 70), Note(1.0, 60, 4.0, 80)]
-    assert without_overlaps([]) == []

@@ -1,34 +1,34 @@
-"""Varied pictures stay what their labels say: in time, at their pitch, nothing taken away."""
+"""Varied spectrograms stay what their labels say: in time, at their pitch, nothing taken away."""
 
 import numpy as np
 import pytest
 
-from ambient.onsets_and_frames.picture_augmentation import (
+from ambient.onsets_and_frames.spectrogram import log_mel
+from ambient.onsets_and_frames.spectrogram_augmentation import (
     detuned,
     filter_db,
     mixed,
     noisy,
     reverberant,
-    varied_picture,
+    varied_spectrogram,
 )
-from ambient.onsets_and_frames.spectrogram import log_mel
 
 
 @pytest.fixture
 def click():
     """A band that lights up for one frame in silence: [60, 229]."""
-    picture = np.full((60, 229), -45.0, dtype=np.float32)
-    picture[20, 100:104] = 25.0
-    return picture
+    spectrogram = np.full((60, 229), -45.0, dtype=np.float32)
+    spectrogram[20, 100:104] = 25.0
+    return spectrogram
 
 
-def test_a_varied_picture_keeps_its_click_in_its_place_and_seeds_decide(click):
+def test_a_varied_spectrogram_keeps_its_click_in_its_place_and_seeds_decide(click):
     for seed in range(30):
-        varied = varied_picture(click, np.random.default_rng(seed))
+        varied = varied_spectrogram(click, np.random.default_rng(seed))
         assert varied.shape == click.shape
         assert varied.dtype == np.float32
         assert np.argmax(varied[:, 100:104].mean(axis=1)) == 20
-        np.testing.assert_array_equal(varied, varied_picture(click, np.random.default_rng(seed)))
+        np.testing.assert_array_equal(varied, varied_spectrogram(click, np.random.default_rng(seed)))
     assert click[20, 100] == 25.0
     assert click[21, 100] == -45.0
 
@@ -55,7 +55,7 @@ def test_noise_lifts_what_is_silent_and_leaves_what_is_loud(click):
     assert np.delete(heard, 20, axis=0).mean() == pytest.approx(-10.0, abs=2.0)
 
 
-def test_two_pictures_together_add_their_power(click):
+def test_two_spectrograms_together_add_their_power(click):
     np.testing.assert_allclose(mixed(click, click), click + 10 * np.log10(2), atol=1e-4)
     np.testing.assert_allclose(mixed(click, np.full_like(click, -200.0)), click, atol=1e-4)
 
