@@ -1,4 +1,4 @@
-"""Does on a Pachyderm cluster what a person asks for: up, put, status, wait, get, down."""
+"""Does what a person asks for, on a cluster or on `localpach serve`: up, put, status, wait, get, down."""
 
 from collections.abc import Callable
 from functools import partial
@@ -108,6 +108,14 @@ class Cluster:
         self._report(f"job set {found}")
         jobs = follow(self._pachd, found, self._report, timeout_s=timeout_s)
         explain(self._pachd, jobs, self._report)
+
+    def settle(self, pipelines: list[str]) -> None:
+        """Follow the newest job of each pipeline to its end."""
+        if self._dry_run:
+            return
+        newest = [job for name in pipelines if (job := self._pachd.jobs.newest(name)) is not None]
+        for job_set_id in dict.fromkeys(job.id for job in newest if not job.has_ended):
+            self.wait(job_set_id, pipelines, None)
 
     def get(self, repo: str, folder: Path) -> None:
         """Download the newest good results of a repo."""

@@ -62,15 +62,3 @@ class JobsFailedError(DeployError):
     def __init__(self, causes: list[str]) -> None:
         more = f" (and {len(causes) - 1} more: see above)" if len(causes) > 1 else ""
         super().__init__(causes[0] + more)
-
-
-class AlreadyReportedError(Exception):
-    """A program that we ran has failed and has printed why.
-
-    Args:
-        code: Its exit code.
-    """
-
-    def __init__(self, code: int) -> None:
-        super().__init__(f"exit code {code}")
-        self.code = code

@@ -3,16 +3,19 @@
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deployment import specs
-from deployment.backend import Backend
-from deployment.errors import AlreadyReportedError, DeployError, SpecProblemsError
-from deployment.local import Local
+from deployment.errors import DeployError, SpecProblemsError
+from deployment.local import served
 from deployment.retry import Retry
 from deployment.songs import PRIMERS, RECORDINGS, Found, songs_below
+
+if TYPE_CHECKING:
+    from deployment.cluster import Cluster
 
 RESULTS = {"songs": "rendered-music", "midi": "generated-music", "model": "music-transformer"}
 TEMPLATE = "ambient-music.jsonnet"
@@ -83,31 +86,31 @@ def run(arguments: argparse.Namespace, root: Path, environment: Mapping[str, str
     pipelines = chosen_pipelines(arguments, root / "pipelines", local=local) if arguments.command == "up" else []
     names = [pipeline.name for pipeline in specs.shipped(root / "pipelines", cpu=True)]
     found = _songs(arguments) if arguments.command == "put" and not arguments.abandon else None
-    backend: Backend = (
-        Local(dry_run=arguments.dry_run, report=report) if local else _cluster(arguments, address, config, environment)
-    )
-    match arguments.command:
-        case "up":
-            backend.up(pipelines, reprocess=arguments.reprocess)
-        case "put" if found is not None:
-            _put(backend, arguments, found, names)
-        case "put":
-            backend.abandon(arguments.repo)
-        case "status":
-            backend.status(arguments.job_set, names)
-        case "wait":
-            backend.wait(arguments.job_set, names, arguments.timeout_s)
-        case "get":
-            backend.get(RESULTS[arguments.what], arguments.output)
-        case "down":
-            backend.down(names, ask=(lambda _question: True) if arguments.yes else ask)
+    with _cluster(arguments, address, config, environment) as cluster:
+        match arguments.command:
+            case "up":
+                cluster.up(pipelines, reprocess=arguments.reprocess)
+                if local:
+                    cluster.settle(names)
+            case "put" if found is not None:
+                _put(cluster, found, arguments.repo, names, wait=arguments.wait or local)
+            case "put":
+                cluster.abandon(arguments.repo)
+            case "status":
+                cluster.status(arguments.job_set, names)
+            case "wait":
+                cluster.wait(arguments.job_set, names, arguments.timeout_s)
+            case "get":
+                cluster.get(RESULTS[arguments.what], arguments.output)
+            case "down":
+                cluster.down(names, ask=(lambda _question: True) if arguments.yes else ask)
 
 
-def _put(backend: Backend, arguments: argparse.Namespace, found: Found, pipelines: list[str]) -> None:
+def _put(cluster: "Cluster", found: Found, repo: str, pipelines: list[str], *, wait: bool) -> None:
     """Put the songs that can be read, and then say which could not."""
-    job_set = backend.put(arguments.repo, found.songs)
-    if job_set and arguments.wait:
-        backend.wait(job_set, pipelines, None)
+    job_set = cluster.put(repo, found.songs)
+    if job_set and wait:
+        cluster.wait(job_set, pipelines, None)
     elif job_set:
         report(f"the chain follows by itself: deploy.py wait {job_set}")
     if found.unreadable:
@@ -172,8 +175,6 @@ def main(argv: list[str] | None = None, *, root: Path) -> int:
         return _fail(error)
     except (DeployError, OSError) as error:
         return _fail(error)
-    except AlreadyReportedError as error:
-        return error.code
     except KeyboardInterrupt:
         unfinished = "put" if arguments.command == "put" else ""
         report("interrupted" + ("; nothing is visible yet, and the same command goes on" if unfinished else ""))
@@ -181,18 +182,24 @@ def main(argv: list[str] | None = None, *, root: Path) -> int:
     return 0
 
 
+@contextmanager
 def _cluster(
     arguments: argparse.Namespace, address: str | None, config: Path | None, environment: Mapping[str, str]
-) -> Backend:
-    """Connect to a cluster; the SDK is loaded here, because localpach does without."""
-    from deployment.cluster import Cluster
+) -> "Iterator[Cluster]":
+    """Connect to a cluster, or to localpach on this machine, which is started for it and stopped afterwards."""
+    from deployment.cluster import Cluster  # here, because the SDK takes longer to load than `--help` to answer
     from deployment.pachd import connect
 
     state = Path(environment.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
-    pachd = connect(address, config, Retry(report=report))
-    return Cluster(
-        pachd, dry_run=arguments.dry_run, report=report, journals=state / "ambient-music-generation" / "uploads"
-    )
+    with ExitStack() as started:
+        if address == "localpach":
+            report("no cluster is configured: localpach on this machine (--address grpc://HOST:PORT names a cluster)")
+            begins = arguments.command in ("up", "put") and not arguments.dry_run
+            address = started.enter_context(served(may_begin=begins))
+        pachd = connect(address, config, Retry(report=report))
+        yield Cluster(
+            pachd, dry_run=arguments.dry_run, report=report, journals=state / "ambient-music-generation" / "uploads"
+        )
 
 
 def _songs(arguments: argparse.Namespace) -> Found:

@@ -19,8 +19,8 @@ try:
     from deployment.pachd.repos import Pipelines, Repos
 except ModuleNotFoundError as missing:
     raise DeployError(
-        f"{missing.name}: not installed; expected pachyderm-sdk, to talk to a cluster. Run pip install '.[deploy]' "
-        "or make test's environment, or work on this machine with --address localpach"
+        f"{missing.name}: not installed; expected pachyderm-sdk, which deploy.py needs. Run pip install '.[deploy]' "
+        "or make test's environment; localpach's own commands need nothing"
     ) from None
 
 __all__ = ["CREATE_PIPELINE_REQUEST", "NEWEST_TRIED", "Pachd", "connect"]

@@ -104,7 +104,7 @@ class _Records(CommitFiles):
 
     @cached_property
     def _job(self) -> Job | None:
-        return Records(self._store).find_job(pipeline_of(self._commit.repo), self._commit.id)
+        return Records(self._store).job_of_commit(pipeline_of(self._commit.repo), self._commit.id)
 
     @cached_property
     def _datums(self) -> list[DatumRecord]:

@@ -296,6 +296,19 @@ def _follow_inputs(store: Store, spec: PipelineSpec) -> None:
     store.set_provenance(spec.name, spec.output_branch, edges + spec_edge(store, spec.name, spec.output_branch))
 
 
+def delete_job(store: Store, pipeline: str, id_: str) -> None:
+    """Take a job out of all lists, and stop it if it runs; its commit stays, and so does what later jobs skip by it.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    with store.transaction():
+        records = Records(store)
+        if not records.job(pipeline, id_).ended:
+            kill_job(store, pipeline, id_, "the job was deleted")
+        records.hide_job(records.job(pipeline, id_))
+
+
 def restart_datums(store: Store, pipeline: str, datums: Iterable[str]) -> None:
     """Process some datums again, in one new job over the same inputs; the others are skipped.
 

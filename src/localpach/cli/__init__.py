@@ -44,7 +44,7 @@ COMMANDS = (
     ("pipeline", "create update validate edit list inspect delete stop start draw", "pipelines"),
     ("pipeline", "rerun", "watch"),
     ("cron", "run", "watch"),
-    ("job", "list inspect wait stop", "jobs"),
+    ("job", "list inspect wait stop delete", "jobs"),
     ("datum", "list inspect restart", "datums"),
     ("datum", "next", "datum_shell"),
     ("secret", "create list inspect delete", "secrets"),

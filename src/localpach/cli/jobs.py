@@ -9,7 +9,7 @@ from localpach.cli import columns
 from localpach.cli.command import Commands, Session, history_depth, show
 from localpach.cli.resolve import find_job, find_jobs
 from localpach.errors import CommitStateError
-from localpach.spec.addresses import is_commit_id, parse_commit
+from localpach.spec.addresses import is_commit_id, parse_commit, parse_job
 from localpach.storage.records import Job, Records
 
 JOB_HEADER = ("PROJECT", "PIPELINE", "ID", "STARTED", "DURATION", "RESTART", "PROGRESS", "DL", "UL", "STATE")
@@ -47,6 +47,8 @@ def register(commands: Commands) -> None:
         "wait", "job", wait_job, "run jobs until this one, or this set, has ended", raw=True, times=True, runs=True
     )
     command.add_argument("job", help="pipeline@id, a pipeline for its newest job, or the ID of a set")
+    command = commands.add("delete", "job", delete_job, "take a job out of all lists; its commit stays")
+    command.add_argument("job", help="pipeline@id")
     command = commands.add("stop", "job", stop_job, "stop a job, or the jobs of a set")
     command.add_argument("job", help="pipeline@id, a pipeline for its newest job, or the ID of a set")
 
@@ -191,3 +193,10 @@ def stop_job(session: Session, arguments: argparse.Namespace) -> None:
     with session.store.transaction():
         for job in find_jobs(Records(session.store), arguments.job):
             kill_job(session.store, job.pipeline, job.id, reason="stopped by hand")
+
+
+def delete_job(session: Session, arguments: argparse.Namespace) -> None:
+    """Take a job out of all lists."""
+    from localpach.actions import pipelines
+
+    pipelines.delete_job(session.store, *parse_job(arguments.job))

@@ -28,8 +28,6 @@ UNSUPPORTED = {
     "resume": _TRANSACTION,
     "transaction": _TRANSACTION,
     "defaults": "a spec says everything about its pipeline",
-    "delete job": "its commits and its record are one; `localpach delete commit ID` drops the newest set, "
-    "`localpach stop job P@ID` stops a job",
     "update project": "there is one project, default",
     "delete project": "there is one project, default; `localpach delete all` empties it",
     "snapshot": "copy the state folder while nothing runs",

@@ -32,7 +32,7 @@ def find_base(store: Store, pipeline: str, newest: str | None) -> Base:
     if base is None:
         return Base({}, None)
     records = Records(store)
-    job = records.find_job(pipeline, base.id)
+    job = records.job_of_commit(pipeline, base.id)
     return Base(records.base_datums(job) if job else {}, base.tree)
 
 

@@ -61,7 +61,7 @@ class Recomputer:
     def _run_again(self, use: Use) -> str:
         """Run the datum that wrote a file; give the reason why its bytes are not the same, as far as it is known."""
         records = Records(self._store)
-        job = records.find_job(use.repo, use.commit)
+        job = records.job_of_commit(use.repo, use.commit)
         record = records.datum(use.repo, use.commit, use.owner) if job else None
         datum = next((each for each in expand_job(self._store, job) if each.id == use.owner), None) if job else None
         if record is None or datum is None:

@@ -111,6 +111,12 @@ def stop_job(call: Call, request: Any) -> Any:
     return Empty()
 
 
+def delete_job(call: Call, request: Any) -> Any:
+    """Take a job out of all lists."""
+    pipelines.delete_job(call.store, *job_of(request.job))
+    return Empty()
+
+
 def list_datum(call: Call, request: Any) -> Iterator[Any]:
     """List the datums of a job, or those that an input would have."""
     if is_set(request.input):
@@ -196,6 +202,7 @@ METHODS = {
     "ListJobSet": Method(list_job_set, pps.ListJobSetRequest, streams_out=True),
     "SubscribeJob": Method(subscribe_job, pps.SubscribeJobRequest, streams_out=True),
     "StopJob": Method(stop_job, pps.StopJobRequest),
+    "DeleteJob": Method(delete_job, pps.DeleteJobRequest),
     "ListDatum": Method(list_datum, pps.ListDatumRequest, streams_out=True),
     "CreateDatum": Method(create_datum, pps.CreateDatumRequest, streams_in=True, streams_out=True),
     "InspectDatum": Method(inspect_datum, pps.InspectDatumRequest),

@@ -190,7 +190,7 @@ class Records:
         """List jobs, newest first: all, of one pipeline, or of one set."""
         rows = self._sql.execute(
             f"SELECT {_JOB} FROM jobs WHERE (?1 IS NULL OR pipeline = ?1) AND (?2 IS NULL OR id = ?2) "
-            "AND state != 'squashed' ORDER BY number DESC",
+            "AND state NOT IN ('squashed', 'deleted') ORDER BY number DESC",
             (pipeline, id_),
         )
         return [_job(row) for row in rows]
@@ -199,6 +199,17 @@ class Records:
         """Find a job, or None."""
         found = self.jobs(pipeline, id_)
         return found[0] if found else None
+
+    def job_of_commit(self, pipeline: str, id_: str) -> Job | None:
+        """Find the job that made an output commit, also one that was deleted since; None if there is none."""
+        row = self._sql.execute(
+            f"SELECT {_JOB} FROM jobs WHERE pipeline = ? AND id = ? AND state != 'squashed'", (pipeline, id_)
+        ).fetchone()
+        return _job(row) if row else None
+
+    def hide_job(self, job: Job) -> None:
+        """Take a job out of all lists; what its datums wrote, and what later jobs skip by it, stays."""
+        self._sql.execute("UPDATE jobs SET state = 'deleted' WHERE number = ?", (job.number,))
 
     def job(self, pipeline: str, id_: str) -> Job:
         """Find a job that must be there."""

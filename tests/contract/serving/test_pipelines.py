@@ -160,6 +160,13 @@ def test_job_is_stopped_by_hand(words):
     assert (job.state, job.reason) == (pps.JobState.JOB_KILLED, "enough")
 
 
+def test_job_is_deleted(copied):
+    (job,) = copied.jobs()
+    copied.client.pps.delete_job(job=job.job)
+    assert not copied.client.pps.job_exists(job.job)
+    assert copied.jobs() == []
+
+
 def test_datum_is_restarted_in_a_job_of_its_own(copied):
     copied.put("in@master", {"/b": b"B"})
     copied.job_set(copied.jobs()[0].job.id)

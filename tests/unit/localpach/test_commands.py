@@ -100,7 +100,6 @@ def test_no_word_is_both_there_and_refused():
         ("auth whoami", "pachctl's `auth whoami` has no meaning on one machine"),
         ("mount /pfs", "pachctl's `mount` has no meaning on one machine: `localpach get file -r R@b:/ -o DIR`"),
         ("list transactions", "`localpach start commit` collects changes"),
-        ("delete job copy@1", "`localpach delete commit ID` drops the newest set"),
         ("lits repo", "there is no command `lits`; did you mean `list`?"),
         ("frobnicate", "`localpach --help` lists the commands"),
         ("list songs", "`list songs` is no command; there is `list branch`, `list commit`"),

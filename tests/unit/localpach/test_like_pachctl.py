@@ -289,6 +289,28 @@ def test_template_makes_a_pipeline(world, run, tmp_path):
     assert [each.name for each in world.records.pipelines()] == ["made"]
 
 
+def test_deleted_job_is_in_no_list_and_later_jobs_still_skip_by_it(toy_pipeline, run):
+    first = toy_pipeline.last()
+    assert run("delete", "job", first.name)[0] == 0
+    assert toy_pipeline.jobs("P") == []
+    assert run("inspect", "job", first.name)[0] == 1
+    assert toy_pipeline.tree("P@master") == {"/file": "foo"}
+    toy_pipeline.put("in@master", {"/more": "more"})
+    assert (toy_pipeline.last().counts.processed, toy_pipeline.last().counts.skipped) == (1, 1)
+    assert run("fsck")[1].startswith("no problems")
+    assert run("gc")[0] == 0
+    toy_pipeline.put("in@master", {"/again": "again"})
+    assert (toy_pipeline.last().counts.processed, toy_pipeline.last().counts.skipped) == (1, 2)
+
+
+def test_job_that_is_deleted_while_it_waits_is_stopped(toy_pipeline, run):
+    toy_pipeline.put("in@master", {"/more": "more"}, run=False)
+    waiting = toy_pipeline.last()
+    assert run("delete", "job", waiting.name)[0] == 0
+    assert toy_pipeline.store.commit("P", waiting.id).error == "job killed: the job was deleted"
+    assert toy_pipeline.run() == []
+
+
 def test_contexts_are_accepted_and_there_is_one(run, world):
     assert run("config", "get", "active-context")[1] == "local\n"
     assert json.loads(run("config", "get", "context", "local")[1])["project"] == "default"
