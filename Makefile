@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 ORACLE := .venv-oracle
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test format lint types unit contract e2e test-slow images test-containers oracle lock clean clean-demo
+.PHONY: help demo test format lint types unit contract e2e test-slow generated-samples images test-containers oracle lock clean clean-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ unit contract e2e: $(INSTALLED) ## one kind of test alone
 
 test-slow: $(INSTALLED) ## the tests at real size, minutes
 	$(BIN)/python -m pytest -m slow
+
+generated-samples: $(INSTALLED) ## compose and render samples/generated anew, after a change of the composer or of the sound
+	$(BIN)/python -m stages.generate --inputs samples/midi --length 640 --save_path samples/generated
+	$(BIN)/python -m stages.render --input samples/generated --output samples/generated --picture
 
 images: ## build the four images; ENGINE= and BASE_IMAGE= choose with what (see scripts/build_images.sh)
 	scripts/build_images.sh

@@ -56,25 +56,28 @@ def build_parser() -> argparse.ArgumentParser:
         action="append",
         metavar="N",
         help=f"General MIDI program 0-127 from a soundfont in place of a preset; repeat it to layer sounds; "
-        f"'{KEEP}' plays the file's own",
+        f"'{KEEP}' plays the file's own programs",
     )
     sound.add_argument(
         "--soundfont", type=Path, metavar="SF2", help="default: $AMBIENT_SOUNDFONT, else the small one of pretty_midi"
     )
     sound.add_argument(
-        "--plugin", type=Path, metavar="VST3", help="an effect of your own for every layer, by way of pedalboard"
+        "--plugin", type=Path, metavar="VST3", help="an effect of your own for every layer, through pedalboard"
     )
     sound.add_argument(
-        "--reverb", type=number(float, least=0, most=1), metavar="0-1", help="how much room (default: the preset's)"
+        "--reverb", type=number(float, least=0, most=1), metavar="0-1", help="share of reverb (default: the preset's)"
     )
     sound.add_argument(
         "--hold_s",
         type=number(float, least=0),
         metavar="S",
-        help="every note sounds at least so long (default: the preset's)",
+        help="shortest length of a note in seconds (default: the preset's)",
     )
     sound.add_argument(
-        "--seed", type=number(int, least=0), default=0, help="decides what is random (default: %(default)s)"
+        "--seed",
+        type=number(int, least=0),
+        default=0,
+        help="random seed: same seed, same samples (default: %(default)s)",
     )
     music = parser.add_argument_group("music")
     music.add_argument(
@@ -89,14 +92,16 @@ def build_parser() -> argparse.ArgumentParser:
         type=number(float, least=0.1, most=20),
         default=1.0,
         metavar="X",
-        help="times as long (default: %(default)s)",
+        help="factor of the tempo: 2 is half as fast (default: %(default)s)",
     )
-    music.add_argument("--minutes", type=number(float, above=0), metavar="X", help="fade out there, if it is longer")
+    music.add_argument("--minutes", type=number(float, above=0), metavar="X", help="fade out after so many minutes")
     more = parser.add_argument_group("more files")
     more.add_argument(
-        "--stems", action="store_true", help="also one file a layer, or a register if there is one layer; they add up"
+        "--stems",
+        action="store_true",
+        help="also one file per layer, or per register of a single layer; their sum is the mix",
     )
-    more.add_argument("--picture", action="store_true", help="also piano roll and spectrogram as PNG")
+    more.add_argument("--picture", action="store_true", help="also a PNG with piano roll, primer and spectrogram")
     return parser
 
 

@@ -105,6 +105,19 @@ def test_every_format_has_loudness_peak_and_tags(pfs, pieces, ending):
     assert tags["software"] == "Ambient music generation"
 
 
+@pytest.mark.parametrize("ending", ["mp3", "flac", "wav", "ogg", "opus"])
+def test_loudness_and_peak_of_what_is_written_hold_for_loud_clicks_and_a_real_piece(pfs, ending):
+    clicks = [Note(9.0 * beat, 60 + beat, 9.0 * beat + 0.1, 127) for beat in range(3)]
+    write_midi(pfs / "in" / "clicks.mid", clicks)
+    for piece in (pfs / "in" / "clicks.mid", ROOT / "samples" / "midi" / "3.mid"):
+        output = pfs / "out" / f"{piece.stem}.{ending}"
+        flags = ["--preset", "music box", "--reverb", "0"]
+        assert main(["--input", str(piece), "--output", str(output), *flags]) == 0
+        loudness, peak = heard_by_ffmpeg(output)
+        assert -16.5 <= loudness <= -15.5
+        assert peak <= -1.0
+
+
 def test_the_model_that_made_a_piece_is_named(pfs, capfd):
     text = "ambient-music-generation " + json.dumps({"model": "1e89bc2d64bd658c"})
     write_midi(pfs / "in" / "song.mid", CHORD, texts=[text])

@@ -133,12 +133,13 @@ def gain_curve(
         [peak steps + 1] float32: gain at every 64th sample, straight lines between. Silence gets gain 1.
     """
     peaks = meter.peaks
-    around = np.ones(len(peaks) + 1) if fades is None else fades.astype(np.float64)
+    # Single precision: these arrays are what grows with the piece, by 3 MB a minute.
+    around = np.ones(len(peaks) + 1, np.float32) if fades is None else fades.astype(np.float32)
     faded = meter.energies * _mean_square(around, meter)
     loudness = integrated_lufs(faded)
     if loudness == -math.inf:
-        return around.astype(np.float32)
-    true_peaks = peaks.astype(np.float64)
+        return around
+    true_peaks = peaks.copy()
     sought = np.zeros(len(peaks), bool)
     level = around * 10 ** ((target_lufs - loudness) / 20)
     ceiling = 10 ** (ceiling_db / 20)
@@ -153,22 +154,24 @@ def gain_curve(
         if abs(reached - target_lufs) < _NEAR_ENOUGH_LU:
             break
         level = level * 10 ** ((target_lufs - reached) / 20)
-    return curve.astype(np.float32)
+    return curve
 
 
 def _limiter(peaks: np.ndarray, ceiling: float, rate_hz: int) -> np.ndarray:
     """Return a smooth gain of at most 1 that keeps every peak under the ceiling: [steps + 1] at the step edges."""
     needed = np.minimum(1.0, ceiling / np.maximum(peaks, 1e-12))
     if needed.min() >= 1.0:
-        return np.ones(len(peaks) + 1)
+        return np.ones(len(peaks) + 1, np.float32)
     ahead = max(1, round(_LOOK_AHEAD_S * rate_hz / PEAK_STEP))
     behind = max(1, round(_RELEASE_S * rate_hz / PEAK_STEP))
     # The lowest gain within reach, then a smooth mean over less than that reach: never above what is needed.
-    edges = np.minimum(np.append(needed, 1.0), np.insert(needed, 0, 1.0))
+    edges = np.ones(len(peaks) + 1, np.float32)
+    edges[:-1] = needed
+    np.minimum(edges[1:], needed, out=edges[1:])
     low = _lowest(edges, before=ahead + behind, after=2 * ahead)
     width = ahead
     kernel = np.hanning(2 * width + 3)[1:-1]
-    kernel /= kernel.sum()
+    kernel = (kernel / kernel.sum()).astype(np.float32)
     smooth = np.convolve(np.pad(low, width, mode="edge"), kernel, mode="valid")
     return np.asarray(np.minimum(smooth, 1.0))
 
@@ -189,7 +192,7 @@ def _lowest(values: np.ndarray, *, before: int, after: int) -> np.ndarray:
 def _mean_square(curve: np.ndarray, meter: Meter) -> np.ndarray:
     """Return the mean square of a gain curve in each 100 ms step of the meter."""
     squares = np.square(0.5 * (curve[:-1] + curve[1:]))
-    total = np.concatenate([[0.0], np.cumsum(squares)])
+    total = np.concatenate([[0.0], np.cumsum(squares, dtype=np.float64)])
     edges = np.arange(len(meter.energies) + 1) * (meter.rate_hz / _STEPS_A_SECOND / PEAK_STEP)
     return np.diff(np.interp(edges, np.arange(len(total)), total)) / (meter.rate_hz / _STEPS_A_SECOND / PEAK_STEP)
 

@@ -341,7 +341,7 @@ def _ends(meter: Meter, settings: Settings) -> tuple[int, np.ndarray]:
     cut = int(settings.longest_s * settings.rate_hz / PEAK_STEP) if settings.longest_s < math.inf else steps
     if cut < steps:
         steps, fade_s = cut, min(_CUT_FADE_S, settings.longest_s / 3)
-    fades = np.zeros(len(peaks) + 1)
+    fades = np.zeros(len(peaks) + 1, np.float32)
     fades[: steps + 1] = 1.0
     width = min(int(fade_s * settings.rate_hz / PEAK_STEP), steps)
     if width:
