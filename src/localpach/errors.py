@@ -174,7 +174,7 @@ class DamagedObjectError(LocalpachError):
     """Stored bytes are missing or no longer have their digest."""
 
     def __init__(self, digest: str, problem: str) -> None:
-        super().__init__(f"stored object {digest} {problem}; `localpach fsck` tells what is affected and what to do")
+        super().__init__(f"stored object {digest} {problem}; `localpach fsck` says what is affected and what to do")
         self.digest = digest
         self.problem = problem
 
@@ -183,7 +183,7 @@ class IntegrityError(LocalpachError):
     """A check of the state found problems."""
 
     def __init__(self, count: int, *, fixed: bool) -> None:
-        remedy = "the lines tell what to do" if fixed else "`localpach fsck --fix` puts right what can be"
+        remedy = "the lines say what to do" if fixed else "`localpach fsck --fix` repairs what it can"
         super().__init__(f"{count} problem{'s' if count > 1 else ''} in the state; {remedy}")
 
 

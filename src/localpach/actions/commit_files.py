@@ -53,12 +53,12 @@ class CommitFiles:
         return self._store.objects.read(entry.digest)
 
     def stored(self, entry: Entry) -> Entry:
-        """Give a file as one that another commit can hold as well."""
+        """Return a file as one that another commit can hold as well."""
         return entry
 
 
 def commit_files(store: Store, commit: Commit) -> CommitFiles:
-    """Give the files of any commit."""
+    """Return the files of any commit."""
     if store.repo(commit.repo).type == "meta":
         return _Records(store, commit)
     return CommitFiles(store, commit)
@@ -132,7 +132,7 @@ class _Records(CommitFiles):
 
 
 def _variables(store: Store, job: Job, record: DatumRecord, datum: Datum) -> dict[str, str]:
-    """Give the variables that a program had; paths are those of the spec."""
+    """Return the variables that a program had; paths are those of the spec."""
     commits = {name: commit for name, _, commit, _ in record.files}  # those of the job that it ran in
     version = spec_commit(store, job.pipeline, record.ran_in, record.ran_version)
     return {

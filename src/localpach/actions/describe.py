@@ -17,7 +17,7 @@ def repo(store: "Store", each: "Repo") -> message.Message:
 
 
 def master_size(store: "Store", repo: str) -> int:
-    """Give the bytes of the files at the head of master; 0 where there is none."""
+    """Return the bytes of the files at the head of master; 0 where there is none."""
     found = store.branch(repo, "master")
     head = store.commit(repo, found.head) if found and found.head else None
     return store.trees.size(head.tree)[1] if head else 0
@@ -48,7 +48,7 @@ def branch(store: "Store", each: "Branch") -> message.Message:
 
 
 def trigger_of(each: "Branch") -> message.Message | None:
-    """Give what moves a branch as fields, or None."""
+    """Return what moves a branch as fields, or None."""
     return json.loads(each.trigger) if each.trigger else None
 
 

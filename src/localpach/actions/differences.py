@@ -74,7 +74,7 @@ def _top(address: FileAddress) -> str:
 
 
 def _below(store: Store, commit: Commit, address: FileAddress) -> dict[str, FileInfo]:
-    """Give the files at or below an address by the rest of their path."""
+    """Return the files at or below an address by the rest of their path."""
     start = len(_top(address))
     found = entries_below(store, commit, address)
     return {each.path[start:]: FileInfo(each.path, each.size, each.digest) for each in found}
@@ -96,7 +96,7 @@ def _sums(files: dict[str, FileInfo], directories: Collection[str], top: str) ->
 
 
 def _first_step(path: str) -> str:
-    """Give the directory at the top of a path, with a slash at its end, or the file itself."""
+    """Return the directory at the top of a path, with a slash at its end, or the file itself."""
     return path[: path.index("/", 1) + 1] if "/" in path[1:] else path
 
 
@@ -131,7 +131,7 @@ def text(store: Store, found: Differences) -> Iterator[str]:
 
 
 def _lines(store: Store, commit: Commit | None, side: FileInfo | None) -> list[str] | None:
-    """Give the lines of a file, none for one that is not there; None if it cannot be compared by lines."""
+    """Return the lines of a file, none for one that is not there; None if it cannot be compared by lines."""
     if side is None or commit is None:
         return []
     if side.size > _MAX_BYTES:

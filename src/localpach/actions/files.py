@@ -72,8 +72,8 @@ def put_files(
         append: Add to the end of files that are there, instead of replacing them.
         full_path: Keep the path of a source as it was given, not only its base name.
         untar: Put what is in tar archives instead of these.
-        report: Told how far it is.
-        leave_out: Told of each link in a directory that leads nowhere; without it such a link is refused.
+        report: Called with how far it is.
+        leave_out: Called for each link in a directory that leads nowhere; without it such a link is refused.
 
     Returns:
         The commit that holds the files now.
@@ -227,7 +227,7 @@ def check_target(store: Store, address: CommitAddress) -> Commit | None:
 
 
 def listing(store: Store, address: CommitAddress) -> Listing:
-    """Give all files of a commit."""
+    """Return all files of a commit."""
     commit = find_commit(store, address)
     return Listing(commit_files(store, commit).entries(), commit.id)
 
@@ -303,7 +303,7 @@ def read_files(store: Store, address: FileAddress) -> Iterator[tuple[str, Iterat
 
 
 def entries_below(store: Store, commit: Commit, address: FileAddress) -> list[Entry]:
-    """Give the file at an address, or all below the directory there, in path order; none if nothing is there."""
+    """Return the file at an address, or all below the directory there, in path order; none if nothing is there."""
     return list(_by_path(commit_files(store, commit).entries(), _path(address)).values())
 
 
@@ -313,7 +313,7 @@ def _by_path(entries: Iterable[Entry], top: str) -> dict[str, Entry]:
 
 
 def _select(files: CommitFiles, commit: Commit, address: FileAddress) -> list[Entry]:
-    """Give the file at an address, or all files below the directory there."""
+    """Return the file at an address, or all files below the directory there."""
     path = _path(address)
     found = list(_by_path(files.entries(), path).values())
     if not found:

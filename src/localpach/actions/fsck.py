@@ -73,7 +73,7 @@ def fix(store: Store, executor: Executor, note: Callable[[str], None]) -> None:
 
 
 def damage(store: Store, digest: str, size: int) -> str:
-    """Tell what is wrong with an object; nothing if it is whole."""
+    """Return what is wrong with an object; nothing if it is whole."""
     try:
         found = sum(len(chunk) for chunk in store.objects.read(digest))
     except DamagedObjectError as error:
@@ -88,13 +88,13 @@ def _of_row(row: InconsistentRow) -> Problem:
 
 
 def _of_object(store: Store, digest: str, problem: str) -> list[Problem]:
-    """Give a line for each path that a damaged object stands for, at its newest commit."""
+    """Return a line for each path that a damaged object stands for, at its newest commit."""
     by_path: dict[tuple[str, str], list[Use]] = {}
     for use in Audit(store).uses(digest):
         by_path.setdefault((use.repo, use.path), []).append(use)
-    told = f"stored object {digest[:12]}… {problem}"
+    text = f"stored object {digest[:12]}… {problem}"
     if not by_path:
-        return [Problem("an unfinished job", told, "`localpach fsck --fix` makes it again or tells why not")]
+        return [Problem("an unfinished job", text, "`localpach fsck --fix` makes it again or says why not")]
     can_be_made = any(use.owner for uses in by_path.values() for use in uses)
     found = []
     for uses in by_path.values():
@@ -103,7 +103,7 @@ def _of_object(store: Store, digest: str, problem: str) -> list[Problem]:
         remedy = f"put the same file again: `localpach put file {newest.repo}@{newest.branch}:{newest.path} -f FILE`"
         if can_be_made:
             remedy = "`localpach fsck --fix` runs the datum again that wrote it"
-        found.append(Problem(_name([newest]) + older, told, remedy))
+        found.append(Problem(_name([newest]) + older, text, remedy))
     return found
 
 

@@ -80,7 +80,7 @@ def _check_squashable(lineage: Lineage, commit: Commit) -> None:
 
 
 def _is_carried_on(lineage: Lineage, child: Link) -> bool:
-    """Tell whether a commit without error is what its descendants are based on, on every line of them."""
+    """Return whether a commit without error is what its descendants are based on, on every line of them."""
     waiting = [child]
     while waiting:
         link = waiting.pop()

@@ -105,7 +105,7 @@ def rerun_pipeline(store: Store, name: str, *, reprocess: bool = False) -> Updat
 
 
 def pipeline_state(store: Store, pipeline: Pipeline) -> str:
-    """Give the state as pachctl names it: `paused` when stopped, `failure` when an input is gone, else `running`."""
+    """Return the state as pachctl names it: `paused` when stopped, `failure` when an input is gone, else `running`."""
     if pipeline.stopped:
         return PAUSED
     spec = Records(store).spec(pipeline.name, pipeline.version)
@@ -113,7 +113,7 @@ def pipeline_state(store: Store, pipeline: Pipeline) -> str:
 
 
 def _has_lost_input(store: Store, spec: PipelineSpec) -> bool:
-    """Tell whether the output branch no longer follows all inputs, because one was deleted by force."""
+    """Return whether the output branch no longer follows all inputs, because one was deleted by force."""
     followed = {
         (edge.up_repo, edge.up_branch)
         for edge in store.edges()

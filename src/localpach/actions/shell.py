@@ -30,7 +30,7 @@ def open_shell(
     command: Sequence[str],
     *,
     terminal: bool,
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> int:
     """Run a shell, or a command, where a datum's program would run; what it writes is deleted afterwards.
 
@@ -41,7 +41,7 @@ def open_shell(
         executor: Where programs run.
         command: What to run; empty for a shell in `/pfs`.
         terminal: Whether a person works at it.
-        tell: Shows one line.
+        report: Shows one line.
 
     Returns:
         The exit code.
@@ -63,7 +63,7 @@ def open_shell(
         )
         attempt = Attempt(context, scratch_of(context, folder, datum), datum.id, Processes(), Log(None))
         attempt.lay_out()
-        tell(f"datum {datum.label} of {job.name}: {PFS} is {attempt.scratch.root} and is deleted afterwards")
+        report(f"datum {datum.label} of {job.name}: {PFS} is {attempt.scratch.root} and is deleted afterwards")
         if not command:
             spec = replace(spec, transform=replace(spec.transform, working_dir=PFS))
         shell = "sh" if executor.inside else os.environ.get("SHELL") or "sh"

@@ -50,7 +50,7 @@ class PutOptions:
 
     Attributes:
         state: The state folder, which is never put.
-        leave_out: Is told of each link in a folder that leads nowhere; without it such a link is refused.
+        leave_out: Called for each link in a folder that leads nowhere; without it such a link is refused.
     """
 
     recursive: bool = False
@@ -61,7 +61,7 @@ class PutOptions:
 
 
 def gather(address: FileAddress, sources: Iterable[str], options: PutOptions) -> Iterator[Source]:
-    """Give the files to be put for sources and what is below them.
+    """Yield the files to be put for sources and what is below them.
 
     A source keeps its base name; with one source, a path in the address takes its place; with several, or a trailing
     slash, it comes before the base name.
@@ -111,7 +111,7 @@ def _gather_one(address: FileAddress, source: str, target: str, options: PutOpti
 
 
 def _base_name(source: str, *, full_path: bool) -> str:
-    """Give the name of a source in the repo: its last element, or with `--full-path` all of it."""
+    """Return the name of a source in the repo: its last element, or with `--full-path` all of it."""
     text = unquote(urlsplit(source).path) if "://" in source else source
     if full_path:
         return text
@@ -120,7 +120,7 @@ def _base_name(source: str, *, full_path: bool) -> str:
 
 
 def _local(source: str) -> Path:
-    """Give the path of a source on this machine, `file://` URLs included."""
+    """Return the path of a source on this machine, `file://` URLs included."""
     if "://" not in source:
         return Path(source)
     parts = urlsplit(source)
@@ -186,7 +186,7 @@ def _check_plain(file: Path) -> None:
 
 
 def _members(archive: Path, above: str) -> Iterator[Source]:
-    """Give the files of a tar archive; directories are implied, anything but a plain file is refused."""
+    """Yield the files of a tar archive; directories are implied, anything but a plain file is refused."""
     try:
         with tarfile.open(archive) as tar:
             for member in tar:

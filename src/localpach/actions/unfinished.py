@@ -19,7 +19,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR
 
 
 def is_hidden(name: str) -> bool:
-    """Tell whether a file or folder is hidden."""
+    """Return whether a file or folder is hidden."""
     if not name.startswith("."):
         return False
     if name.startswith(("._", ".partial-")):
@@ -28,7 +28,7 @@ def is_hidden(name: str) -> bool:
 
 
 def is_unfinished(name: str, beside: Collection[str]) -> bool:
-    """Tell by its name whether a download goes on: its own, or what a browser puts beside it (`song.mp3.part`).
+    """Return whether a download goes on, by its name: its own, or what a browser puts beside it (`song.mp3.part`).
 
     Args:
         name: Of a file.
@@ -76,8 +76,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _is_for_writing(place: Path) -> bool:
     try:
-        told = (place.parent.parent / "fdinfo" / place.name).read_text()
+        text = (place.parent.parent / "fdinfo" / place.name).read_text()
     except OSError:
         return False
-    flags = next((line.split()[1] for line in told.splitlines() if line.startswith("flags:")), "0")
+    flags = next((line.split()[1] for line in text.splitlines() if line.startswith("flags:")), "0")
     return bool(int(flags, 8) & _WRITING)

@@ -88,11 +88,11 @@ class _Growth:
     times: int = 0
 
     def goes_on(self, now: float, quiet_s: float) -> bool:
-        """Tell whether it is likely that the file will change again."""
+        """Return whether it is likely that the file will change again."""
         return self.times >= _GROWN and now - self.last < _GROWN_QUIET * quiet_s
 
     def keeps_others(self, now: float, quiet_s: float) -> bool:
-        """Tell whether others wait for it, so that what is dropped together is one commit."""
+        """Return whether others wait for it, so that what is dropped together is one commit."""
         return now - self.since < _MOST_HELD_UP * quiet_s
 
 
@@ -181,7 +181,7 @@ class Watcher:
         self._growth = {path: growth for path, growth in self._growth.items() if path in seen.files}
 
     def _commit(self, seen: Look, growing: set[str]) -> Commit | None:
-        """Put the files with other bytes than the head has; give the commit, or None if all is there already."""
+        """Put the files with other bytes than the head has; return the commit, or None if all is there already."""
         changed_files = self._changed(seen, growing)
         gone = self._done.keys() - seen.files.keys()
         if not changed_files and not gone:
@@ -196,7 +196,7 @@ class Watcher:
         return made
 
     def _changed(self, seen: Look, growing: set[str]) -> dict[str, Stamp]:
-        """Give the files to be read: new or changed ones that nobody writes any more."""
+        """Return the files to be read: new or changed ones that nobody writes any more."""
         found = {
             path: stamp for path, stamp in seen.files.items() if self._done.get(path) != stamp and path not in growing
         }

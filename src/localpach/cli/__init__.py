@@ -144,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
     except (LocalpachError, UnicodeEncodeError, sqlite3.Error, OSError) as error:
-        print(f"error: {_told(error, folder)}", file=sys.stderr)
+        print(f"error: {_describe(error, folder)}", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
         print("\nstopped; finished datums are kept, the next change or `localpach wait job` goes on", file=sys.stderr)
@@ -155,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _report_failures(session.ended)
 
 
-def _told(error: Exception, folder: Path) -> str:
+def _describe(error: Exception, folder: Path) -> str:
     """Write in one line what went wrong."""
     if isinstance(error, UnicodeEncodeError):
         return f"{error.object[error.start]!a} is no character of UTF-8; leave it out"
@@ -241,7 +241,7 @@ def _report_failures(ended: "list[Job]") -> int:
 
 
 def _mention_unfinished(session: Session) -> None:
-    """Tell, after a command that runs nothing, that an interrupted run is waiting."""
+    """Say, after a command that runs nothing, that an interrupted run is waiting."""
     from localpach.storage.records import Records
 
     waiting = [job for job in Records(session.store).unfinished_jobs() if job.started is not None]

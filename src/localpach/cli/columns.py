@@ -95,7 +95,7 @@ def job_state(job: "Job") -> str:
 
 
 def job_seconds(job: "Job") -> float | None:
-    """Give how long a job ran; one that still runs, up to now."""
+    """Return how long a job ran; one that still runs, up to now."""
     if job.started is None:
         return None
     return (job.finished or time.time()) - job.started

@@ -162,8 +162,8 @@ class Commands:
         return command
 
 
-def tell_of_error(session: Session, commit: "Commit") -> None:
-    """Tell of a change whose commit is finished with an error, after the jobs that it caused, which do not say why."""
+def report_error(session: Session, commit: "Commit") -> None:
+    """Report a change whose commit is finished with an error, after the jobs that it caused, which do not say why."""
     found = session.store.commit(commit.repo, commit.id)
     if found is not None and found.error:
         session.run_jobs()

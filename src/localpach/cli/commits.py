@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from localpach.actions import describe, message, repos
 from localpach.cli import columns
-from localpach.cli.command import Commands, Session, show, tell_of_error
+from localpach.cli.command import Commands, Session, report_error, show
 from localpach.errors import CommitStateError, NotFoundError
 from localpach.spec.addresses import is_commit_id, parse_commit, parse_file
 
@@ -82,7 +82,7 @@ def start_commit(session: Session, arguments: argparse.Namespace) -> None:
 def finish_commit(session: Session, arguments: argparse.Namespace) -> None:
     """Finish an open commit."""
     commit = repos.finish_commit(session.store, parse_commit(arguments.commit), description=arguments.message)
-    tell_of_error(session, commit)
+    report_error(session, commit)
 
 
 def list_commit(session: Session, arguments: argparse.Namespace) -> None:
@@ -156,7 +156,7 @@ def _show_sets(store: "Store", arguments: argparse.Namespace) -> None:
 
 
 def _sizes(store: "Store") -> Callable[[int], int]:
-    """Give the sizes of trees, each asked for once: many commits share one."""
+    """Return the sizes of trees, each asked for once: many commits share one."""
     known: dict[int, int] = {}
 
     def size(tree: int) -> int:
@@ -249,7 +249,7 @@ def subscribe_commit(session: Session, arguments: argparse.Namespace) -> None:
 
 
 def _known(store: "Store", repo: str, arguments: argparse.Namespace) -> set[str]:
-    """Give the commits that are not to be printed: all that there are, or those up to one."""
+    """Return the commits that are not to be printed: all that there are, or those up to one."""
     if arguments.new:
         return {commit.id for commit in store.commits(repo) if commit.finished is not None}
     if arguments.after:

@@ -32,7 +32,7 @@ def shell(session: Session, arguments: argparse.Namespace) -> None:
         session.choose_executor(),
         arguments.command,
         terminal=sys.stdin.isatty(),
-        tell=lambda line: print(line, file=sys.stderr, flush=True),
+        report=lambda line: print(line, file=sys.stderr, flush=True),
     )
     if code and arguments.command:
         raise LocalpachError(f"the command ended with exit code {code}")

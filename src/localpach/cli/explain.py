@@ -8,11 +8,11 @@ from localpach.storage.system_repos import spec_repo
 
 
 def why(job: Job, datums: Sequence[DatumRecord], changed: Collection[int] = ()) -> list[str]:
-    """Tell for each datum why it ran or was skipped, a line each.
+    """Say for each datum why it ran or was skipped, a line each.
 
     Args:
         job: The job.
-        datums: Those to tell of.
+        datums: Those to explain.
         changed: Versions of the pipeline whose program was another one than that of the job.
     """
     lines = [f"{job.name} (version {job.version}): {job.state}"]
@@ -29,7 +29,7 @@ def why(job: Job, datums: Sequence[DatumRecord], changed: Collection[int] = ()) 
 
 
 def outdated(datum: DatumRecord, changed: Collection[int]) -> bool:
-    """Tell whether the result that a datum keeps was made by another program than the pipeline has now."""
+    """Return whether the result that a datum keeps was made by another program than the pipeline has now."""
     return datum.state == "skipped" and datum.ran_version in changed
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from localpach.actions import files, message
 from localpach.actions.repos import find_commit
 from localpach.cli import columns
-from localpach.cli.command import Commands, Session, show, tell_of_error
+from localpach.cli.command import Commands, Session, report_error, show
 from localpach.errors import LeftOutError
 from localpach.spec.addresses import parse_commit, parse_file
 
@@ -104,7 +104,7 @@ def put_file(session: Session, arguments: argparse.Namespace) -> None:
         console.clear()
         for line in left_out:
             console.note(f"left out: {line}")
-    tell_of_error(session, commit)
+    report_error(session, commit)
     if left_out:
         session.run_jobs()
         raise LeftOutError(len(left_out))
@@ -127,7 +127,7 @@ def delete_file(session: Session, arguments: argparse.Namespace) -> None:
 def copy_file(session: Session, arguments: argparse.Namespace) -> None:
     """Copy files."""
     source, target = parse_file(arguments.source), parse_file(arguments.target)
-    tell_of_error(session, files.copy_files(session.store, source, target, append=arguments.append))
+    report_error(session, files.copy_files(session.store, source, target, append=arguments.append))
 
 
 def get_file(session: Session, arguments: argparse.Namespace) -> None:

@@ -74,7 +74,7 @@ def _set(session: Session, records: Records, id_: str) -> list[Job]:
 
 
 def _chosen(session: Session, records: Records, arguments: argparse.Namespace) -> list[Job]:
-    """Give the jobs of the present version of each pipeline, and of earlier ones with --history, that are asked for."""
+    """Return the jobs that are asked for: of the present version of each pipeline, with --history of earlier ones."""
     from localpach.actions.repos import find_commit
 
     if arguments.pipeline:

@@ -56,14 +56,14 @@ def logs(session: Session, arguments: argparse.Namespace) -> None:
 
 
 def _begun(records: Records, newest: Job) -> Job:
-    """Give the newest job of a pipeline that has begun: while one waits, a person asks for what there is."""
+    """Return the newest job of a pipeline that has begun: while one waits, a person asks for what there is."""
     if newest.started is not None or newest.ended:
         return newest
     return next((each for each in records.jobs(newest.pipeline) if each.started or each.ended), newest)
 
 
 def _since(session: Session, text: str | None) -> float:
-    """Read a length of time as Go writes it: `1h30m`; give the moment that long ago."""
+    """Read a length of time as Go writes it: `1h30m`; return the moment that long ago."""
     if text is None:
         return 0.0
     if not re.fullmatch(r"(\d+(\.\d+)?(ms|s|m|h))+", text):

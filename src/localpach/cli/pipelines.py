@@ -124,7 +124,7 @@ def _load_one(source: str) -> list[spec.PipelineSpec]:
 
 @contextmanager
 def _dry_run(session: Session, arguments: argparse.Namespace) -> "Iterator[Store | None]":
-    """Give the state to try a change on, which is taken back; None where there is no state, for none is made."""
+    """Yield the state to try a change on, which is taken back; None where there is no state, for none is made."""
     arguments.runs = False
     if not session.has_state:
         yield None

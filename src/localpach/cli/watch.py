@@ -67,7 +67,7 @@ def watch(session: Session, arguments: argparse.Namespace) -> None:
 
 
 def _go_on(session: Session, watcher: Watcher, pause_s: float) -> None:
-    told, is_first = "", True  # what is unfinished when the watch begins runs at once
+    reported, is_first = "", True  # what is unfinished when the watch begins runs at once
     while True:
         begun = time.monotonic()
         try:
@@ -75,9 +75,9 @@ def _go_on(session: Session, watcher: Watcher, pause_s: float) -> None:
                 is_first = False
                 _run_jobs(session)
         except (LocalpachError, OSError) as error:
-            if str(error) != told:
-                told = str(error)
-                session.progress.note(f"error: {told}; still watching")
+            if str(error) != reported:
+                reported = str(error)
+                session.progress.note(f"error: {reported}; still watching")
         time.sleep(max(pause_s, _IDLE_SHARE * (time.monotonic() - begun)))
 
 

@@ -10,14 +10,14 @@ from localpach.storage.records import Records
 
 def register(commands: Commands) -> None:
     """Add the command."""
-    text = "tell for each datum why it ran or was skipped"
+    text = "say for each datum why it ran or was skipped"
     command = commands.add("why", "", why_command, text, raw=True, example="why midi@ID /song.wav")
     command.add_argument("job", help="pipeline@id, or a pipeline for its newest job")
     command.add_argument("datum", nargs="?", help="ID of one datum, its beginning, or its path")
 
 
 def why_command(session: Session, arguments: argparse.Namespace) -> None:
-    """Tell why datums ran or were skipped."""
+    """Say why datums ran or were skipped."""
     records = Records(session.store)
     job = find_job(records, arguments.job)
     datums = records.datums(job.pipeline, job.id)

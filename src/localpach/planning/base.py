@@ -37,6 +37,6 @@ def find_base(store: Store, pipeline: str, newest: str | None) -> Base:
 
 
 def head_of(store: Store, pipeline: str, branch: str) -> str | None:
-    """Give the ID of the newest output commit, or None."""
+    """Return the ID of the newest output commit, or None."""
     found = store.branch(pipeline, branch)
     return found.head if found else None

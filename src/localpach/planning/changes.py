@@ -28,7 +28,7 @@ class Changes:
         self._trees: dict[tuple[str, str], int | None] = {}  # by repo and commit
 
     def why(self, datum: Datum, before: DatumRecord) -> str:
-        """Tell why a datum runs again whose hash is no longer the one on record."""
+        """Return why a datum runs again whose hash is no longer the one on record."""
         found = []
         if self._salt_of(before.ran_version) != self._salt:
             found.append("the pipeline was updated with --reprocess")
@@ -55,7 +55,7 @@ class Changes:
         return found
 
     def _below(self, repo: str, commit: str, path: str) -> list[Entry] | None:
-        """Give the files that an input had; None if its commit is there no longer."""
+        """Return the files that an input had; None if its commit is there no longer."""
         if (repo, commit) not in self._trees:
             there = self._store.commit(repo, commit)
             self._trees[repo, commit] = there.tree if there else None

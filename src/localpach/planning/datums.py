@@ -49,7 +49,7 @@ class Listing:
         return sorted(matched)
 
     def below(self, path: str) -> Sequence[Entry]:
-        """Give the files of a glob match: the file itself, or all below a directory that ends in `/`."""
+        """Return the files of a glob match: the file itself, or all below a directory that ends in `/`."""
         start = bisect_left(self._paths, path)
         if not path.endswith("/"):
             return self.entries[start : start + 1]
@@ -57,7 +57,7 @@ class Listing:
         return self.entries[start:end]
 
     def hash(self, path: str) -> bytes:
-        """Give the 32 bytes that change when the file, or anything below the directory, changes."""
+        """Return the 32 bytes that change when the file, or anything below the directory, changes."""
         if path not in self._hashes:
             self._hashes[path] = self._hash(path)
         return self._hashes[path]

@@ -21,7 +21,7 @@ from localpach.storage.store import Branch, Commit, Store
 
 
 def is_satisfied(trigger: Trigger, *, grown_bytes: int, commits: int, before_s: float, now_s: float) -> bool:
-    """Tell whether a trigger fires.
+    """Return whether a trigger fires.
 
     Args:
         trigger: Its conditions; of those that are set one must hold, or all with `all`.
@@ -44,12 +44,12 @@ def is_satisfied(trigger: Trigger, *, grown_bytes: int, commits: int, before_s: 
 
 
 def trigger_of(branch: Branch) -> Trigger | None:
-    """Give the trigger of a branch, or None."""
+    """Return the trigger of a branch, or None."""
     return Trigger(**json.loads(branch.trigger)) if branch.trigger else None
 
 
 def set_trigger(store: Store, repo: str, name: str, trigger: Trigger) -> None:
-    """Give a branch, which must be there, a trigger. Must be called inside a transaction.
+    """Set the trigger of a branch, which must be there. Must be called inside a transaction.
 
     Raises:
         TriggerError: the branch follows others already, or would trigger itself.

@@ -54,7 +54,7 @@ read -r _ < "${NEXT_VARIABLE}/answer"
 
 @contextlib.contextmanager
 def runner(context: JobContext, processes: Processes) -> Iterator[Callable[[Datum], Outcome]]:
-    """Give what runs one datum: programs that ask for their datums live until the end of the phase."""
+    """Yield what runs one datum: programs that ask for their datums live until the end of the phase."""
     if not context.spec.transform.datum_batching:
         yield lambda datum: run_datum(context, datum, processes)
         return
@@ -144,7 +144,7 @@ class _Worker:
         remove_tree(self._folder)
 
     def _hand_over(self, attempt: Attempt) -> str:
-        """Give the program one datum; give the reason why it failed, or nothing."""
+        """Hand one datum to the program; return the reason why it failed, or nothing."""
         self._attempt = attempt
         program = self._program or self._start(attempt)
         if isinstance(program, str):
@@ -161,7 +161,7 @@ class _Worker:
         return attempt.reason_of(program, code) if code else _ENDED
 
     def _start(self, attempt: Attempt) -> "Program | str":
-        """Start the program, without a datum, and wait until it asks; give it, or the reason why it failed."""
+        """Start the program, without a datum, and wait until it asks; return it, or the reason why it failed."""
         attempt.scratch.make_folders()
         self._empty_pipes()
         variables = {
@@ -193,6 +193,6 @@ class _Worker:
             os.set_blocking(descriptor, True)
 
     def _stop(self) -> int:
-        """Kill the program, if it runs; give its exit code."""
+        """Kill the program, if it runs; return its exit code."""
         program, self._program = self._program, None
         return self._attempt.end(program, killed=True) if program and self._attempt else 0

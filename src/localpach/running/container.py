@@ -81,7 +81,7 @@ class ContainerExecutor:
         *,
         terminal: bool = False,
     ) -> Call:
-        """Give the engine's command; the words and paths of the spec stay as they are."""
+        """Return the engine's command; the words and paths of the spec stay as they are."""
         runs = scratch.folder.parent.resolve()
         (runs / _NOTE).write_text(self._engine.program, encoding="utf-8")
         name = f"localpach-{uuid.uuid4().hex[:16]}"
@@ -212,7 +212,7 @@ def find_engine() -> Engine:
 
 
 def _steers_client(variable: str) -> bool:
-    """Tell whether a variable would change how the engine's own program works."""
+    """Return whether a variable would change how the engine's own program works."""
     starts = ("LD_", "DOCKER_", "CONTAINER", "XDG_", "BUILDAH_", "REGISTRY_", "GODEBUG", "DYLD_")
     return variable in ("PATH", "HOME", "TMPDIR", "USER", "TERM", SCRATCH_VARIABLE) or variable.startswith(starts)
 

@@ -38,7 +38,7 @@ def push(url: str, entries: Iterable[Entry], objects: Objects) -> None:
 
 
 def folder_of(url: str) -> Path:
-    """Give the folder of a URL such as `file:///home/me/results`."""
+    """Return the folder of a URL such as `file:///home/me/results`."""
     return Path(unquote(urlsplit(url).path))
 
 
@@ -56,7 +56,7 @@ def _write(entry: Entry, folder: Path, objects: Objects) -> None:
 
 
 def _is_there(path: Path, entry: Entry) -> bool:
-    """Tell whether a file holds these bytes already."""
+    """Return whether a file holds these bytes already."""
     if not path.is_file() or path.stat().st_size != entry.size:
         return False
     found = hashlib.blake2b(digest_size=len(entry.digest) // 2)

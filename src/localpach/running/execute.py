@@ -103,7 +103,7 @@ def run_datum(context: JobContext, datum: Datum, processes: Processes) -> Outcom
 
 
 def scratch_of(context: JobContext, folder: Path, datum: Datum, more: dict[str, Path] | None = None) -> Scratch:
-    """Give the scratch folder of a datum, with further places that its program finds."""
+    """Return the scratch folder of a datum, with further places that its program finds."""
     return Scratch(
         folder,
         datum,
@@ -185,7 +185,7 @@ class Attempt:
         self.deadline = time.monotonic() + self.limit_s if self.limit_s else None
 
     def variables(self) -> dict[str, str]:
-        """Give the variables that the program gets: the spec's, its secrets', then Pachyderm's own."""
+        """Return the variables that the program gets: the spec's, its secrets', then Pachyderm's own."""
         own = datum_variables(self._context, self.scratch)
         return {**own, **self.scratch.variables(), DATUM_ID: self._datum_id}
 
@@ -194,17 +194,17 @@ class Attempt:
         self.log.write(f"localpach: {message}\n".encode())
 
     def run(self) -> str:
-        """Run the command; give the reason why it failed, or nothing."""
+        """Run the command; return the reason why it failed, or nothing."""
         return self._run(self._transform.cmd, self._transform.stdin)
 
     def recover(self) -> bool:
-        """Run the recovery command, if there is one and time is left; tell whether it succeeded."""
+        """Run the recovery command, if there is one and time is left; return whether it succeeded."""
         if not self._transform.err_cmd or (self.deadline and time.monotonic() >= self.deadline):
             return False
         return not self._run(self._transform.err_cmd, self._transform.err_stdin)
 
     def start(self, command: Sequence[str], stdin: Sequence[str], variables: dict[str, str]) -> "Program | str":
-        """Start a program; give it, or the reason why it cannot be started."""
+        """Start a program; return it, or the reason why it cannot be started."""
         call = self._context.executor.call(self._context.spec, self.scratch, command, variables)
         text = write_stdin(self.scratch, stdin)
         try:
@@ -213,18 +213,18 @@ class Attempt:
             return f"{call.argv[0]}: cannot be started: {_why_not_started(error, call, self.scratch)}"
 
     def end(self, program: Program, *, killed: bool) -> int:
-        """End a program and what is left of it; give its exit code."""
+        """End a program and what is left of it; return its exit code."""
         code = program.end(self.log)
         if killed or self._processes.stopped:
             self._context.executor.end(program.call)
         return code
 
     def late(self) -> str:
-        """Give the reason of a try whose time ran out."""
+        """Return the reason of a try whose time ran out."""
         return f"stopped after {self.limit_s:g} s, the datum_timeout"
 
     def reason_of(self, program: Program, code: int) -> str:
-        """Give the reason of a program that failed."""
+        """Return the reason of a program that failed."""
         return self.scratch.paths.from_host(program.last_line) or describe_exit(code)
 
     def _run(self, command: Sequence[str], stdin: Sequence[str]) -> str:
@@ -242,7 +242,7 @@ class Attempt:
 
 
 def datum_variables(context: JobContext, scratch: Scratch) -> dict[str, str]:
-    """Give the variables that all datums of a job share."""
+    """Return the variables that all datums of a job share."""
     spec = context.spec
     return {
         **{name: scratch.paths.to_host(value) for name, value in spec.transform.env.items()},
@@ -278,7 +278,7 @@ def _describe(error: Exception, scratch: Scratch) -> str:
 
 
 def last_line(log: Path) -> str:
-    """Give the last line of a log that is being written; empty if there is none yet."""
+    """Return the last line of a log that is being written; empty if there is none yet."""
     try:
         with log.open("rb") as file:
             file.seek(0, os.SEEK_END)

@@ -52,7 +52,7 @@ class Executor(Protocol):
         *,
         terminal: bool = False,
     ) -> Call:
-        """Give what to start.
+        """Return what to start.
 
         Args:
             spec: The spec of the pipeline.
@@ -114,7 +114,7 @@ class ProcessExecutor:
         *,
         terminal: bool = False,
     ) -> Call:
-        """Give the command with the paths of this machine, and this process's environment below the datum's."""
+        """Return the command with the paths of this machine, and this process's environment below the datum's."""
         words = scratch.paths.to_host
         everything = {**self._own, **environment, SCRATCH_VARIABLE: _real(scratch.folder.parent)}
         # `python3` is the interpreter that runs localpach. Not resolved: a virtual environment's is a link.
@@ -166,12 +166,12 @@ def _holds_pfs(word: str, folder: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _real(folder: Path) -> str:
-    """Give the path of a folder without links; all datums of a run lie in the same."""
+    """Return the path of a folder without links; all datums of a run lie in the same."""
     return str(folder.resolve())
 
 
 def choose(name: str = "") -> Executor:
-    """Give the executor of this name, or of the variable `LOCALPACH_EXECUTOR`; processes by default.
+    """Return the executor of this name, or of the variable `LOCALPACH_EXECUTOR`; processes by default.
 
     Raises:
         ExecutorError: there is none of this name.

@@ -87,7 +87,7 @@ def run_ready(
 
 
 def _is_settled(store: Store, wanted: set[str]) -> bool:
-    """Tell whether none of some jobs will get any further: they have ended, or wait for something."""
+    """Return whether none of some jobs will get any further: they have ended, or wait for something."""
     left = [job for job in Records(store).unfinished_jobs() if job.name in wanted]
     return all((job.state == CREATED and job.reason) or not _can_run(store, job) for job in left)
 
@@ -99,7 +99,7 @@ def _raise_held(store: Store, wanted: set[str]) -> None:
 
 
 def _can_run(store: Store, job: Job) -> bool:
-    """Tell whether all input commits, and the output commit before this one, are finished."""
+    """Return whether all input commits, and the output commit before this one, are finished."""
     commit = store.commit(job.pipeline, job.id)
     if commit is None:  # another process is deleting the job
         return False

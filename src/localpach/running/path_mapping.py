@@ -37,7 +37,7 @@ class PathMapping:
         self._mapped = {} if inside else {place: here for place, here in places.items() if place not in mounted}
 
     def seen(self, place: str) -> str:
-        """Give the path at which the program finds a place."""
+        """Return the path at which the program finds a place."""
         return str(self._mapped.get(place, place))
 
     def to_host(self, text: str) -> str:
@@ -94,14 +94,14 @@ class PathMapping:
         return {name: os.path.realpath(here) for name, here in self.places.items()}
 
     def _host(self, path: str) -> str | None:
-        """Give the path on this machine of a path that the program names."""
+        """Return the path on this machine of a path that the program names."""
         for name, here in self._real.items():
             if path == name or path.startswith(name + "/"):
                 return here + path[len(name) :]
         return None if self.inside else path
 
     def _seen_from_inside(self, path: str) -> str:
-        """Give the program's path for one on this machine."""
+        """Return the program's path for one on this machine."""
         if not self.inside:
             return path
         for name, here in self._real.items():

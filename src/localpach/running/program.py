@@ -204,7 +204,7 @@ class _Output:
         return not self._pipe.closed
 
     def copy(self, log: Log) -> bool:
-        """Copy what is there; tell whether more may come."""
+        """Copy what is there; return whether more may come."""
         chunk = os.read(self.descriptor, _CHUNK_BYTES)
         if not chunk:
             self.close(log)
@@ -232,7 +232,7 @@ def _tail(before: bytes, chunk: bytes) -> bytes:
 
 
 def shown_last(text: bytes) -> str:
-    """Give the last line that is not blank; a progress bar overwrites itself after each carriage return."""
+    """Return the last line that is not blank; a progress bar overwrites itself after each carriage return."""
     for line in reversed(text.split(b"\n")):
         parts = [_CONTROL.sub(" ", part).strip() for part in line.decode(errors="replace").split("\r")]
         found = next((part for part in reversed(parts) if part), "")
@@ -251,7 +251,7 @@ def describe_exit(code: int) -> str:
 
 
 def _milliseconds(deadline: float | None, must_look: bool) -> int | None:
-    """Give how long to wait at most."""
+    """Return how long to wait at most."""
     left = None if deadline is None else max(0.0, deadline - time.monotonic())
     if must_look:
         left = _LOOK_S if left is None else min(left, _LOOK_S)

@@ -37,7 +37,7 @@ class Recomputer:
         self._tried: dict[str, str] = {}
 
     def recompute(self, digest: str) -> str:
-        """Make an object again; give the reason why that cannot be done, or nothing."""
+        """Make an object again; return the reason why that cannot be done, or nothing."""
         if digest not in self._tried:
             self._tried[digest] = "it is made from itself"  # until this call knows better
             self._tried[digest] = self._recompute(digest)
@@ -59,7 +59,7 @@ class Recomputer:
         return reason
 
     def _run_again(self, use: Use) -> str:
-        """Run the datum that wrote a file; give the reason why its bytes are not the same, as far as it is known."""
+        """Run the datum that wrote a file; return the reason why its bytes are not the same, as far as it is known."""
         records = Records(self._store)
         job = records.job_of_commit(use.repo, use.commit)
         record = records.datum(use.repo, use.commit, use.owner) if job else None

@@ -1,4 +1,4 @@
-"""What is told while jobs run? The interface of whoever shows it, and one that shows nothing."""
+"""What is shown while jobs run? The interface of whoever shows it, and one that shows nothing."""
 
 from typing import Protocol
 

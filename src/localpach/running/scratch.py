@@ -107,7 +107,7 @@ class Scratch:
         (self.root / ".env").write_text("".join(lines), encoding="utf-8")
 
     def variables(self) -> dict[str, str]:
-        """Give the variables that name the datum's files."""
+        """Return the variables that name the datum's files."""
         return input_variables(self._datum, self.paths.seen(PFS))
 
     def collect(self) -> list[Entry]:
@@ -175,7 +175,7 @@ class Scratch:
         return target
 
     def _entries(self, path: str, repo_path: str) -> Iterator[Entry]:
-        """Give what one file, or a link to an `empty_files` input, becomes in the output commit."""
+        """Yield what one file, or a link to an `empty_files` input, becomes in the output commit."""
         referred = self._by_reference(path)
         if referred is None:
             digest, size = self._add(path)
@@ -197,7 +197,7 @@ class Scratch:
             return self._objects.add_file(Path(path))
 
     def _by_reference(self, path: str) -> tuple[list[DatumInput], str] | None:
-        """Tell which repo path a file is, if its input came with empty files: the repo's content is meant."""
+        """Return which repo path a file is, if its input came with empty files: the repo's content is meant."""
         for each in self._datum.inputs:
             if not each.source.empty_files:
                 continue

@@ -116,7 +116,7 @@ def list_secrets(state: Path) -> list[StoredSecret]:
 
 
 def secret(state: Path, name: str) -> StoredSecret:
-    """Tell of one secret, without its values.
+    """Describe one secret, without its values.
 
     Raises:
         NotFoundError: there is none of this name.

@@ -8,7 +8,7 @@ DATUM_ID = "PACH_DATUM_ID"
 
 
 def job_variables(pipeline: str, job_id: str, spec_commit: str) -> dict[str, str]:
-    """Give the variables that are the same for all datums of a job."""
+    """Return the variables that are the same for all datums of a job."""
     return {
         "PACH_JOB_ID": job_id,
         "PACH_OUTPUT_COMMIT_ID": job_id,
@@ -20,7 +20,7 @@ def job_variables(pipeline: str, job_id: str, spec_commit: str) -> dict[str, str
 
 
 def input_variables(datum: Datum, root: str, commits: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Give the variables that name the files of a datum.
+    """Return the variables that name the files of a datum.
 
     Args:
         datum: The datum.

@@ -55,7 +55,7 @@ class FileAddress:
 
 
 def is_commit_id(text: str) -> bool:
-    """Tell whether the text has the form of a commit ID: 32 hex digits."""
+    """Return whether the text has the form of a commit ID: 32 hex digits."""
     return _ID.match(text) is not None
 
 

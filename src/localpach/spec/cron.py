@@ -50,11 +50,11 @@ class Every:
     period_s: int
 
     def next(self, after: float) -> float | None:
-        """Give the tick after a time."""
+        """Return the tick after a time."""
         return float(int(after) + self.period_s)
 
     def latest(self, after: float, now: float) -> float | None:
-        """Give the newest tick later than `after` and not later than `now`, or None."""
+        """Return the newest tick later than `after` and not later than `now`, or None."""
         count = int(now - int(after)) // self.period_s
         return float(int(after) + count * self.period_s) if count > 0 else None
 
@@ -74,7 +74,7 @@ class Calendar:
     either_day: bool = False
 
     def next(self, after: float) -> float | None:
-        """Give the first tick later than a time, or None if there is none."""
+        """Return the first tick later than a time, or None if there is none."""
         moment = datetime.fromtimestamp(int(after) // 60 * 60, UTC) + timedelta(minutes=1)
         midnight = moment.replace(hour=0, minute=0)
         for number in range(_HORIZON_DAYS if self.minutes else 0):
@@ -93,7 +93,7 @@ class Calendar:
         return day.month in self.months and (any(fits) if self.either_day else all(fits))
 
     def latest(self, after: float, now: float) -> float | None:
-        """Give the newest tick later than `after` and not later than `now`, or None.
+        """Return the newest tick later than `after` and not later than `now`, or None.
 
         Years of missed ticks are not walked through: from before the newest one the next tick is due, from then on
         it is not, so it is found by halving.

@@ -81,7 +81,7 @@ class Machine:
         self._start = _compile(tree, _State(is_end=True))
 
     def match(self, path: str) -> dict[int, str] | None:
-        """Give the path (0) and what each group captured, by number; None if the whole path does not match."""
+        """Return the path (0) and what each group captured, by number; None if the whole path does not match."""
         saved = _Match(path).search(self._start, 0)
         if saved is None:
             return None
@@ -104,7 +104,7 @@ class _Match:
         self._leads: dict[tuple[_State, int], bool] = {}
 
     def search(self, start: _State, place: int) -> list[tuple[int, int]] | None:
-        """Find the first way to the end in the order of the choices; give what it saved, newest first."""
+        """Find the first way to the end in the order of the choices; return what it saved, newest first."""
         been: set[tuple[_State, int]] = set()
         waiting: list[tuple[_State, int, _Saved | None]] = [(start, place, None)]
         while waiting:
@@ -143,7 +143,7 @@ def _unlink(saved: "_Saved | None") -> list[tuple[int, int]]:
 
 
 def _compile(parts: Parts, after: _State) -> _State:
-    """Give the state at which the parts begin, when `after` follows it."""
+    """Return the state at which the parts begin, when `after` follows it."""
     for part in reversed(parts):
         if isinstance(part, Character):
             after = _State(one=part.one, after=(after,))

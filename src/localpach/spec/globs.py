@@ -186,7 +186,7 @@ def _choices_inside(group: Group) -> int:
 
 
 def _crosses_elements(parts: Parts) -> bool:
-    """Tell whether a part other than a plain `/` can match a `/`."""
+    """Return whether a part other than a plain `/` can match a `/`."""
     for part in parts:
         if isinstance(part, AnyNumber) and part.one == ".":
             return True
@@ -232,11 +232,11 @@ class Glob:
         self._expression = None if self._machine else re.compile(to_expression(tree), re.DOTALL)
 
     def matches(self, path: str) -> bool:
-        """Tell whether the whole path matches."""
+        """Return whether the whole path matches."""
         return self.captured(path) is not None
 
     def captured(self, path: str) -> dict[int, str] | None:
-        """Give the path (0) and what each group captured, by number; None if the path does not match."""
+        """Return the path (0) and what each group captured, by number; None if the path does not match."""
         if self._machine:
             return self._machine.match(path)
         assert self._expression is not None

@@ -235,7 +235,7 @@ def _explicit_name(node: Input) -> str:
 
 
 def _name_trigger_branches(node: Input, pipeline: str, made: dict[str, int]) -> Input:
-    """Give each triggered input without a branch one of its own: `<pipeline>-trigger-<n>`, from 1 for each repo."""
+    """Name a branch for each triggered input that has none: `<pipeline>-trigger-<n>`, from 1 for each repo."""
     if isinstance(node, Combination):
         return replace(node, members=tuple(_name_trigger_branches(each, pipeline, made) for each in node.members))
     if node.branch:

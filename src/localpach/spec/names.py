@@ -14,12 +14,12 @@ _COMMIT_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def is_repo_name(name: str) -> bool:
-    """Tell whether a repo may have this name."""
+    """Return whether a repo may have this name."""
     return _REPO.fullmatch(name) is not None
 
 
 def is_branch_name(name: str) -> bool:
-    """Tell whether a branch may have this name."""
+    """Return whether a branch may have this name."""
     return _BRANCH.fullmatch(name) is not None and _COMMIT_ID.fullmatch(name) is None
 
 
@@ -29,5 +29,5 @@ def was_branch_name(name: str) -> bool:
 
 
 def is_input_name(name: str) -> bool:
-    """Tell whether an input may have this name: it becomes a folder below /pfs."""
+    """Return whether an input may have this name: it becomes a folder below /pfs."""
     return _INPUT.fullmatch(name) is not None

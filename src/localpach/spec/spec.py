@@ -169,7 +169,7 @@ def _documents(text: str) -> list[Any]:
         try:
             return parse_yaml(text)
         except SpecError:
-            if text.lstrip()[0] in "{[":  # who writes JSON is told about JSON
+            if text.lstrip()[0] in "{[":  # for JSON the message is about JSON
                 raise no_json from None
             raise
     except RecursionError as error:
@@ -314,7 +314,7 @@ def _secret(fields: dict[str, str], where: str) -> Secret:
 
 
 def _egress(fields: dict[str, Any]) -> str:
-    """Give the URL that results are pushed to; only a folder of this machine can be one."""
+    """Return the URL that results are pushed to; only a folder of this machine can be one."""
     refuse(fields, "egress.", "$.egress.")
     urls = {"URL": fields.get("URL", ""), "object_storage.url": fields.get("object_storage", {}).get("url", "")}
     given = {place: url for place, url in urls.items() if url}
@@ -334,5 +334,5 @@ def _limits(fields: dict[str, Any]) -> Limits:
 
 
 def with_salt(spec: PipelineSpec, salt: str) -> PipelineSpec:
-    """Give the spec the salt of its pipeline, which a later file does not change."""
+    """Return the spec the salt of its pipeline, which a later file does not change."""
     return replace(spec, salt=salt)

@@ -262,7 +262,7 @@ def _number(value: Any, kind: str) -> int | float:
 
 
 def _text(value: str) -> str:
-    """Give the string; half a surrogate pair and NUL, which JSON can write, are no text."""
+    """Return the string; half a surrogate pair and NUL, which JSON can write, are no text."""
     if "\0" in value:
         raise ValueError(value)
     value.encode()

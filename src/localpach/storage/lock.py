@@ -49,7 +49,7 @@ def only_runner(
         if not _taken(file):
             file.seek(0)
             holder = file.read().strip() or "another process is busy"
-            if done is None and holder.endswith(SERVING):
+            if done is None and holder.endswith(SERVING) and _is_alive(holder):
                 raise ServedError(holder, str(state))
             waiting(f"{holder} in {state}; waiting for it")
             if not _taken_in_time(file, done):
@@ -60,6 +60,20 @@ def only_runner(
         file.write(f"process {os.getpid()} is {doing}")
         file.flush()
         yield True
+
+
+def _is_alive(holder: str) -> bool:
+    """Return whether the process that wrote its line lives; of a dead one, a child may have the lock until it starts.
+
+    Between its birth and the start of its program a child shares the locks of its parent.
+    """
+    try:
+        os.kill(int(holder.split()[1]), 0)
+    except ProcessLookupError:
+        return False
+    except (IndexError, ValueError, PermissionError):
+        return True
+    return True
 
 
 def _taken(file: IO[str]) -> bool:

@@ -37,7 +37,7 @@ class Objects:
         self._flushing = threading.Lock()
 
     def add(self, chunks: Iterable[bytes]) -> tuple[str, int]:
-        """Store bytes; give their digest and size."""
+        """Store bytes; return their digest and size."""
         temporary = self._unfinished / os.urandom(16).hex()
         digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         size = 0
@@ -62,7 +62,7 @@ class Objects:
         return name, size
 
     def add_file(self, path: Path, *, likely_stored: bool = False) -> tuple[str, int]:
-        """Store the content of a file, reading it once; give its digest and size.
+        """Store the content of a file, reading it once; return its digest and size.
 
         Args:
             path: The file.
@@ -165,7 +165,7 @@ class Objects:
         self._path(digest).unlink(missing_ok=True)
 
     def remove_unfinished(self) -> tuple[int, int]:
-        """Remove what was never finished, when nobody is storing; give the number of files and their bytes."""
+        """Remove what was never finished, when nobody is storing; return the number of files and their bytes."""
         sizes = []
         for path in self._unfinished.iterdir():
             sizes.append(path.stat().st_size)
@@ -183,7 +183,7 @@ class Objects:
         return self.folder / digest[:2] / digest[2:]
 
     def _is_stored(self, digest: str, size: int, content: "bytes | Path") -> bool:
-        """Tell whether bytes, or those of a file, need not be written: they are there and the same.
+        """Return whether bytes, or those of a file, need not be written: they are there and the same.
 
         An object that is damaged is not the same, so putting its bytes again repairs it.
         """

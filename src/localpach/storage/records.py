@@ -174,7 +174,7 @@ class Records:
         self._sql.execute("DELETE FROM pipelines WHERE name = ?", (name,))
 
     def spec(self, pipeline: str, version: int) -> "PipelineSpec":
-        """Give the spec of a version, with its salt filled in."""
+        """Return the spec of a version, with its salt filled in."""
         row = self._sql.execute(
             "SELECT spec, salt FROM pipeline_versions WHERE pipeline = ? AND version = ?", (pipeline, version)
         ).fetchone()
@@ -220,7 +220,7 @@ class Records:
         return found
 
     def first_of_version(self, pipeline: str, version: int) -> str | None:
-        """Give the ID of the first job of a version of a pipeline."""
+        """Return the ID of the first job of a version of a pipeline."""
         row = self._sql.execute(
             "SELECT id FROM jobs WHERE pipeline = ? AND version = ? ORDER BY number LIMIT 1", (pipeline, version)
         ).fetchone()
@@ -291,7 +291,7 @@ class Records:
         return _datums(sorted(rows, key=itemgetter(1)))  # quicker here than in SQL, which would copy the rows
 
     def ran(self, before: BaseDatum) -> DatumRecord:
-        """Give the record of a datum from the job in which it ran."""
+        """Return the record of a datum from the job in which it ran."""
         row = self._sql.execute(f"SELECT {_RAN} WHERE d.job = ? AND d.position = ?", (before.ran, before.at)).fetchone()
         return _datums([row])[0]
 
@@ -304,7 +304,7 @@ class Records:
         return _datums([row])[0] if row else None
 
     def base_datums(self, job: Job) -> dict[str, BaseDatum]:
-        """Give what the planning of the next job has to know of the datums of this one, by datum ID."""
+        """Return what the planning of the next job has to know of the datums of this one, by datum ID."""
         rows = self._sql.execute(
             "SELECT id, hash, state, job, position FROM datums WHERE job = ?1 UNION ALL "
             "SELECT d.id, d.hash, d.state, d.job, d.position FROM skips s JOIN datums d "
@@ -314,7 +314,7 @@ class Records:
         return {row[0]: BaseDatum(*row[1:]) for row in rows}
 
     def datums_done(self, job: Job) -> set[str]:
-        """Give the IDs of the datums that ran in a job so far."""
+        """Return the IDs of the datums that ran in a job so far."""
         return {id_ for (id_,) in self._sql.execute("SELECT id FROM datums WHERE job = ?", (job.number,))}
 
     def first_failed(self, job: Job) -> DatumRecord | None:
@@ -325,7 +325,7 @@ class Records:
         return _datums([row])[0] if row else None
 
     def labels_skipped(self, job: Job) -> list[str]:
-        """Give the labels of the first few datums that a job skipped."""
+        """Return the labels of the first few datums that a job skipped."""
         rows = self._sql.execute(
             "SELECT d.label FROM skips s JOIN datums d ON d.job = s.ran AND d.position >= s.at "
             "AND d.position < s.at + s.count WHERE s.job = ? ORDER BY s.position, d.position LIMIT 10",

@@ -150,7 +150,7 @@ class Store:
         return f"did you mean {close[0]}?" if close else f"make it with `localpach create repo {name}`"
 
     def has_repo(self, name: str) -> bool:
-        """Tell whether a repo is there."""
+        """Return whether a repo is there."""
         return self.sql.execute("SELECT 1 FROM repos WHERE name = ?", (name,)).fetchone() is not None
 
     def add_repo(self, name: str, description: str, type_: str = "user") -> None:
@@ -262,7 +262,7 @@ class Store:
         )
 
     def provenance(self, repo: str, id_: str) -> dict[tuple[str, str], str]:
-        """Give the commit IDs a commit was made from, by (repo, branch)."""
+        """Return the commit IDs a commit was made from, by (repo, branch)."""
         rows = self.sql.execute(
             "SELECT up_repo, up_branch, up_id FROM commit_provenance WHERE repo = ? AND id = ?", (repo, id_)
         )

@@ -64,14 +64,14 @@ def save_spec(store: Store, id_: str, pipeline: str, text: str) -> None:
 
 
 def spec_edge(store: Store, pipeline: str, output_branch: str) -> list[Edge]:
-    """Give what makes the output branch follow the spec; nothing for a pipeline made before there were spec repos."""
+    """Return what makes the output branch follow the spec; nothing for a pipeline made before there were spec repos."""
     if not store.has_repo(spec_repo(pipeline)):
         return []
     return [Edge(pipeline, output_branch, spec_repo(pipeline), SPEC_BRANCH)]
 
 
 def spec_commit(store: Store, pipeline: str, job: str, version: int) -> str:
-    """Give the ID of the commit with the spec that a job runs; its version if it ran before there were spec repos."""
+    """Return the ID of the commit with the spec that a job runs; its version if it ran before there were spec repos."""
     used = store.provenance(pipeline, job)
     return used.get((spec_repo(pipeline), SPEC_BRANCH), f"{version:032x}")
 

@@ -108,7 +108,7 @@ class Trees:
         return None
 
     def size(self, tree: int) -> tuple[int, int]:
-        """Give the number of files of a tree and their bytes; of a finished commit they are on record."""
+        """Return the number of files of a tree and their bytes; of a finished commit they are on record."""
         row = self._sql.execute("SELECT files, bytes FROM trees WHERE id = ? AND files IS NOT NULL", (tree,)).fetchone()
         return (row[0], row[1]) if row else self._measured(tree)
 
@@ -128,7 +128,7 @@ class Trees:
         return files + more_files, size + more_size
 
     def large_sizes(self) -> set[int]:
-        """Give the sizes of the stored files that are larger than one read of the objects."""
+        """Return the sizes of the stored files that are larger than one read of the objects."""
         return {
             size for (size,) in self._sql.execute("SELECT DISTINCT size FROM entries WHERE size >= ?", (CHUNK_BYTES,))
         }

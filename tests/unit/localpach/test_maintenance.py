@@ -144,7 +144,7 @@ def test_damaged_file_of_a_person_fails_the_job_with_what_to_do(chain):
     chain.update(chain.toy("P"), reprocess=True)
     assert chain.last("P").state == "failure"
     assert "is damaged" in chain.last("P").reason
-    assert "`localpach fsck` tells what is affected and what to do" in chain.last("P").reason
+    assert "`localpach fsck` says what is affected and what to do" in chain.last("P").reason
     assert chain.read("P@master^:/a") == "ONE"
 
 

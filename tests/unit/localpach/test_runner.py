@@ -19,6 +19,7 @@ from localpach.running import secrets
 from localpach.running.reporting import Silent
 from localpach.serving.runner import Runner
 from localpach.spec.addresses import parse_commit
+from localpach.storage.lock import only_runner
 from localpach.storage.records import Records
 from localpach.storage.store import Store
 
@@ -175,6 +176,26 @@ def test_runner_that_is_killed_is_followed_by_one_that_goes_on(gated, gate):
     with running(gated):
         wait_for(lambda: has_ended(gated))
     assert gated.tree("P@master") == {"/a": "A"}
+
+
+def test_lock_that_a_child_of_a_dead_server_still_has_is_waited_for(world, tmp_path):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    script = (
+        "import fcntl, os, sys; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX)\n"
+        "file.write(f'process {os.getpid()} is serving'); file.flush()\n"
+        "if os.fork() == 0: open(sys.argv[2]).read()\n"  # as a child that has not started its program yet
+    )
+    subprocess.run([sys.executable, "-c", script, str(world.folder / "runner.lock"), str(gate)], check=True)
+    notes = []
+
+    def waiting(line):
+        notes.append(line)
+        gate.write_text("the child ends")
+
+    with only_runner(world.folder, waiting) as has_right:
+        assert has_right
+    assert len(notes) == 1
 
 
 def test_job_that_lacks_a_secret_is_told_to_the_command_and_runs_once_the_secret_is_there(world, tmp_path, capsys):
