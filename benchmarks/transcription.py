@@ -3,16 +3,20 @@
     python3 benchmarks/transcription.py --recordings PATH_TO_RECORDINGS --midi PATH_TO_MIDI --soundfonts A.sf2 B.sf2
 
 `--recordings` is a folder of audio files (`.flac`, `.wav`, `.mp3`), each beside a `.tsv` of the same name: one header
-line, then onset and offset in seconds, MIDI note, velocity. `--midi` and `--soundfonts` make a second set, of ambient
-sounds (`ambient_recordings.py`). Each transcriber runs as `stages.transcribe` does, a program of its own for each set,
-so time and memory are those of the whole program, its start included. Prints Markdown: a table for each set, then the
-onset F1 of each recording. `--detune_cents` plays the recordings faster or slower first, so that they are sharp or
-flat. A recording that then lies nearer to the next key may be heard in that key: where its notes fit better a semitone
-higher or lower they count so, and a line says how many do.
+line, then onset and offset in seconds, MIDI note, velocity, and, where it is known, when the note can be heard.
+`--midi` and `--soundfonts` make a second set, of ambient sounds (`ambient_recordings.py`), whose onsets are scored
+against both, key and audible moment. `--songs` adds the sample songs, whose notes `scripts/make_samples.py` knows.
+
+Each transcriber runs as `stages.transcribe` does, a program of its own for each set, so time and memory are those of
+the whole program, its start included. Prints Markdown: a table for each set, then the figures of each recording.
+`--detune_cents` plays the recordings faster or slower first, so that they are sharp or flat. A recording that then lies
+nearer to the next key may be heard in that key: where its notes fit better a semitone higher or lower they count so,
+and a line says how many do.
 """
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,11 +38,14 @@ TRANSCRIBERS = (OURS, "basic-pitch", "transkun")
 COLUMNS = {
     "onset": "onset F1, 50 ms",
     "onset_150": "onset F1, 150 ms",
+    "audible": "audible onset F1, 50 ms",
+    "audible_150": "150 ms",
     "onset_offset": "onset+offset F1",
     "frame": "frame F1",
     "velocity": "onset+velocity F1",
     "precision": "precision",
     "recall": "recall",
+    "length": "length, heard / played",
 }
 
 
@@ -63,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--recordings", type=Path, help="folder of audio files with their TSV")
     parser.add_argument("--midi", type=Path, help="MIDI set with its manifest, for the ambient set")
     parser.add_argument("--soundfonts", type=Path, nargs="+", default=[], help="SF2 files to play the ambient set with")
+    parser.add_argument("--songs", action="store_true", help="also measure the sample songs")
     parser.add_argument("--transcribers", nargs="+", choices=TRANSCRIBERS, default=TRANSCRIBERS, help="(default: all)")
     parser.add_argument(
         "--model", type=Path, default=SHIPPED_MODELS / OURS, help="model folder for ours (default: the shipped one)"
@@ -91,9 +99,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure every transcriber on every set."""
-    if arguments.recordings is None and not arguments.soundfonts:
+    if arguments.recordings is None and not arguments.soundfonts and not arguments.songs:
         raise InputError(
-            "nothing to measure", "no set", "expected --recordings, or --midi and --soundfonts", "Give one"
+            "nothing to measure", "no set", "expected --recordings, --songs, or --midi and --soundfonts", "Give one"
         )
     parts = []
     with tempfile.TemporaryDirectory() as folder:
@@ -111,11 +119,25 @@ def run(arguments: argparse.Namespace) -> None:
                 raise InputError("the ambient set", "cannot be made", "expected MIDI and soundfonts", "See above")
             for title, kind in (("Ambient, held sounds", "held"), ("Ambient, struck and plucked sounds", "struck")):
                 parts.append(measured(title, made / kind, scratch / kind, arguments))
+        if arguments.songs:
+            copy_songs(scratch / "songs")
+            parts.append(measured("Sample songs", scratch / "songs", scratch / "of songs", arguments))
     tables = "\n".join(parts)
     print(tables, end="")
     if arguments.save_path is not None:
         arguments.save_path.parent.mkdir(parents=True, exist_ok=True)
         arguments.save_path.write_text(tables)
+
+
+def copy_songs(folder: Path) -> None:
+    """Put the sample songs into a folder, each with its notes beside it."""
+    from scripts.make_samples import SAMPLES, SONGS
+
+    folder.mkdir()
+    for tune in SONGS:
+        shutil.copy(SAMPLES / "songs" / tune.name, folder)
+        rows = [f"{n.start_s}\t{n.end_s}\t{n.pitch}\t{n.velocity}" for n in tune.texture(tune).played()]
+        (folder / tune.name).with_suffix(".tsv").write_text("\n".join(["onset\toffset\tnote\tvelocity", *rows]) + "\n")
 
 
 def measured(title: str, folder: Path, scratch: Path, arguments: argparse.Namespace) -> str:
@@ -198,13 +220,15 @@ def scored(recordings: Sequence[Path], folder: Path, cents: float) -> "tuple[lis
 
     scores, moved, speed = [], 0, speed_of(cents)
     for recording in recordings:
-        notes = [
-            replace(note, start_s=note.start_s / speed, end_s=note.end_s / speed)
-            for note in read_tsv(recording.with_suffix(".tsv"))
-        ]
+        notes, audible_s = read_tsv(recording.with_suffix(".tsv"))
+        notes = [replace(note, start_s=note.start_s / speed, end_s=note.end_s / speed) for note in notes]
         heard = read_midi(folder / f"{recording.stem}.mid").notes
         keys = {
-            semitone: score([replace(note, pitch=note.pitch + semitone) for note in notes], heard)
+            semitone: score(
+                [replace(note, pitch=note.pitch + semitone) for note in notes],
+                heard,
+                audible_s=[start_s / speed for start_s in audible_s],
+            )
             for semitone in ((0, -1, 1) if cents != 0 else (0,))
         }
         best = max(keys, key=lambda semitone: keys[semitone].onset)
@@ -229,32 +253,42 @@ def summary(results: dict[str, Result]) -> list[str]:
 
 
 def by_recording(sources: Sequence[Path], results: dict[str, Result]) -> list[str]:
-    """Return the table of onset F1 (50 ms / 150 ms), a line for each recording."""
-    lines = [f"| onset F1, 50 / 150 ms | {' | '.join(results)} |", "| --- |" + " --- |" * len(results)]
+    """Return the table of onset F1 (50 ms / 150 ms / 150 ms audible) and frame F1, a line for each recording."""
+    lines = [
+        f"| onset F1, 50 / 150 ms / audible; frame; length | {' | '.join(results)} |",
+        "| --- |" + " --- |" * len(results),
+    ]
     for index, path in enumerate(sources):
-        cells = [f"{r.scores[index].onset:.3f} / {r.scores[index].onset_150:.3f}" for r in results.values()]
+        cells = [
+            f"{s.onset:.3f} / {s.onset_150:.3f} / {s.audible_150:.3f}; {s.frame:.3f}; {s.length:.2f}"
+            for s in (result.scores[index] for result in results.values())
+        ]
         lines.append(f"| {path.stem} | {' | '.join(cells)} |")
     return lines
 
 
-def read_tsv(path: Path) -> "list[Note]":
-    """Read the true notes of a recording.
+def read_tsv(path: Path) -> "tuple[list[Note], list[float]]":
+    """Read the true notes of a recording, and when each can be heard: with its key where nothing else is known.
 
     Raises:
         InputError: a line does not hold four numbers.
     """
     from ambient.notes import Note
 
-    notes = []
+    rows = []
     try:
         for line in path.read_text().splitlines()[1:]:
-            onset_s, offset_s, pitch, velocity = (float(cell) for cell in line.split()[:4])
-            notes.append(Note(onset_s, int(pitch), offset_s, int(velocity)))
+            onset_s, offset_s, pitch, velocity, *audible_s = (float(cell) for cell in line.split())
+            rows.append((Note(onset_s, int(pitch), offset_s, int(velocity)), audible_s[0] if audible_s else onset_s))
     except ValueError as error:
         raise InputError(
-            path, f"a line that is not four numbers ({error})", "expected onset, offset, note, velocity", "Fix it"
+            path,
+            f"a line that is not four or five numbers ({error})",
+            "expected onset, offset, note, velocity",
+            "Fix it",
         ) from error
-    return sorted(notes)
+    rows.sort()
+    return [note for note, _ in rows], [audible_s for _, audible_s in rows]
 
 
 if __name__ == "__main__":

@@ -113,7 +113,9 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--card", type=Path, required=True, help="model card, Markdown")
     export.add_argument("--save_path", type=Path, required=True, help="model folder to write")
 
-    calibrate = commands.add_parser("calibrate", help="fit anew what a model's confidence means; export does it too")
+    calibrate = commands.add_parser(
+        "calibrate", help="fit anew what makes a note right, and what confidence means; export does it too"
+    )
     calibrate.add_argument(
         "--cache", type=Path, nargs="+", required=True, help="whose validation takes tell; another seed than train's"
     )
@@ -278,26 +280,36 @@ def calibrate_model(arguments: argparse.Namespace) -> None:
 
 
 def calibrated(folder: Path, caches: Sequence[Path]) -> bool:
-    """Fit what the confidence of a model means on the validation takes of caches, and write it into its folder.
+    """Fit what makes a note right, and what confidence means, on the validation takes of caches; write it into a model.
 
     Returns:
         False if there are too few notes to tell.
     """
+    import numpy as np
+
     from ambient.model_folder import load_config, save_config
-    from ambient.onsets_and_frames.calibration import fit_confidence, judge
+    from ambient.onsets_and_frames.calibration import fit_confidence, fit_evidence, judge
+    from ambient.onsets_and_frames.config import EvidenceConfig
     from ambient.onsets_and_frames.inference import Transcriber
     from ambient.onsets_and_frames.rendering import load_take, take_names
 
     transcriber = Transcriber.from_folder(folder)
-    names = [(cache / "valid", name) for cache in caches for name in take_names(cache / "valid")]
-    judged = [judge(transcriber, load_take(cache, name)) for cache, name in names]
+    takes = [load_take(cache / "valid", name) for cache in caches for name in take_names(cache / "valid")]
+    heard = [(transcriber.hear_spectrogram(take.mel.astype(np.float32)), take) for take in takes]
+    transcriber.evidence = fit_evidence(heard, transcriber.evidence or EvidenceConfig())
+    judged = [judge(transcriber, probabilities, take) for probabilities, take in heard]
     confidence = fit_confidence(judged)
     if confidence is None:
         return False
-    save_config(folder, kind=KIND, config=load_config(folder, kind=KIND) | {"confidence": asdict(confidence)})
-    heard = sum(len(take.right) for take in judged)
+    config = load_config(folder, kind=KIND) | {"confidence": asdict(confidence)}
+    config.pop("evidence", None)
+    if transcriber.evidence is not None:
+        config["evidence"] = asdict(transcriber.evidence)
+    save_config(folder, kind=KIND, config=config)
+    notes = sum(len(take.right) for take in judged)
     right = sum(int(take.right.sum()) for take in judged)
-    log(f"{folder}: {confidence}, from {heard} notes in {len(judged)} takes, {right} of them right")
+    log(f"{folder}: {transcriber.evidence}, {confidence}")
+    log(f"{folder}: from {notes} notes in {len(judged)} takes, {right} of them right")
     return True
 
 

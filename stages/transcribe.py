@@ -7,7 +7,7 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ambient.errors import InputError
 from ambient.onsets_and_frames.config import KIND
@@ -54,6 +54,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--frame_threshold",
         type=number(float, above=0, most=1),
         help="0-1, how sure it must be of a note going on; more gives shorter notes (default: the model's)",
+    )
+    parser.add_argument(
+        "--rules",
+        choices=("model", "magenta"),
+        help=f"for {KIND}: how notes are read off its answers: as the model's folder says, with those that fade in, or "
+        "by Magenta's rules alone, which start a note only where an onset fires (default: model)",
     )
     parser.add_argument(
         "--tuning",
@@ -123,14 +129,15 @@ def open_transcriber(arguments: argparse.Namespace) -> "Transcriber":
         if (value := getattr(arguments, name)) is not None
     }
     if arguments.transcriber == KIND:
-        return _open_onsets_and_frames(arguments.model or SHIPPED_MODELS / KIND, thresholds, arguments.tuning)
+        return _open_onsets_and_frames(arguments, thresholds)
     expected = f"expected it with --transcriber {KIND}"
     if arguments.model is not None:
         raise InputError(
             "--model", f"given to {arguments.transcriber}", expected, "Leave it out: the weights are its own"
         )
-    if arguments.tuning is not None:
-        raise InputError("--tuning", f"given to {arguments.transcriber}", expected, "Leave it out")
+    for flag in ("tuning", "rules"):
+        if getattr(arguments, flag) is not None:
+            raise InputError(f"--{flag}", f"given to {arguments.transcriber}", expected, "Leave it out")
     if arguments.transcriber == "basic-pitch":
         from ambient.transcribers.basic_pitch import BasicPitch
         from ambient.transcribers.basic_pitch_notes import NoteRules
@@ -145,12 +152,16 @@ def open_transcriber(arguments: argparse.Namespace) -> "Transcriber":
     return Transkun()
 
 
-def _open_onsets_and_frames(model: Path, thresholds: dict[str, float], tuning_cents: float | None) -> "Transcriber":
+def _open_onsets_and_frames(arguments: argparse.Namespace, thresholds: dict[str, Any]) -> "Transcriber":
     from ambient.onsets_and_frames.inference import Transcriber
 
-    transcriber = Transcriber.from_model(model)
+    transcriber = Transcriber.from_model(arguments.model or SHIPPED_MODELS / KIND)
     transcriber.decoding = replace(transcriber.decoding, **thresholds)
-    transcriber.tuning_cents = tuning_cents
+    if arguments.rules == "magenta":
+        transcriber.evidence = None
+    elif transcriber.evidence is not None:
+        transcriber.evidence = replace(transcriber.evidence, **thresholds)
+    transcriber.tuning_cents = arguments.tuning
     return transcriber
 
 

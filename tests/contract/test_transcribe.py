@@ -212,10 +212,24 @@ def test_the_default_is_the_shipped_model_of_onsets_and_frames(monkeypatch):
     opened = []
     monkeypatch.setattr(transcribe, "_open_onsets_and_frames", lambda *arguments: opened.append(arguments))
     open_transcriber(parsed)
-    ((model, thresholds, tuning_cents),) = opened
-    assert model.parts[-2:] == ("trained-models", "onsets-and-frames")
+    ((arguments, thresholds),) = opened
+    assert (arguments.model, arguments.tuning, arguments.rules) == (None, None, None)
     assert thresholds == {}
-    assert tuning_cents is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "evidence", "plain"),
+    [
+        ([], (0.4, 0.3), (0.75, 0.2)),
+        (["--rules", "model", "--onset_threshold", "0.6"], (0.6, 0.3), (0.6, 0.2)),
+        (["--rules", "magenta", "--frame_threshold", "0.5"], None, (0.75, 0.5)),
+    ],
+)
+def test_the_shipped_model_hears_notes_that_fade_in_unless_magentas_rules_are_asked_for(flags, evidence, plain):
+    opened = open_transcriber(build_parser().parse_args(["--input", "a", "--output", "b", *flags]))
+    found = opened.evidence and (opened.evidence.onset_threshold, opened.evidence.frame_threshold)
+    assert found == evidence
+    assert (opened.decoding.onset_threshold, opened.decoding.frame_threshold) == plain
 
 
 def test_difficult_recordings_become_valid_midi_without_a_word_too_many(pfs, model_folder, capfd):
@@ -294,6 +308,7 @@ def test_another_transcriber_writes_the_same_kind_of_file(songs, monkeypatch, ca
         (["transkun"], "transkun: not installed .*pip install transkun"),
         (["basic-pitch", "--model", "folder"], "--model: given to basic-pitch"),
         (["basic-pitch", "--tuning", "20"], "--tuning: given to basic-pitch"),
+        (["transkun", "--rules", "magenta"], "--rules: given to transkun"),
         (["transkun", "--frame_threshold", "0.5"], "--frame_threshold: given to transkun"),
     ],
 )

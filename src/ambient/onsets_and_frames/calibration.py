@@ -1,4 +1,4 @@
-"""Make a confidence say what it means: of the notes that are sure to 0.5, half are right.
+"""Fit what makes a note right, and make a confidence say what it means: of the notes sure to 0.5, half are right.
 
 Conventions: E pieces of evidence. A note is right if a true note of its pitch starts within 150 ms, one to one. The
 weights are those of a logistic regression by Newton's method, in which each take counts the same: takes of piano have
@@ -6,20 +6,35 @@ ten times the notes of ambient ones. Only takes that no training has used may ca
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ambient.onsets_and_frames.config import FRAME_S, ConfidenceConfig
-from ambient.onsets_and_frames.decoding import probabilities_to_notes
+from ambient.notes import Note
+from ambient.onsets_and_frames.config import (
+    FRAME_S,
+    LOWEST_PITCH,
+    ConfidenceConfig,
+    EvidenceConfig,
+    FadedWeights,
+    StruckWeights,
+)
+from ambient.onsets_and_frames.decoding import Probabilities
+from ambient.onsets_and_frames.evidence import start_evidence
+from ambient.onsets_and_frames.fading import EvidenceReader, stretch_of, struck_candidates
 from ambient.onsets_and_frames.inference import Transcriber
 from ambient.onsets_and_frames.metrics import right_notes
 from ambient.onsets_and_frames.rendering import Take
 
 TOLERANCE_S = 0.15  # slow sounds have no start to the millisecond
+FADE_TOLERANCE_S = 0.2  # those that fade in least of all
 _ROUNDS = 30
 _PENALTY = 1e-6  # a note, on the squares of the weights: for takes that a threshold would part without an error
+EARLY_S = 0.013  # labels of recorded pianos come before the sound: their keys move first, and the microphone is away
+_NEAR_S = 0.06  # a start so near is that of the note
+_EVIDENCE_PENALTY = 1e-3  # of the weights of evidence, which partly says the same
 _FEWEST_NOTES = 100
+_ANY = 1e-9  # likely enough for every note
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +50,88 @@ class Judged:
     right: np.ndarray
 
 
-def judge(transcriber: Transcriber, take: Take) -> Judged:
-    """Transcribe a take and mark which notes are right."""
-    spectrogram = take.mel.astype(np.float32)
-    heard = transcriber.hear_spectrogram(spectrogram)
-    decoded = probabilities_to_notes(heard, transcriber.decoding)
-    true_notes = [note for note in take.notes if note.start_s < len(spectrogram) * FRAME_S]
-    right = right_notes(true_notes, decoded.notes, tolerance_s=TOLERANCE_S)
+def judge(transcriber: Transcriber, probabilities: Probabilities, take: Take) -> Judged:
+    """Read the notes of a take off what the network says of it, and mark which are right."""
+    decoded = transcriber.decode(probabilities, take.mel.astype(np.float32))
+    right = right_notes(_true_notes(take), decoded.notes, tolerance_s=TOLERANCE_S)
     return Judged(decoded.evidence, np.array(right, dtype=bool))
+
+
+def fit_evidence(heard: Sequence[tuple[Probabilities, Take]], config: EvidenceConfig) -> EvidenceConfig | None:
+    """Fit what makes a note right: first a struck one, then, beside those, one that fades in.
+
+    Args:
+        heard: Takes that no training used, with what the network says of them.
+        config: Its settings stay, its weights are fitted anew.
+
+    Returns:
+        None if there are fewer than a hundred candidates of a kind.
+    """
+    struck = _fitted([_struck(probabilities, take, config) for probabilities, take in heard])
+    if struck is None:
+        return None
+    config = _with_starts(replace(config, struck=StruckWeights(*struck)), heard)
+    faded = _fitted([_faded(probabilities, take, config) for probabilities, take in heard])
+    return None if faded is None else replace(config, faded=FadedWeights(*faded))
+
+
+def _struck(probabilities: Probabilities, take: Take, config: EvidenceConfig) -> Judged:
+    heard = stretch_of(probabilities, take.mel.astype(np.float32))
+    found = struck_candidates(heard, 0, len(heard.onset), config)
+    notes = [
+        Note(each.row * FRAME_S, each.key + LOWEST_PITCH, max(each.last, each.row + 1) * FRAME_S, 64) for each in found
+    ]
+    right = right_notes(_true_notes(take), notes, tolerance_s=TOLERANCE_S)
+    return Judged(np.array([each.evidence for each in found]), np.array(right, dtype=bool))
+
+
+def _with_starts(config: EvidenceConfig, heard: Sequence[tuple[Probabilities, Take]]) -> EvidenceConfig:
+    """Fit when within its frame a note starts, by least squares over the struck notes whose true start lies near."""
+    rows, after_s = [], []
+    for probabilities, take in heard:
+        stretch = stretch_of(probabilities, take.mel.astype(np.float32))
+        true_s: dict[int, list[float]] = {}
+        for note in take.notes:
+            true_s.setdefault(note.pitch - LOWEST_PITCH, []).append(note.start_s)
+        for each in struck_candidates(stretch, 0, len(stretch.onset), config):
+            off_s = min((start - each.row * FRAME_S for start in true_s.get(each.key, [])), key=abs, default=np.inf)
+            if abs(off_s) < _NEAR_S:
+                rows.append(np.concatenate([[1.0], *start_evidence(stretch, each.row, each.key)]))
+                after_s.append(off_s)
+    columns = np.array(rows)
+    penalty = _EVIDENCE_PENALTY * len(columns) * np.eye(columns.shape[1])
+    bias_s, *weights = np.linalg.solve(columns.T @ columns + penalty, columns.T @ np.array(after_s)).round(5).tolist()
+    onsets = len(config.start_onsets_s)
+    return replace(
+        config,
+        start_bias_s=round(bias_s - EARLY_S, 5),
+        start_onsets_s=tuple(weights[:onsets]),
+        start_rises_s=tuple(weights[onsets:]),
+    )
+
+
+def _faded(probabilities: Probabilities, take: Take, config: EvidenceConfig) -> Judged:
+    reader = EvidenceReader(replace(config, faded=FadedWeights(), least_faded=_ANY))
+    reader.feed(probabilities, take.mel.astype(np.float32))
+    found = reader.finish_with_begins()
+    right = right_notes(_true_notes(take), [note for note, _ in found], tolerance_s=FADE_TOLERANCE_S)
+    judged = [(begin.faded, is_right) for (_, begin), is_right in zip(found, right, strict=True) if begin.faded]
+    return Judged(
+        np.array([evidence for evidence, _ in judged]), np.array([is_right for _, is_right in judged], dtype=bool)
+    )
+
+
+def _true_notes(take: Take) -> list[Note]:
+    return [note for note in take.notes if note.start_s < len(take.mel) * FRAME_S]
+
+
+def _fitted(takes: Sequence[Judged]) -> list[float] | None:
+    takes = [take for take in takes if len(take.right)]
+    if sum(len(take.right) for take in takes) < _FEWEST_NOTES:
+        return None
+    evidence, right = (np.concatenate([getattr(take, name) for take in takes]) for name in ("evidence", "right"))
+    share = np.concatenate([np.full(len(take.right), len(take.right) ** -0.5) for take in takes])
+    return [round(weight, 4) for weight in _logistic(evidence, right, share / share.mean(), penalty=_EVIDENCE_PENALTY)]
 
 
 def fit_confidence(takes: Iterable[Judged]) -> ConfidenceConfig | None:
@@ -72,14 +161,14 @@ def calibration_error(confidences: Sequence[float], right: Sequence[bool] | np.n
     return sum(gaps) / len(sure) if len(sure) else 0.0
 
 
-def _logistic(evidence: np.ndarray, right: np.ndarray, share: np.ndarray) -> list[float]:
+def _logistic(evidence: np.ndarray, right: np.ndarray, share: np.ndarray, *, penalty: float = _PENALTY) -> list[float]:
     """Return the bias and a weight for each piece of evidence."""
     columns = np.column_stack([np.ones(len(evidence)), evidence])
-    penalty = _PENALTY * len(evidence) * np.eye(columns.shape[1])
+    costs = penalty * len(evidence) * np.eye(columns.shape[1])
     weights = np.zeros(columns.shape[1])
     for _ in range(_ROUNDS):
         likely = 0.5 + 0.5 * np.tanh(0.5 * columns @ weights)
-        slope = columns.T @ (share * (right - likely)) - penalty @ weights
-        curvature = (columns * (share * likely * (1 - likely))[:, None]).T @ columns + penalty
+        slope = columns.T @ (share * (right - likely)) - costs @ weights
+        curvature = (columns * (share * likely * (1 - likely))[:, None]).T @ columns + costs
         weights += np.linalg.solve(curvature, slope)
     return [float(weight) for weight in weights]

@@ -139,6 +139,125 @@ class ConfidenceConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class StruckWeights:
+    """What makes a note with an onset right: weights of a logistic regression on `evidence.struck_evidence`.
+
+    Attributes:
+        bias: Log-odds to begin with.
+        onset: Of the log-odds of its onset.
+        echo: Of the probability that a note of which it may be a partial starts with it.
+        start: Of the log-odds that it sounds in its first frames.
+        sounds: Of the log-odds that it sounds, on average.
+        length: Of the logarithm of its frames.
+        rise: Of the rise at its harmonics, in tens of dB.
+        before: Of the probability that its pitch sounds before it.
+        restrike: If its pitch sounds before it.
+        restrike_onset: Of the log-odds of its onset, if its pitch sounds before it.
+        above_neighbours: Of the level at its harmonics over that of the keys beside it, in tens of dB.
+        below_loudest: Of the level at its harmonics over that of the loudest key.
+        velocity: Of what the velocity head says.
+    """
+
+    bias: float = 0.0
+    onset: float = 1.0
+    echo: float = 0.0
+    start: float = 0.0
+    sounds: float = 0.0
+    length: float = 0.0
+    rise: float = 0.0
+    before: float = 0.0
+    restrike: float = 0.0
+    restrike_onset: float = 0.0
+    above_neighbours: float = 0.0
+    below_loudest: float = 0.0
+    velocity: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FadedWeights:
+    """What makes a note without an onset right: weights of a logistic regression on `evidence.faded_evidence`.
+
+    Attributes:
+        bias: Log-odds to begin with.
+        onset: Of the sum of the onset probabilities around its start.
+        start: Of the log-odds that it sounds in its first frames.
+        rise: Of the rise at its harmonics over the second before, in tens of dB.
+        above_neighbours: Of the level at its harmonics over that of the keys beside it, in tens of dB.
+        below_loudest: Of the level at its harmonics over that of the loudest key.
+        below: Of the probability that a note sounds of which it may be a partial.
+        above: Of the probability that one of its partials sounds as a note.
+        before: Of the probability that its pitch sounded in the second before.
+    """
+
+    bias: float = 0.0
+    onset: float = 0.0
+    start: float = 1.0
+    rise: float = 0.0
+    above_neighbours: float = 0.0
+    below_loudest: float = 0.0
+    below: float = 0.0
+    above: float = 0.0
+    before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceConfig:
+    """How notes are read off the probabilities and the spectrogram (`fading`), in place of Magenta's rules.
+
+    Attributes:
+        struck: What makes a note with an onset right.
+        faded: What makes a note without one right.
+        onset_threshold: From where on an onset is that of a candidate, 0-1.
+        frame_threshold: From where on a key counts as sounding, 0-1.
+        least_struck: How likely a note with an onset must be, 0-1.
+        least_faded: How likely one without must be.
+        sure_frame: What the frame head must say of a note without an onset, 0-1 ...
+        sure_frames: ... in so many frames.
+        start_bias_s: A struck note starts so long after the first frame in which its onset fires ...
+        start_onsets_s: ... and longer by these times the onset probabilities of that frame, of the two before it and of
+            the three after it ...
+        start_rises_s: ... and by these times the rises at its harmonics, in tens of dB, from each of these to the next.
+        join_frames: A note goes on over a gap of at most so many frames in the frame head ...
+        join_db: ... in which the level at its harmonics falls by no more than this.
+    """
+
+    struck: StruckWeights = StruckWeights()
+    faded: FadedWeights = FadedWeights()
+    onset_threshold: float = 0.4
+    frame_threshold: float = 0.3
+    least_struck: float = 0.5
+    least_faded: float = 0.2
+    sure_frame: float = 0.5
+    sure_frames: float = 8.0
+    start_bias_s: float = 0.0
+    start_onsets_s: tuple[float, ...] = (0.0,) * 6
+    start_rises_s: tuple[float, ...] = (0.0,) * 5
+    join_frames: float = 32.0
+    join_db: float = 2.0
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any] | None, *, source: object) -> "EvidenceConfig | None":
+        """Read what a model folder names; None if it names nothing: then Magenta's rules hold.
+
+        Raises:
+            InputError: they are not numbers by the names that we know.
+        """
+        if values is None:
+            return None
+        try:
+            struck = _numbers(StruckWeights, values.get("struck", {}), source=source)
+            faded = _numbers(FadedWeights, values.get("faded", {}), source=source)
+            onsets, rises = (tuple(map(float, values[name])) for name in ("start_onsets_s", "start_rises_s"))
+            apart = ("struck", "faded", "start_onsets_s", "start_rises_s")
+            settings = {name: float(value) for name, value in values.items() if name not in apart}
+            return cls(struck=struck, faded=faded, start_onsets_s=onsets, start_rises_s=rises, **settings)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                source, f"settings that cannot be read ({error!r})", "expected numbers", "Copy the whole folder again"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
 class RenderingConfig:
     """How the training data is made.
 

@@ -16,7 +16,7 @@ from ambient.onsets_and_frames.config import FRAME_S, KEYS, LOWEST_PITCH, Confid
 VELOCITY_SCALE = 80  # magenta's velocity_scale and velocity_bias
 VELOCITY_BIAS = 10
 _AHEAD_FRAMES = 2  # an onset fires over two frames or three; the highest of them says how sure it is
-_OVERTONES = (12, 19, 24)  # semitones from a note's fundamental to its next partials
+OVERTONES = (12, 19, 24)  # semitones from a note's fundamental to its next partials
 _ODDS_BOUND = 1e-4
 
 
@@ -75,13 +75,24 @@ def probabilities_to_notes(probabilities: Probabilities, config: DecodingConfig)
 
 
 @dataclass(frozen=True, slots=True)
-class _Begin:
-    """A note that has started: its first frame, its velocity, log-odds of its start, and what starts below."""
+class Begin:
+    """A note that has started.
+
+    Attributes:
+        frame: Its first.
+        velocity: 1-127.
+        odds: Log-odds of its start.
+        below: What starts below.
+        after_s: How long after its first frame begins it starts.
+        faded: What speaks for it if it has no onset (`evidence.faded_evidence`).
+    """
 
     frame: int
     velocity: int
     odds: float
     below: float
+    after_s: float = 0.0
+    faded: tuple[float, ...] = ()
 
 
 class NoteReader:
@@ -94,12 +105,12 @@ class NoteReader:
     def __init__(self, config: DecodingConfig) -> None:
         self._config = config
         self._frames = 0  # read so far
-        self._sounding: dict[int, _Begin] = {}  # by key
+        self._sounding: dict[int, Begin] = {}  # by key
         self._waiting: Probabilities | None = None  # the last frame that was read, and those that wait for what follows
-        self._notes: list[tuple[Note, _Begin]] = []
+        self._notes: list[tuple[Note, Begin]] = []
 
-    def feed(self, probabilities: Probabilities) -> None:
-        """Read on: the next frames of the recording.
+    def feed(self, probabilities: Probabilities, spectrogram: np.ndarray | None = None) -> None:
+        """Read on: the next frames of the recording; Magenta's rules do not look at its spectrogram.
 
         Raises:
             ValueError: the arrays differ in shape or do not have 88 columns.
@@ -118,11 +129,7 @@ class NoteReader:
         for key, begin in self._sounding.items():
             self._close(key, begin, self._frames)
         self._sounding.clear()
-        self._notes.sort(key=lambda pair: pair[0])
-        odds = np.array([begin.odds for _, begin in self._notes])
-        recording = np.full(len(odds), odds.mean() if odds.size else 0.0)
-        below = np.array([begin.below for _, begin in self._notes])
-        return Decoded([note for note, _ in self._notes], np.stack([odds, recording, below], axis=1))
+        return as_decoded(self._notes)
 
     def _read(self, heard: Probabilities, end: int) -> None:
         """Read frames up to `end`, not included; the first was read before unless it is that of the recording."""
@@ -147,17 +154,13 @@ class NoteReader:
             *(getattr(heard, field.name)[end - 1 :].copy() for field in fields(Probabilities))
         )
 
-    def _begin(self, heard: Probabilities, row: int, key: int, offset: int) -> _Begin:
+    def _begin(self, heard: Probabilities, row: int, key: int, offset: int) -> Begin:
         peak = float(np.nanmax(heard.onset[row : row + _AHEAD_FRAMES + 1, key]))
-        keys = [key - interval for interval in _OVERTONES if key >= interval]
-        around = heard.onset[max(row - 1, 0) : row + _AHEAD_FRAMES + 1, keys]
-        below = float(np.nan_to_num(around).max()) if keys else 0.0
         peak = min(max(peak, _ODDS_BOUND), 1 - _ODDS_BOUND)
-        return _Begin(
-            offset + row, velocity_of(float(heard.velocity[row, key])), float(np.log(peak / (1 - peak))), below
-        )
+        odds = float(np.log(peak / (1 - peak)))
+        return Begin(offset + row, velocity_of(float(heard.velocity[row, key])), odds, echo_of(heard.onset, row, key))
 
-    def _read_key(self, key: int, begins: list[_Begin], silent: np.ndarray) -> None:
+    def _read_key(self, key: int, begins: list[Begin], silent: np.ndarray) -> None:
         """Give each note of a key its end: the next silent frame or the next start, whichever comes first."""
         if key in self._sounding:
             begins = [self._sounding.pop(key), *begins]
@@ -172,9 +175,24 @@ class NoteReader:
             else:
                 self._sounding[key] = begin
 
-    def _close(self, key: int, begin: _Begin, end_frame: int) -> None:
+    def _close(self, key: int, begin: Begin, end_frame: int) -> None:
         note = Note(begin.frame * FRAME_S, key + LOWEST_PITCH, end_frame * FRAME_S, begin.velocity)
         self._notes.append((note, begin))
+
+
+def as_decoded(notes: list[tuple[Note, Begin]]) -> Decoded:
+    """Return notes, in any order, with what says how sure each is."""
+    notes = sorted(notes, key=lambda pair: pair[0])
+    odds = np.array([begin.odds for _, begin in notes])
+    recording = np.full(len(odds), odds.mean() if odds.size else 0.0)
+    below = np.array([begin.below for _, begin in notes])
+    return Decoded([note for note, _ in notes], np.stack([odds, recording, below], axis=1))
+
+
+def echo_of(onset: np.ndarray, row: int, key: int) -> float:
+    """Return the probability, 0-1, that a note of which this key may be a partial starts at a row of [F, K]."""
+    keys = [key - interval for interval in OVERTONES if key >= interval]
+    return float(np.nan_to_num(onset[max(row - 1, 0) : row + _AHEAD_FRAMES + 1, keys]).max()) if keys else 0.0
 
 
 def _joined(first: Probabilities, second: Probabilities) -> Probabilities:

@@ -26,9 +26,11 @@ from ambient.onsets_and_frames.config import (
     MEL_BINS,
     ConfidenceConfig,
     DecodingConfig,
+    EvidenceConfig,
     ModelConfig,
 )
-from ambient.onsets_and_frames.decoding import NoteReader, Probabilities
+from ambient.onsets_and_frames.decoding import Decoded, NoteReader, Probabilities
+from ambient.onsets_and_frames.fading import EvidenceReader
 from ambient.onsets_and_frames.network import Network
 from ambient.onsets_and_frames.spectrogram import floored, frame_count, log_mel, mel_db_between, normalised
 from ambient.onsets_and_frames.tape import Tape
@@ -47,7 +49,8 @@ class Transcriber:
 
     Args:
         network: With its weights.
-        decoding: Thresholds.
+        decoding: Thresholds of Magenta's rules.
+        evidence: What makes a candidate a note; without it notes are read by Magenta's rules.
         confidence: What makes a note sure; by default its start alone.
         digest: Names the weights.
         piece_frames: Frames at a time; any number gives the same notes.
@@ -59,12 +62,14 @@ class Transcriber:
         network: Network,
         decoding: DecodingConfig,
         *,
+        evidence: EvidenceConfig | None = None,
         confidence: ConfidenceConfig | None = None,
         digest: str = "",
         piece_frames: int = PIECE_FRAMES,
         tuning_cents: float | None = None,
     ) -> None:
         self.decoding = decoding
+        self.evidence = evidence
         self.confidence = confidence or ConfidenceConfig()
         self.digest = digest
         self.piece_frames = piece_frames
@@ -115,6 +120,7 @@ class Transcriber:
         return cls(
             Network(sizes, load_weights(folder), threads=threads, source=folder),
             decoding or DecodingConfig.from_json(config.get("decoding", {}), source=folder),
+            evidence=EvidenceConfig.from_json(config.get("evidence"), source=folder),
             confidence=ConfidenceConfig.from_json(config.get("confidence", {}), source=folder),
             digest=model_digest(folder),
         )
@@ -132,13 +138,13 @@ class Transcriber:
         """
         with Recording(path) as recording:
             level = recording.level
-            notes = NoteReader(self.decoding)
+            reader = self._reader()
             tuning = None
             if level > 0:  # a constant spectrogram would only show what the network makes of nothing
                 tuning = estimate_tuning(recording) if self.tuning_cents is None else constant_tuning(self.tuning_cents)
                 for piece in self._hear(recording, level, tuning, scratch):
-                    notes.feed(piece)
-            decoded = notes.finish()
+                    reader.feed(*piece)
+            decoded = reader.finish()
             confidences = decoded.confidences(self.confidence)
             return Transcription(
                 decoded.notes,
@@ -150,9 +156,19 @@ class Transcriber:
                 confidences=tuple(confidences),
             )
 
+    def decode(self, probabilities: Probabilities, spectrogram: np.ndarray) -> Decoded:
+        """Read the notes off the probabilities of a whole recording, [F, K] each, and its spectrogram, [F, M] dB."""
+        reader = self._reader()
+        reader.feed(probabilities, spectrogram)
+        return reader.finish()
+
+    def _reader(self) -> NoteReader | EvidenceReader:
+        return NoteReader(self.decoding) if self.evidence is None else EvidenceReader(self.evidence)
+
     def _hear(
         self, recording: Recording, level: float, tuning: Tuning | None, scratch: Path | None
-    ) -> Iterator[Probabilities]:
+    ) -> Iterator[tuple[Probabilities, np.ndarray]]:
+        """Yield the network's answers with their stretches of the spectrogram."""
         frames = frame_count(len(recording))
 
         def read(first: int, count: int) -> np.ndarray:
@@ -168,7 +184,11 @@ class Transcriber:
             def spectrogram(first: int, last: int) -> np.ndarray:
                 return floored(unfloored.read(first, last), loudest_db)
 
-            yield from self.pieces(spectrogram, frames, scratch=scratch)
+            begin = 0
+            for heard in self.pieces(spectrogram, frames, scratch=scratch):
+                end = begin + len(heard.onset)
+                yield heard, spectrogram(begin, end)
+                begin = end
 
     def hear_samples(self, samples: np.ndarray) -> Probabilities:
         """Return the probabilities for [samples] mono at 16 kHz, held in memory, as it is tuned; at least one frame."""

@@ -6,7 +6,7 @@ F1 on rolls of 31.25 frames a second drawn from the notes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import mir_eval
 import numpy as np
@@ -17,7 +17,7 @@ from ambient.onsets_and_frames.labels import notes_to_rolls
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """F1 measures, 0-1.
+    """F1 measures, 0-1, and how long notes are.
 
     Attributes:
         onset: Onset within 50 ms.
@@ -27,6 +27,10 @@ class Scores:
         velocity: Onset within 50 ms and velocity right too.
         precision: Of `onset`.
         recall: Of `onset`.
+        audible: Onset within 50 ms of when the note can be heard.
+        audible_150: Onset within 150 ms of it.
+        length: Median over the notes that were heard (150 ms) of how long each is, over how long it is played; 0 if
+            none was heard.
     """
 
     onset: float
@@ -36,12 +40,24 @@ class Scores:
     velocity: float
     precision: float
     recall: float
+    audible: float
+    audible_150: float
+    length: float
 
 
-def score(ref_notes: Sequence[Note], est_notes: Sequence[Note]) -> Scores:
-    """Score estimated notes; with no note on one side every figure is 0."""
+def score(ref_notes: Sequence[Note], est_notes: Sequence[Note], *, audible_s: Sequence[float] | None = None) -> Scores:
+    """Score estimated notes; with no note on one side every figure is 0.
+
+    Args:
+        ref_notes: The true ones.
+        est_notes: The estimated ones.
+        audible_s: When each true note can be heard; by default when it starts.
+    """
     if not ref_notes or not est_notes:
-        return Scores(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return Scores(*(0.0 for _ in fields(Scores)))
+    if audible_s is None:
+        audible_s = [note.start_s for note in ref_notes]
+    heard = [replace(note, start_s=start_s) for note, start_s in zip(ref_notes, audible_s, strict=True)]
     ref, est = _arrays(ref_notes), _arrays(est_notes)
     measure = mir_eval.transcription.precision_recall_f1_overlap
     precision, recall, onset, _ = measure(*ref, *est, offset_ratio=None)
@@ -53,7 +69,18 @@ def score(ref_notes: Sequence[Note], est_notes: Sequence[Note]) -> Scores:
         velocity=_velocity_f1(ref_notes, est_notes),
         precision=precision,
         recall=recall,
+        audible=measure(*_arrays(heard), *est, offset_ratio=None)[2],
+        audible_150=measure(*_arrays(heard), *est, offset_ratio=None, onset_tolerance=0.15)[2],
+        length=length_ratio(ref_notes, est_notes),
     )
+
+
+def length_ratio(ref_notes: Sequence[Note], est_notes: Sequence[Note]) -> float:
+    """Return the median of how long notes are heard over how long they are played; 0 if none was heard."""
+    (ref, ref_hz), (est, est_hz) = _arrays(ref_notes), _arrays(est_notes)
+    pairs = mir_eval.transcription.match_notes(ref, ref_hz, est, est_hz, onset_tolerance=0.15, offset_ratio=None)
+    lengths = [np.ptp(est[j]) / np.ptp(ref[i]) for i, j in pairs]
+    return float(np.median(lengths)) if lengths else 0.0
 
 
 def right_notes(ref_notes: Sequence[Note], est_notes: Sequence[Note], *, tolerance_s: float) -> list[bool]:

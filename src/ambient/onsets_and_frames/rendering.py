@@ -272,6 +272,8 @@ def fill_cache(
         InputError: a MIDI file or a soundfont cannot be read.
     """
     cache.mkdir(parents=True, exist_ok=True)
+    if hours <= 0:
+        return
     have_s, began_s = 0.0, time.monotonic()
     make = partial(_cached_take, cache=cache, soundfonts=soundfonts, config=config)
     lengths = in_order(make, plan_takes(pieces, seed=config.seed), workers=workers)

@@ -77,8 +77,14 @@ def _window() -> np.ndarray:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW_SAMPLES) / WINDOW_SAMPLES)).astype(np.float32)
 
 
-def _hz_to_mel(hz: float) -> float:
-    return float(2595.0 * np.log10(1.0 + hz / 700.0))
+def mel_band(hz: np.ndarray) -> np.ndarray:
+    """Return the number of the mel band whose middle lies at each frequency, with a fraction between two bands."""
+    low_mel, high_mel = _hz_to_mel(MEL_LOW_HZ), _hz_to_mel(MEL_HIGH_HZ)
+    return np.asarray((_hz_to_mel(hz) - low_mel) / (high_mel - low_mel) * (MEL_BINS + 1) - 1)
+
+
+def _hz_to_mel(hz: np.ndarray | float) -> np.ndarray:
+    return np.asarray(2595.0 * np.log10(1.0 + np.asarray(hz) / 700.0))
 
 
 def mel_db(samples: np.ndarray, frames: int, cents: np.ndarray | None = None) -> np.ndarray:

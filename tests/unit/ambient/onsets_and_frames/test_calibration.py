@@ -5,9 +5,17 @@ import pytest
 
 from ambient.model_folder import weights_of
 from ambient.notes import Note
-from ambient.onsets_and_frames.calibration import Judged, calibration_error, fit_confidence, judge
-from ambient.onsets_and_frames.config import DecodingConfig
-from ambient.onsets_and_frames.decoding import Decoded
+from ambient.onsets_and_frames.calibration import (
+    EARLY_S,
+    Judged,
+    calibration_error,
+    fit_confidence,
+    fit_evidence,
+    judge,
+)
+from ambient.onsets_and_frames.config import DecodingConfig, EvidenceConfig
+from ambient.onsets_and_frames.decoding import Decoded, Probabilities, probabilities_to_notes
+from ambient.onsets_and_frames.fading import EvidenceReader
 from ambient.onsets_and_frames.inference import Transcriber
 from ambient.onsets_and_frames.metrics import right_notes
 from ambient.onsets_and_frames.network import Network
@@ -76,13 +84,59 @@ def test_a_note_is_right_if_a_true_one_starts_near_and_none_else_has_it():
 def test_a_take_is_judged_by_the_notes_that_it_holds(network, sound):
     transcriber = Transcriber(Network(network.config, weights_of(network.full)), DecodingConfig(onset_threshold=0.52))
     spectrogram = log_mel(sound).astype(np.float16)
-    heard = judge(transcriber, Take(spectrogram, []))
+    probabilities = transcriber.hear_spectrogram(spectrogram.astype(np.float32))
+    heard = judge(transcriber, probabilities, Take(spectrogram, []))
     assert len(heard.right) > 20
     assert not heard.right.any()
-    notes = transcriber.hear_spectrogram(spectrogram.astype(np.float32))
-    from ambient.onsets_and_frames.decoding import probabilities_to_notes
-
-    decoded = probabilities_to_notes(notes, transcriber.decoding)
-    again = judge(transcriber, Take(spectrogram, decoded.notes[: len(decoded.notes) // 2]))
+    decoded = probabilities_to_notes(probabilities, transcriber.decoding)
+    again = judge(transcriber, probabilities, Take(spectrogram, decoded.notes[: len(decoded.notes) // 2]))
     np.testing.assert_array_equal(again.evidence, heard.evidence)
     assert len(decoded.notes) // 2 <= again.right.sum() < len(decoded.notes)
+
+
+@pytest.fixture
+def pads_and_pianos():
+    """Takes in which struck notes are right if their frame head is sure, and faded ones if nothing sounds below."""
+    random, heard = np.random.default_rng(0), []
+    for _ in range(12):
+        probabilities = Probabilities(*(np.zeros((1000, 88), dtype=np.float32) for _ in range(4)))
+        notes = []
+        for index, frame in enumerate(range(10, 960, 32)):
+            key = int(random.integers(30, 80))
+            right = bool(random.random() < 0.5)
+            late_s = 0.02 if index % 4 < 2 else 0.0
+            struck = index % 2 == 0
+            if struck:
+                probabilities.onset[frame : frame + 2, key] = (0.8, 0.9) if late_s else (0.9, 0.8)
+            probabilities.frame[frame : frame + 16, key] = (0.95 if right else 0.5) if struck else 0.9
+            if not struck and not right:
+                probabilities.frame[frame : frame + 16, key - 12] = 0.4
+            if right:
+                notes.append(Note(frame * 0.032 + late_s, key + 21, frame * 0.032 + 0.5, 64))
+        heard.append((probabilities, Take(np.full((1000, 229), -40, dtype=np.float16), notes)))
+    return heard
+
+
+def test_what_makes_notes_right_is_found_for_both_kinds(pads_and_pianos):
+    fitted = fit_evidence(pads_and_pianos, EvidenceConfig(join_db=2.0))
+    assert fitted.struck.start + fitted.struck.sounds > 0.3
+    assert fitted.faded.below < -0.5
+    late, early = (
+        fitted.start_bias_s + np.dot(fitted.start_onsets_s, (0, 0, first, second, 0, 0))
+        for first, second in ((0.8, 0.9), (0.9, 0.8))
+    )
+    assert (late, early) == pytest.approx((0.02 - EARLY_S, -EARLY_S), abs=0.004)
+    assert (fitted.join_db, fitted.least_struck) == (2.0, EvidenceConfig().least_struck)
+    right = wrong = 0
+    for probabilities, take in pads_and_pianos:
+        reader = EvidenceReader(fitted)
+        reader.feed(probabilities, take.mel.astype(np.float32))
+        marks = right_notes(take.notes, reader.finish().notes, tolerance_s=0.05)
+        right, wrong = right + sum(marks), wrong + len(marks) - sum(marks)
+    assert right > 0.9 * sum(len(take.notes) for _, take in pads_and_pianos)
+    assert wrong < 0.1 * right
+
+
+def test_too_few_candidates_fit_nothing(pads_and_pianos):
+    assert fit_evidence(pads_and_pianos[:2], EvidenceConfig()) is None
+    assert fit_evidence([], EvidenceConfig()) is None

@@ -1,0 +1,159 @@
+"""What speaks for a note besides its onset: how long and how surely it is framed, and the energy at its harmonics.
+
+Legend: F frames, K keys, H harmonics. A *struck* note has an onset that fires. A *faded* note has none: pads, strings
+and choirs come out of nothing, and the frame head alone says that they sound. Each kind has a logistic regression,
+whose weights `calibration` fits to takes that no training used. Everything lies within `BEFORE` frames before a note's
+start and `AHEAD` frames after it, so that a recording can be read piece by piece.
+"""
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ambient.onsets_and_frames.config import FRAME_S, KEYS, LOWEST_PITCH, MEL_BINS, EvidenceConfig
+from ambient.onsets_and_frames.decoding import OVERTONES, echo_of
+from ambient.onsets_and_frames.spectrogram import mel_band
+
+HARMONICS = 4
+BEFORE = 32  # frames, 1 s
+AHEAD = 64
+_ODDS_BOUND = 1e-4
+_HIGHEST_HZ = 7600.0
+_START_FRAMES = 10  # by which a note must sound
+_FADE_FRAMES = 30
+_SOUNDS = 0.3  # of the frame head
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive frames of a recording.
+
+    Attributes:
+        onset: [F, K], 0-1.
+        frame: [F, K], 0-1.
+        velocity: [F, K].
+        levels: [F, K, H] dB at the harmonics of each key.
+    """
+
+    onset: np.ndarray
+    frame: np.ndarray
+    velocity: np.ndarray
+    levels: np.ndarray
+
+
+@lru_cache(maxsize=1)
+def _bands() -> np.ndarray:
+    """Return the mel band of each key's harmonics, [K, H]; above the last band that there is, the one below again."""
+    fundamental_hz = 440.0 * 2.0 ** ((np.arange(KEYS) + LOWEST_PITCH - 69) / 12)
+    partials_hz = np.minimum(fundamental_hz[:, None] * np.arange(1, HARMONICS + 1), _HIGHEST_HZ)
+    return np.clip(np.round(mel_band(partials_hz)), 0, MEL_BINS - 1).astype(int)
+
+
+def harmonic_levels(spectrogram: np.ndarray) -> np.ndarray:
+    """Return how loud the harmonics of each key are: [F, M] dB to [F, K, H]."""
+    return spectrogram[:, _bands()]
+
+
+def odds_of(probability: np.ndarray | float) -> np.ndarray:
+    """Return the log-odds of probabilities, within those of 0.0001 and 0.9999."""
+    bounded = np.clip(probability, _ODDS_BOUND, 1 - _ODDS_BOUND)
+    return np.asarray(np.log(bounded / (1 - bounded)))
+
+
+def struck_evidence(heard: Stretch, row: int, key: int, last: int) -> list[float]:
+    """Return what speaks for a note whose onset fires, in the order of `config.StruckWeights` after its bias.
+
+    Args:
+        heard: From at least `BEFORE` frames before the note on, or from the recording's first.
+        row: Where the onset begins to fire.
+        key: 0-87.
+        last: One past the last row in which it sounds, at most `AHEAD` rows on.
+    """
+    onset = float(odds_of(heard.onset[row : row + 3, key].max()))
+    start = heard.frame[row : row + _START_FRAMES, key].mean()
+    before = float(heard.frame[max(row - 3, 0) : max(row - 1, 1), key].mean())
+    restrike = float(before > _SOUNDS)
+    return [
+        onset,
+        echo_of(heard.onset, row, key),
+        float(odds_of(start)),
+        float(odds_of(heard.frame[row : max(last, row + 1), key].mean())),
+        float(np.log(last - row + 1)),
+        _rise_db(heard, key, slice(max(row - 4, 0), max(row - 1, 1)), slice(row, row + 5)) / 10,
+        before,
+        restrike,
+        onset * restrike,
+        *_standing(heard, key, slice(row, row + _START_FRAMES)),
+        float(np.clip(heard.velocity[row, key], 0.0, 1.5)),
+    ]
+
+
+def faded_evidence(heard: Stretch, row: int, key: int, last: int) -> list[float]:
+    """Return what speaks for a note that no onset starts, in the order of `config.FadedWeights` after its bias.
+
+    Args:
+        heard: From at least `BEFORE` frames before the note on, or from the recording's first.
+        row: Where the frame head is sure of it.
+        key: 0-87.
+        last: One past the last row in which it sounds, at most `AHEAD` rows on.
+    """
+    span = slice(row, min(last, row + _FADE_FRAMES))
+    frames = heard.frame[span]
+    below = [key - interval for interval in OVERTONES if key >= interval]
+    above = [key + interval for interval in OVERTONES if key + interval < KEYS]
+    earlier = slice(max(row - 25, 0), max(row - 12, 1))
+    return [
+        min(float(heard.onset[max(row - 15, 0) : row + 10, key].sum()), 3.0),
+        float(odds_of(frames[:_START_FRAMES, key].mean())),
+        _rise_db(heard, key, earlier, span) / 10,
+        *_standing(heard, key, span),
+        float(frames[:, below].mean(axis=0).max()) if below else 0.0,
+        float(frames[:, above].mean(axis=0).max()) if above else 0.0,
+        float(heard.frame[max(row - 31, 0) : max(row - 6, 1), key].max()),
+    ]
+
+
+def start_evidence(heard: Stretch, row: int, key: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return what says when within its frame a struck note starts.
+
+    Returns:
+        Onset probabilities from two rows before the note to three after it, [6], and the rises at its harmonics from
+        each of these rows to the next, in tens of dB, [5].
+    """
+    rows = np.clip(np.arange(row - 2, row + 4), 0, len(heard.onset) - 1)
+    levels = heard.levels[rows, key].mean(axis=-1)
+    return heard.onset[rows, key], np.clip(np.diff(levels), -10.0, 30.0) / 10
+
+
+def start_s(config: EvidenceConfig, heard: Stretch, row: int, key: int) -> float:
+    """Return how long after the beginning of its first frame a struck note starts: -16 to 48 ms."""
+    onsets, rises = start_evidence(heard, row, key)
+    after_s = config.start_bias_s + np.dot(config.start_onsets_s, onsets) + np.dot(config.start_rises_s, rises)
+    return float(np.clip(after_s, -FRAME_S / 2, 1.5 * FRAME_S))
+
+
+def _rise_db(heard: Stretch, key: int, before: slice, after: slice) -> float:
+    """Return by how much the harmonics of a key rise, on average."""
+    rises = heard.levels[after, key].max(axis=0) - heard.levels[before, key].mean(axis=0)
+    return float(np.clip(rises, -5.0, 20.0).mean())
+
+
+def _standing(heard: Stretch, key: int, span: slice) -> tuple[float, float]:
+    """Return by how many tens of dB a key stands out from its neighbours, and from the loudest key (below 0)."""
+    levels = heard.levels[span].mean(axis=(0, 2))  # [K]
+    neighbours = (levels[max(key - 1, 0)] + levels[min(key + 1, KEYS - 1)]) / 2
+    return float(levels[key] - neighbours) / 10, float(levels[key] - levels.max()) / 10
+
+
+def struck_odds(config: EvidenceConfig, evidence: Sequence[float]) -> float:
+    """Return the log-odds that a struck note is right."""
+    bias, *weights = astuple(config.struck)
+    return float(bias + np.dot(weights, evidence))
+
+
+def faded_odds(config: EvidenceConfig, evidence: Sequence[float]) -> float:
+    """Return the log-odds that a faded note is right."""
+    bias, *weights = astuple(config.faded)
+    return float(bias + np.dot(weights, evidence))

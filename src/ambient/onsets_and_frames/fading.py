@@ -1,0 +1,242 @@
+"""Read notes off probabilities and spectrogram: those that fade in too, and on for as long as their sound goes on.
+
+Magenta's rules (`decoding`) start a note only where its onset fires, so most notes of pads are lost although the frame
+head hears them, and end it where the frame head flickers. Here an onset that fires at all is a candidate; what speaks
+for it (`evidence`) decides. Where the frame head is sure of a key and no note sounds there, a note has faded in, if
+enough speaks for it. A note goes on over a gap in the frame head if the sound at its harmonics goes on.
+
+Conventions: F frames, K keys, H harmonics, as in `evidence`. What is read needs `2 * AHEAD` frames after it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ambient.notes import Note
+from ambient.onsets_and_frames.config import FRAME_S, KEYS, LOWEST_PITCH, EvidenceConfig
+from ambient.onsets_and_frames.decoding import Begin, Decoded, Probabilities, as_decoded, echo_of, velocity_of
+from ambient.onsets_and_frames.evidence import (
+    AHEAD,
+    BEFORE,
+    Stretch,
+    faded_evidence,
+    faded_odds,
+    harmonic_levels,
+    start_s,
+    struck_evidence,
+    struck_odds,
+)
+
+_SHORTEST_S = 0.01  # of a note that ends in the frame in which it starts
+_LEVEL_FRAMES = 4  # before a gap, whose level must go on
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A note that may be.
+
+    Attributes:
+        row: Where it starts.
+        key: 0-87.
+        last: One past the last row in which it sounds, within `AHEAD`.
+        evidence: What speaks for it.
+    """
+
+    row: int
+    key: int
+    last: int
+    evidence: list[float]
+
+
+class EvidenceReader:
+    """Decode a recording stretch by stretch; where it is cut makes no difference.
+
+    Args:
+        config: What makes a candidate, and what makes it a note.
+    """
+
+    def __init__(self, config: EvidenceConfig) -> None:
+        self._config = config
+        self._heard: Stretch | None = None
+        self._first = 0  # frame of its first row
+        self._done = 0  # frames that are read
+        self._sounding: dict[int, Begin] = {}  # by key
+        self._bridged: dict[int, int] = {}  # key -> frame up to which a gap is bridged
+        self._notes: list[tuple[Note, Begin]] = []
+
+    def feed(self, probabilities: Probabilities, spectrogram: np.ndarray) -> None:
+        """Read on: the next frames of the recording, [F, K] each, and their spectrogram, [F, M] dB.
+
+        Raises:
+            ValueError: the arrays differ in length.
+        """
+        if len(spectrogram) != len(probabilities.onset):
+            raise ValueError(f"{len(probabilities.onset)} frames, but a spectrogram of {len(spectrogram)}")
+        heard = stretch_of(probabilities, spectrogram)
+        if self._heard is not None:
+            heard = Stretch(
+                *(
+                    np.concatenate([getattr(part, field.name) for part in (self._heard, heard)])
+                    for field in fields(Stretch)
+                )
+            )
+        self._heard = heard
+        self._read(self._first + len(heard.onset) - 2 * AHEAD)
+
+    def finish(self) -> Decoded:
+        """Read what waits, close what still sounds; return all notes."""
+        return as_decoded(self.finish_with_begins())
+
+    def finish_with_begins(self) -> list[tuple[Note, Begin]]:
+        """Finish; return all notes with how they began."""
+        if self._heard is not None:
+            self._read(self._first + len(self._heard.onset))
+        for key, begin in self._sounding.items():
+            self._close(key, begin, self._done)
+        self._sounding.clear()
+        return self._notes
+
+    def _read(self, end: int) -> None:
+        """Read up to a frame, not included, and forget what is no longer needed."""
+        heard, first = self._heard, self._done
+        if heard is None or end <= first:
+            return
+        begin, stop = first - self._first, end - self._first
+        struck = struck_candidates(heard, begin, stop + AHEAD, self._config)
+        starts: dict[int, list[tuple[int, float]]] = {}
+        for candidate in struck:
+            odds = struck_odds(self._config, candidate.evidence)
+            if odds > _odds(self._config.least_struck):
+                starts.setdefault(candidate.key, []).append((candidate.row, odds))
+        sure = np.flatnonzero((heard.frame[begin:stop] > self._config.sure_frame).any(axis=0)).tolist()
+        for key in sorted({*starts, *self._sounding, *sure}):
+            self._read_key(heard, key, starts.get(key, []), begin, stop)
+        self._done = end
+        forget = max(stop - BEFORE, 0)
+        self._first += forget
+        self._heard = Stretch(*(getattr(heard, field.name)[forget:].copy() for field in fields(Stretch)))
+
+    def _read_key(self, heard: Stretch, key: int, starts: list[tuple[int, float]], row: int, stop: int) -> None:
+        """Read a key from a row up to another: `starts` are the rows of its struck notes with their odds, by time."""
+        row = max(row, self._bridged.pop(key, 0) - self._first)
+        silent = np.flatnonzero(~active(heard, self._config, key))
+        edges = sure_edges(heard, key, self._config)
+        while row < stop:
+            start, odds = next(((at, odds) for at, odds in starts if at >= row), (len(heard.onset), 0.0))
+            begin = self._sounding.get(key)
+            if begin is None:
+                edge = _next(edges, row, len(heard.onset))
+                row = min(start, edge)
+                if row >= stop:
+                    return
+                if start <= edge:
+                    self._begin(heard, key, start, odds)
+                else:
+                    self._fade_in(heard, key, edge, min(start, _next(silent, edge, len(heard.onset))))
+                row += 1
+                continue
+            row = min(start, _next(silent, row, len(heard.onset)))
+            if row >= stop:
+                return
+            if row == start:
+                struck_again = self._sounding.pop(key)
+                self._begin(heard, key, start, odds)
+                self._close(key, struck_again, self._first + row, before_s=self._sounding[key].after_s)
+                row += 1
+                continue
+            resumes = self._resumes(heard, key, row, start)
+            if resumes is None:
+                self._close(key, self._sounding.pop(key), self._first + row)
+                row += 1
+            else:
+                row = resumes
+                self._bridged[key] = self._first + row
+        if key in self._bridged and self._bridged[key] <= self._first + stop:
+            del self._bridged[key]
+
+    def _begin(self, heard: Stretch, key: int, row: int, odds: float, faded: Sequence[float] = ()) -> None:
+        velocity = velocity_of(float(heard.velocity[row, key]))
+        below = echo_of(heard.onset, row, key)
+        after_s = 0.0 if faded else start_s(self._config, heard, row, key)
+        self._sounding[key] = Begin(self._first + row, velocity, odds, below, after_s, tuple(faded))
+
+    def _fade_in(self, heard: Stretch, key: int, row: int, last: int) -> None:
+        """Start a note where the frame head is sure of it, if enough speaks for it."""
+        last = min(last, row + AHEAD)
+        sure = heard.frame[row:last, key] > self._config.sure_frame
+        if sure.sum() < self._config.sure_frames:
+            return
+        evidence = faded_evidence(heard, row, key, last)
+        odds = faded_odds(self._config, evidence)
+        if odds > _odds(self._config.least_faded):
+            self._begin(heard, key, row, odds, evidence)
+
+    def _resumes(self, heard: Stretch, key: int, row: int, start: int) -> int | None:
+        """Return where a note that the frame head no longer hears is heard again, if its sound goes on until there."""
+        limit = min(row + int(self._config.join_frames), start, len(heard.onset))
+        again = np.flatnonzero(active(heard, self._config, key)[row:limit])
+        if not len(again):
+            return None
+        levels = heard.levels[max(row - _LEVEL_FRAMES, 0) : row + int(again[0]), key].mean(axis=-1)
+        before = min(_LEVEL_FRAMES, row)
+        if levels[before:].min(initial=np.inf) < levels[:before].mean() - self._config.join_db:
+            return None
+        return row + int(again[0])
+
+    def _close(self, key: int, begin: Begin, end_frame: int, *, before_s: float = 0.0) -> None:
+        """End a note with a frame; where its pitch is struck again earlier than that, then."""
+        begins_s = max(begin.frame * FRAME_S + begin.after_s, 0.0)
+        ends_s = max(end_frame * FRAME_S + min(before_s, 0.0), begins_s + _SHORTEST_S)
+        self._notes.append((Note(begins_s, key + LOWEST_PITCH, ends_s, begin.velocity), begin))
+
+
+def stretch_of(probabilities: Probabilities, spectrogram: np.ndarray) -> Stretch:
+    """Return what candidates are judged by; NaN counts as 0.
+
+    Raises:
+        ValueError: the arrays do not have 88 columns.
+    """
+    if probabilities.onset.shape[1:] != (KEYS,):
+        raise ValueError(f"expected arrays of shape [frames, {KEYS}]. Received: {probabilities.onset.shape}")
+    onset, frame, velocity = (
+        np.nan_to_num(array) for array in (probabilities.onset, probabilities.frame, probabilities.velocity)
+    )
+    return Stretch(onset, frame, velocity, harmonic_levels(spectrogram))
+
+
+def active(heard: Stretch, config: EvidenceConfig, key: int) -> np.ndarray:
+    """Return where a key counts as sounding: [F] bool."""
+    return (heard.frame[:, key] > config.frame_threshold) | (heard.onset[:, key] > config.onset_threshold)
+
+
+def struck_candidates(heard: Stretch, first: int, last: int, config: EvidenceConfig) -> list[Candidate]:
+    """Return all notes whose onset begins to fire in these rows, by key and time."""
+    fires = heard.onset > config.onset_threshold
+    begins = fires.copy()
+    begins[1:] &= ~fires[:-1]
+    found = []
+    for key in np.flatnonzero(begins[first:last].any(axis=0)).tolist():
+        silent = np.flatnonzero(~active(heard, config, key))
+        for row in (first + np.flatnonzero(begins[first:last, key])).tolist():
+            end = min(_next(silent, row, len(fires)), row + AHEAD)
+            found.append(Candidate(row, key, end, struck_evidence(heard, row, key, end)))
+    return found
+
+
+def sure_edges(heard: Stretch, key: int, config: EvidenceConfig) -> np.ndarray:
+    """Return the rows in which the frame head becomes sure of a key."""
+    sure = heard.frame[:, key] > config.sure_frame
+    edges = sure.copy()
+    edges[1:] &= ~sure[:-1]
+    return np.flatnonzero(edges)
+
+
+def _next(rows: np.ndarray, row: int, none: int) -> int:
+    """Return the first of sorted rows from a row on."""
+    place = int(np.searchsorted(rows, row))
+    return int(rows[place]) if place < len(rows) else none
+
+
+def _odds(probability: float) -> float:
+    return float(np.log(probability / (1 - probability)))
