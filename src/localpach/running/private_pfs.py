@@ -47,6 +47,9 @@ class PrivatePfs:
             raise NoPrivatePfsError("nsenter is not installed; it is part of util-linux")
         self._nsenter = nsenter
         self._lock = threading.Lock()
+        self._start()
+
+    def _start(self) -> None:
         root = tempfile.mkdtemp(prefix="localpach-root-")
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", private_mount.__file__, root],
@@ -65,11 +68,22 @@ class PrivatePfs:
             raise NoPrivatePfsError(f"a private mount is refused: {answer.get('error', 'the helper ended')}")
         self._user = ["--user"] if answer["user"] else []
 
+    def _ask(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """Ask the helper for a child; the answer is empty if it has ended."""
+        assert self._process.stdin is not None, "it is a pipe"
+        try:
+            self._process.stdin.write(json.dumps(asked).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return {}
+        return self._read()
+
     def close(self) -> None:
         """End the helper, and with it the processes that hold namespaces; programs that run keep theirs."""
         assert self._process.stdin is not None, "it is a pipe"
         assert self._process.stdout is not None, "it is a pipe"
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):  # a request that it did not live to read
+            self._process.stdin.close()
         try:
             self._process.wait(_LONGEST_END_S)
         except subprocess.TimeoutExpired:
@@ -103,11 +117,12 @@ class PrivatePfs:
 
     def _hold(self, folder: Path, cwd: str) -> int:
         with self._lock:
-            assert self._process.stdin is not None, "it is a pipe"
             asked = {"folder": str(folder.resolve()), "cwd": cwd or os.getcwd()}
-            self._process.stdin.write(json.dumps(asked).encode() + b"\n")
-            self._process.stdin.flush()
-            answer = self._read()
+            answer = self._ask(asked)
+            if not answer:  # the helper was killed, perhaps for want of memory; that is no fault of the datum
+                self.close()
+                self._start()
+                answer = self._ask(asked)
         if "pid" not in answer:
             number = answer.get("errno", 0)
             raise OSError(number, os.strerror(number), cwd if answer.get("cwd") else PFS)

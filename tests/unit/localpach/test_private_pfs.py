@@ -129,6 +129,18 @@ def test_helper_ends_with_the_executor_and_comes_back_when_it_is_needed():
     executor.close()
 
 
+@needs_private
+def test_a_helper_that_was_killed_is_started_again_and_no_datum_fails(tmp_path):
+    private = PrivatePfs()
+    (tmp_path / "file").write_text("seen")
+    for _ in range(2):
+        with private.entered(tmp_path, ["/bin/cat", "/pfs/file"], os.environ, "") as words:
+            assert subprocess.run(words, capture_output=True, text=True).stdout == "seen"
+        private._process.kill()
+        private._process.wait()
+    private.close()
+
+
 def test_variables_of_any_name_and_the_folder_reach_the_program(world, mode, tmp_path):
     world.repo("my-in")
     world.put("my-in@master", {"/a": "A"}, run=False)
