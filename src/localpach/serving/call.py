@@ -1,6 +1,5 @@
 """What is given to whoever answers a call: the state, the news of it, and the client at the other end."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -22,7 +21,7 @@ class Call:
     """One call of one client.
 
     Attributes:
-        store: The state, opened for this thread.
+        store: The state, opened for this call.
         news: Tells of changes in it.
         context: gRPC's side of the call.
         pretends: The version of Pachyderm that the server says it is.
@@ -55,9 +54,3 @@ class Call:
         """
         if not self.context.is_active():
             raise GoneError
-
-
-class Stores(threading.local):
-    """One open state a thread, as SQLite wants it."""
-
-    store: Store | None = None

@@ -14,12 +14,13 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from localpach import errors
 from localpach.serving import cluster, pfs_commits, pfs_files, pfs_repos, pps_jobs, pps_logs, pps_pipelines
-from localpach.serving.call import Call, GoneError, Stores
+from localpach.serving.call import Call, GoneError
 from localpach.serving.runner import Runner
 from localpach.serving.transactions import FIELDS, METADATA, Transactions
 from localpach.serving.wire import Method, grpc
@@ -86,7 +87,6 @@ class Server:
         self._host = host
         self._token = token.encode()
         self._pretends = pretends
-        self._stores = Stores()
         self._transactions = Transactions()
         self.services = {
             **cluster.SERVICES,
@@ -146,16 +146,21 @@ class Server:
         given = next((value for key, value in metadata or () if key == TOKEN_METADATA), "")
         return not self._token or hmac.compare_digest(str(given).encode(), self._token)
 
-    def call(self, context: Any) -> Call:
-        """Open a call, with the state as this thread has it."""
-        if self._stores.store is None:
-            self._stores.store = Store(self._state)
-        return Call(self._stores.store, self._runner.news, context, self._pretends)
+    @contextmanager
+    def call(self, context: Any) -> Iterator[Call]:
+        """Begin a call, with the state opened for it; what goes wrong in the block is told to the client."""
+        try:
+            with closing(Store(self._state)) as store:
+                yield Call(store, self._runner.news, context, self._pretends)
+        except grpc.RpcError:  # the client has left in the middle of its stream
+            raise
+        except Exception as error:  # whatever it is, the server goes on
+            code, details = _explained(error)
+            context.abort(code, details)
 
     def answer(self, name: str, method: Method, request: Any, context: Any) -> Any:
         """Answer a call that gives one message."""
-        call = self.call(context)
-        with _Told(call):
+        with self.call(context) as call:
             transaction_id = dict(context.invocation_metadata()).get(METADATA)
             if transaction_id and name in FIELDS:
                 return self._transactions.add(call, transaction_id, name, request)
@@ -163,8 +168,7 @@ class Server:
 
     def answers(self, method: Method, request: Any, context: Any) -> Iterator[Any]:
         """Answer a call that gives many messages."""
-        call = self.call(context)
-        with _Told(call):
+        with self.call(context) as call:
             for message in method.run(call, request):
                 yield message
                 call.check_client()
@@ -204,25 +208,6 @@ def _refusing(code: str, details: str) -> Any:
         context.abort(grpc.StatusCode[code], details)
 
     return grpc.stream_stream_rpc_method_handler(refuse)
-
-
-class _Told:
-    """Tells the client in a code and one line what went wrong, and forgets bytes that no change has named."""
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _type: Any, error: BaseException | None, _trace: Any) -> None:
-        if error is None:
-            return
-        self._call.store.objects.close()
-        if isinstance(error, (GeneratorExit, grpc.RpcError)):  # the client has left in the middle of its stream
-            return
-        code, details = _explained(error)
-        self._call.context.abort(code, details)
 
 
 def _explained(error: BaseException) -> tuple[Any, str]:

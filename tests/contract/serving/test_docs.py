@@ -1,13 +1,18 @@
 """The manual of the server is true: its script does what it shows, and its table of calls is that of the server."""
 
 import doctest
+import os
 import re
+import subprocess
+import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+import localpach
 
 MANUAL = (Path(__file__).parents[3] / "docs" / "serve.md").read_text(encoding="utf-8")
 
@@ -47,3 +52,14 @@ def test_table_of_calls_is_that_of_the_server(server):
     told = set(re.findall(r"\b[A-Z]\w+(?:[A-Z]\w*)?\b", "".join(re.findall(r"(?m)^\|.*\|(.*)\|$", section))))
     served = {name for methods in server.services.values() for name in methods}
     assert served == told
+
+
+def test_fixture_of_the_manual_gives_a_client(tmp_path):
+    text = (Path(__file__).parents[3] / "docs" / "localpach.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(import re\n.*?)```", text, re.DOTALL)
+    call = "    assert client.get_version().major == 2\n    assert list(client.pfs.list_repo()) == []\n"
+    (tmp_path / "test_mine.py").write_text(block.replace("    ...  #", f"{call}    #"))
+    environment = {**os.environ, "PYTHONPATH": str(Path(localpach.__file__).parents[1])}
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert "1 passed" in done.stdout, done.stdout
