@@ -23,7 +23,7 @@ test: $(INSTALLED) ## everything that must pass: format, lint, types, unit, cont
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy benchmarks scripts
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report term
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report term -rs
 
 format: $(INSTALLED) ## rewrite the code in the project's format
 	$(BIN)/ruff format .
