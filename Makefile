@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 ORACLE := .venv-oracle
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test format lint types unit contract e2e test-slow generated-samples images test-containers oracle lock clean clean-demo
+.PHONY: help demo studio test format lint types unit contract e2e test-slow generated-samples images test-containers oracle lock clean clean-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,12 +15,15 @@ help: ## list the targets
 demo: $(INSTALLED) ## run the whole chain on the six sample songs and print where the new pieces are
 	$(BIN)/python scripts/demo.py
 
+studio: $(INSTALLED) ## open the page on which one works with songs and pieces
+	$(BIN)/python -m studio --open
+
 test: $(INSTALLED) ## everything that must pass: format, lint, types, unit, contract, end to end
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy benchmarks scripts
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report term
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report term -rs
 
 format: $(INSTALLED) ## rewrite the code in the project's format
 	$(BIN)/ruff format .
@@ -59,7 +62,7 @@ oracle: $(INSTALLED) $(ORACLE)/.installed ## compare transcriber and tokens with
 	AMBIENT_ORACLE=$(ORACLE)/reference $(BIN)/python -m pytest -m oracle -s tests/oracle
 
 lock: $(INSTALLED) ## resolve requirements/*.lock anew from pyproject.toml (needs uv)
-	for group in audio generate onsets-and-frames music-transformer gpu dev; do \
+	for group in audio generate onsets-and-frames music-transformer gpu studio dev; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	    --extra $$group pyproject.toml -o requirements/$$group.lock --quiet || exit 1; done
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from stages.common import (
 )
 
 if TYPE_CHECKING:
-    from ambient.music_transformer.composing import Composition
+    from ambient.music_transformer.composing import Composition, Hear
     from ambient.music_transformer.decoder import Decoder
     from ambient.music_transformer.memorisation import Match, TrainingNotes
     from ambient.music_transformer.ranking import Candidate
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 DEFAULTS = SamplingConfig()
 Curve = tuple[tuple[float, float], ...]
+HearNote = Callable[[int, float, float, int, int], None]  # seed, start and end in seconds of new music, pitch, velocity
 # Real pieces that the base model never saw share up to 16 notes in a row with its training pieces.
 COPY_LIMIT_NOTES = 24
 DESCRIBED_SONGS = 64  # of a library of hundreds, every so manieth tells as much
@@ -176,8 +178,13 @@ def named_curve(text: str) -> tuple[str, Curve]:
     return "density", curve(text)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Compose one piece for each primer."""
+def run(arguments: argparse.Namespace, hear: HearNote | None = None) -> None:
+    """Compose one piece for each primer.
+
+    Args:
+        arguments: Of the command line.
+        hear: Told of each note as it is drawn, of up to eight songs.
+    """
     # One thread: the products are too small to share, and threads that wait cost more than they save.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from ambient.model_folder import load_training, model_digest
@@ -207,7 +214,7 @@ def run(arguments: argparse.Namespace) -> None:
     if notes and notes.names:
         settings["model_songs"] = _model_songs(notes, training.get("data", {}).get("songs"))
     heard = notes if arguments.copy_limit else None
-    work = _Work(arguments, folder, decoder, settings, heard, held_out)
+    work = _Work(arguments, folder, decoder, settings, heard, held_out, hear)
     if arguments.inputs is None:
         log(f"from nothing: {work.pieces(None, arguments.save_path)}")
     elif arguments.inputs.is_dir():
@@ -236,6 +243,7 @@ class _Work:
     settings: dict[str, Any]
     heard: "TrainingNotes | None"
     held_out_nats: float | None
+    hear: HearNote | None = None
 
     def pieces(self, primer_path: Path | None, target: Path) -> str:
         """Compose, choose and write the pieces of one primer; return what they are, for the log."""
@@ -300,7 +308,8 @@ class _Work:
         else:
             seconds = 60 * arguments.minutes if arguments.minutes else None
             length = None if seconds else arguments.length
-            made = compose_songs(CompositionRequest(self.folder, primer, sampling, wishes, length, seconds), seeds)
+            request = CompositionRequest(self.folder, primer, sampling, wishes, length, seconds)
+            made = compose_songs(request, seeds, _heard_of(self.hear, seeds) if self.hear else None)
         return [
             score(song, _from_start(song), seed=seed, heard=self.heard, held_out_nats=self.held_out_nats)
             for song, seed in zip(made, seeds, strict=True)
@@ -350,6 +359,16 @@ def _model_songs(notes: "TrainingNotes", songs: int | None) -> dict[str, list[fl
         for piece in pieces[:: -(-len(pieces) // DESCRIBED_SONGS)]
     ]
     return range_to_settings(character_range(characters))
+
+
+def _heard_of(hear: HearNote, seeds: list[int]) -> "Hear":
+    """Return what tells of notes in seconds, by the seed of their song."""
+    from ambient.music_transformer.tokens import STEPS_PER_SECOND, bin_to_velocity
+
+    def hear_steps(index: int, start: int, end: int, pitch: int, velocity: int) -> None:
+        hear(seeds[index], start / STEPS_PER_SECOND, end / STEPS_PER_SECOND, pitch, bin_to_velocity(velocity))
+
+    return hear_steps
 
 
 def _from_start(song: "Composition") -> "list[Note]":

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("ambient", "deployment", "localpach", "stages")
+OURS = ("ambient", "deployment", "localpach", "stages", "studio")
 
 SOUND = (
     "ambient.sound.*",
@@ -106,6 +106,15 @@ MAY_IMPORT = {
     "localpach.spec.jsonnet_text": ("localpach*", "_jsonnet"),
     "localpach.serving.wire": ("localpach*", "betterproto*", "grpc", "pachyderm_sdk*"),
     "localpach*": ("localpach*",),
+    "studio": (),
+    "studio.store": ("localpach*",),
+    "studio.events": (),
+    "studio.security": (),
+    "studio.services*": ("studio.services*", "studio.store", "studio.events", "ambient.*", "numpy"),
+    "studio.worker": ("studio.services*", "stages.*", "ambient.*"),
+    "studio.routes*": ("studio.routes*", "studio.services*", "studio.store", "fastapi*", "pydantic"),
+    "studio.app": ("studio.*", "ambient.errors", "fastapi*", "starlette*"),
+    "studio.__main__": ("studio.*", "uvicorn"),
     "stages": (),
     "stages.common": ("ambient.errors", "ambient.folders"),
     "stages.*": ("stages.common", "ambient.*", "numpy"),

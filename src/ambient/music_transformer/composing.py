@@ -3,7 +3,7 @@
 Conventions: times are steps of 10 ms; the clock of a song goes on from its primer's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,6 +41,7 @@ from ambient.music_transformer.tokens import MAX_SHIFT_STEPS, STEPS_PER_SECOND, 
 from ambient.music_transformer.wishes import Primer, Wishes
 
 NO_WISHES = Wishes()
+Hear = Callable[[int, int, int, int, int], None]  # index of the song, start and end in steps of new music, pitch, bin
 _LENGTHS = allowed_lengths()
 _VELOCITIES = np.ones(VELOCITY_BINS, dtype=bool)
 
@@ -242,6 +243,7 @@ def compose(
     alignment: Alignment,
     wishes: Wishes = NO_WISHES,
     seeds: Sequence[int],
+    hear: Hear | None = None,
 ) -> list[Composition]:
     """Draw new notes after a primer, for several songs that share the work of reading the weights.
 
@@ -254,6 +256,7 @@ def compose(
         alignment: How times are placed within their bins.
         wishes: How the music should be, over time.
         seeds: One a song. The same seeds, model and primer give the same music.
+        hear: Called with each note as it is drawn; a later note of the same pitch may still shorten it.
     """
     assert (length is None) != (seconds is None), "give either a length or seconds"
     songs = [_Song(primer.fields, sampling, alignment, wishes) for _ in seeds]
@@ -267,6 +270,10 @@ def compose(
                 # Where nothing is drawn at random, as in a search with one beam, the places within bins are not either.
                 song.add(rng if sampling.temperature > 0 else np.random.default_rng(0))
                 done[index] = song.events >= length if length is not None else song.seconds >= (seconds or 0.0)
+                if hear:
+                    hear(
+                        index, song.now - song.begin, song.ends[-1] - song.begin, song.pitches[-1], song.velocities[-1]
+                    )
         if all(done):
             return [song.finished(float(each)) for song, each in zip(songs, surprise, strict=True)]
         state = model.step(np.stack([song.row() for song in songs]))

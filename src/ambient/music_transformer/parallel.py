@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ambient.music_transformer.composing import Composition, compose
+from ambient.music_transformer.composing import Composition, Hear, compose
 from ambient.music_transformer.config import SamplingConfig
 from ambient.music_transformer.decoder import Decoder, load_decoder
 from ambient.music_transformer.placement import Alignment
@@ -30,18 +30,24 @@ class CompositionRequest:
     seconds: float | None = None
 
 
-def compose_songs(request: CompositionRequest, seeds: Sequence[int]) -> list[Composition]:
-    """Compose a song for each seed, in their order; how many cores there are changes nothing but the time."""
+def compose_songs(request: CompositionRequest, seeds: Sequence[int], hear: Hear | None = None) -> list[Composition]:
+    """Compose a song for each seed, in their order; how many cores there are changes nothing but the time.
+
+    Args:
+        request: What to compose.
+        seeds: One a song.
+        hear: Told of each note as it is drawn, as by `compose`; only of up to `SONGS_TOGETHER` songs.
+    """
     groups = [tuple(seeds[start : start + SONGS_TOGETHER]) for start in range(0, len(seeds), SONGS_TOGETHER)]
     if len(groups) == 1:
-        return _compose_group(request, groups[0])
+        return _compose_group(request, groups[0], hear)
     workers = min(len(groups), os.cpu_count() or 1)
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         made = list(pool.map(_compose_group, [request] * len(groups), groups))
     return [composition for group in made for composition in group]
 
 
-def _compose_group(request: CompositionRequest, seeds: tuple[int, ...]) -> list[Composition]:
+def _compose_group(request: CompositionRequest, seeds: tuple[int, ...], hear: Hear | None = None) -> list[Composition]:
     decoder = cached_decoder(request.folder, len(seeds))
     decoder.reset()
     return compose(
@@ -53,6 +59,7 @@ def _compose_group(request: CompositionRequest, seeds: tuple[int, ...]) -> list[
         alignment=Alignment(*decoder.config.alignment),
         wishes=request.wishes,
         seeds=seeds,
+        hear=hear,
     )
 
 

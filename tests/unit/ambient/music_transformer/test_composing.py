@@ -407,3 +407,18 @@ def test_a_beam_is_led_out_of_its_loop_too():
     pitches = beam(FakeModel(ostinato(60, 62), songs=2), length=100).fields.pitches.tolist()
     assert 90 in pitches
     assert all(abs(b - a) <= 30 for a, b in pairwise(pitches))
+
+
+def test_each_note_is_told_as_it_is_drawn():
+    told = []
+    songs = compose(
+        FakeModel(random_says, songs=2), NOTHING, length=60, sampling=SAMPLING, alignment=ALIGNMENT, seeds=[1, 2],
+        hear=lambda *note: told.append(note),
+    )  # fmt: skip
+    for index, song in enumerate(songs):
+        mine = [note for note in told if note[0] == index]
+        assert [note[1] for note in mine] == (song.fields.starts - song.begin).tolist()
+        assert [note[3:] for note in mine] == list(
+            zip(song.fields.pitches.tolist(), song.fields.velocities.tolist(), strict=True)
+        )
+        assert all(note[2] - note[1] >= length for note, length in zip(mine, song.fields.lengths, strict=True))

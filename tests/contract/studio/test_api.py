@@ -1,0 +1,201 @@
+"""The HTTP API as a client meets it: its document, its errors, and names and numbers that are meant to do harm."""
+
+import re
+import threading
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from ambient.midi import write_midi
+from ambient.notes import Note
+from studio.app import STATIC, make_app
+from studio.services.studio import Studio
+from studio.store import MIDI, SONGS
+
+ROOT = Path(__file__).resolve().parents[3]
+MARKUP = '<img src=x onerror="alert(1)">'
+
+
+@pytest.fixture
+def studio(tmp_path):
+    made = Studio(tmp_path / "state")
+    yield made
+    made.work.close()
+
+
+@pytest.fixture
+def client(studio):
+    with TestClient(make_app(studio), base_url="http://127.0.0.1:8484") as found:
+        yield found
+
+
+def midi_bytes(tmp_path, texts=()):
+    path = tmp_path / "primer.mid"
+    write_midi(path, [Note(i * 0.4, 60 + i % 5, i * 0.4 + 0.5, 70) for i in range(30)], texts=list(texts))
+    return path.read_bytes()
+
+
+def test_document_names_every_route_and_says_what_it_does(client):
+    paths = client.get("/api/openapi.json").json()["paths"]
+    assert len(paths) > 25
+    for path, methods in paths.items():
+        assert path.startswith("/api/")
+        for operation in methods.values():
+            assert operation["description"], path
+
+
+def test_every_route_stands_in_the_manual(client):
+    manual = (ROOT / "docs" / "studio.md").read_text(encoding="utf-8")
+    for path, methods in client.get("/api/openapi.json").json()["paths"].items():
+        for method in methods:
+            assert f"`{method.upper()} {path}`" in manual
+
+
+def test_empty_store_has_a_chain_to_show_and_no_songs(client):
+    flow = client.get("/api/flow").json()
+    assert flow["ready"] is False
+    assert len(flow["nodes"]) == 9
+    assert client.get("/api/songs").json() == []
+    assert client.get("/api/pieces").json() == []
+    assert len(client.get("/api/primers").json()) == 7
+    assert [each["id"] for each in client.get("/api/models").json()] == ["shipped"]
+
+
+def test_page_is_served_with_its_policy(client):
+    page = client.get("/")
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert client.get("/static/main.js").headers["content-type"].startswith("text/javascript")
+    for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py"):
+        assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", sorted(STATIC.rglob("*.*")), ids=lambda path: path.name)
+def test_no_file_of_the_page_names_another_host(path):
+    text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+    assert re.findall(r"(?:https?:|wss?:)?//[a-z0-9.-]+\.[a-z]{2,}|@import|url\(", text) == []
+
+
+@pytest.mark.parametrize("path", sorted(STATIC.rglob("*.html")), ids=lambda path: path.name)
+def test_no_page_has_script_or_style_inside(path):
+    text = path.read_text(encoding="utf-8")
+    assert re.findall(r"<script(?![^>]*\bsrc=)|\son[a-z]+=|\sstyle=|<style|javascript:", text) == []
+
+
+def test_page_writes_no_markup_from_text():
+    for path in STATIC.rglob("*.js"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", text), path
+
+
+def test_hostile_names_and_texts_come_back_as_text(client, studio, tmp_path):
+    made = client.post("/api/uploads", json={"names": [f"{MARKUP}.mp3"]}).json()
+    assert made["files"][0]["name"] == f"{MARKUP}.mp3"
+    primer = client.post("/api/primers", params={"name": MARKUP}, content=midi_bytes(tmp_path, [MARKUP]))
+    assert (primer.status_code, primer.json()["name"]) == (200, MARKUP)
+    assert primer.headers["content-type"] == "application/json"
+    bad = client.post("/api/primers", params={"name": MARKUP}, content=b"<svg onload=alert(1)>")
+    assert bad.status_code == 422
+    assert bad.headers["content-type"] == "application/json"
+    assert MARKUP in bad.json()["error"]
+    studio.store.put(SONGS, {"<b>bold<-b>.mp3": b"x"})
+    assert client.get("/api/songs").json()[0]["name"] == "<b>bold<-b>.mp3"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/api/songs/../../state.sqlite/audio", None),
+        ("GET", f"/api/songs/{'0' * 64}/audio", None),
+        ("GET", "/api/songs/nope/notes", None),
+        ("GET", "/api/renderings/..%2f..%2fx.mp3", None),
+        ("GET", f"/api/renderings/{'0' * 32}.mp3", None),
+        ("GET", "/api/pieces/nope", None),
+        ("GET", f"/api/pieces/{'a' * 64}/midi", None),
+        ("POST", "/api/takes/nope/verdict", {"verdict": "kept"}),
+        ("POST", "/api/takes", {"primer": {"kind": "song", "id": "a" * 64}}),
+        ("POST", "/api/takes", {"minutes": 1e9}),
+        ("POST", "/api/takes", {"count": 0}),
+        ("POST", "/api/takes", {"density": [[0, 101]]}),
+        ("POST", "/api/takes", {"model": "../../etc"}),
+        ("POST", "/api/takes", {"model": "0" * 32}),
+        ("POST", "/api/takes", {"surprise": 1}),
+        ("POST", "/api/takes", {"primer": {"kind": "file", "id": "..-..-etc"}}),
+        ("POST", "/api/renderings", {"piece": "nope", "preset": "/etc/passwd.toml"}),
+        ("POST", f"/api/commits/{'0' * 32}/undo", {}),
+        ("POST", "/api/uploads", {"names": []}),
+        ("PUT", "/api/uploads/nope/0", None),
+    ],
+)
+def test_bad_request_is_refused_in_one_line_and_changes_nothing(client, studio, method, path, body):
+    answer = client.request(method, path, json=body)
+    assert 400 <= answer.status_code < 500
+    if answer.headers["content-type"] == "application/json" and answer.status_code != 404:
+        assert answer.json()["error"].strip().count("\n") == 0
+    assert studio.takes.listed() == []
+    assert studio.store.files(SONGS) == []
+
+
+def test_compose_keep_render_and_download(client, studio, tmp_path):
+    primer = client.post("/api/primers", content=midi_bytes(tmp_path)).json()["id"]
+    wish = {
+        "primer": {"kind": "file", "id": primer},
+        "minutes": 0.1,
+        "count": 1,
+        "seed": 3,
+        "register": [[0, 70], [0.1, 20]],
+    }
+    [take] = client.post("/api/takes", json=wish).json()["takes"]
+    wait_for(lambda: client.get(f"/api/takes/{take}").json()["state"] == "done")
+    assert client.post(f"/api/takes/{take}/verdict", json={"verdict": "kept"}).status_code == 200
+    assert [each["id"] for each in client.get("/api/pieces").json()] == [take]
+    piece = client.get(f"/api/pieces/{take}").json()
+    assert piece["model"] == "shipped"
+    assert piece["settings"]["register"] == "0:70 0.1:20"
+    midi = client.get(f"/api/pieces/{take}/midi")
+    assert midi.content.startswith(b"MThd")
+    assert midi.headers["content-disposition"].startswith("attachment")
+    asked = {"piece": take, "preset": "felt piano", "kind": "stems"}
+    wait_for(lambda: client.post("/api/renderings", json=asked).json()["state"] == "ready")
+    file = client.get(client.post("/api/renderings", json=asked).json()["file"], params={"title": MARKUP})
+    assert file.content.startswith(b"PK")
+    assert "<" not in file.headers["content-disposition"]
+    wait_for(lambda: client.post(f"/api/pieces/{take}/match").json()["state"] == "done")
+    found = client.post(f"/api/pieces/{take}/match").json()
+    assert found["error"] == ""
+    assert found["answer"]["match"]["notes"] >= 2
+    client.post(f"/api/pieces/{take}/remake")
+    wait_for(lambda: client.post(f"/api/pieces/{take}/remake?ask=true").json()["state"] == "done")
+    again = client.post(f"/api/pieces/{take}/remake?ask=true").json()
+    assert (again["error"], again["answer"]) == ("", {"same": True})
+
+
+def test_song_that_was_heard_is_composed_from(client, studio, tmp_path):
+    studio.store.put(SONGS, {"calm.mp3": b"calm"})
+    studio.store.put(MIDI, {"calm.mid": midi_bytes(tmp_path, ["transcriber: x"])})
+    [song] = client.get("/api/songs").json()
+    passage = {"kind": "song", "id": song["id"], "begin_s": 2, "end_s": 8}
+    [take] = client.post("/api/takes", json={"primer": passage, "minutes": 0.1, "count": 1}).json()["takes"]
+    shown = client.get(f"/api/takes/{take}").json()
+    assert shown["primer_label"] == "calm.mp3, 0:02–0:08"
+    assert len(shown["primer"]) == 15
+    nothing = client.post("/api/takes", json={"primer": passage | {"begin_s": 50, "end_s": 60}})
+    assert nothing.status_code == 422
+    assert "mark a longer one" in nothing.json()["error"]
+
+
+def test_token_is_asked_for_once_and_kept_in_a_cookie(studio):
+    with TestClient(make_app(studio, host="0.0.0.0", token="right"), base_url="http://box.lan") as client:
+        assert client.get("/api/flow").status_code == 401
+        assert client.post("/login", json={"token": "wrong"}).status_code == 401
+        welcome = client.post("/login", json={"token": "right"})
+        assert {"HttpOnly", "SameSite=strict"} <= set(welcome.headers["set-cookie"].split("; "))
+        assert client.get("/api/flow").status_code == 200
+
+
+def wait_for(is_so):
+    for _ in range(600):
+        if is_so():
+            return
+        threading.Event().wait(0.1)
+    raise AssertionError("it did not come about")

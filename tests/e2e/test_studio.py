@@ -1,0 +1,216 @@
+"""The studio as it is used: a real browser, a real server, a real chain.
+
+It needs a Chromium: Debian's package `chromium`, or any that STUDIO_CHROMIUM names; without one it is left out.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api")
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+CHROMIUM = os.environ.get("STUDIO_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium found: apt-get install chromium, or name one in STUDIO_CHROMIUM"
+)
+LONG_MS = 240_000
+VIEWS = ("flow", "songs", "compose", "pieces")
+
+
+class Server:
+    """A studio in a process of its own, which can be killed and started again at the same address."""
+
+    def __init__(self, state):
+        self.state = state
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self):
+        words = ["-m", "studio", "--state", str(self.state), "--port", str(self.port)]
+        path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+        self.process = subprocess.Popen(
+            [sys.executable, *words], cwd=ROOT, env={**os.environ, "PYTHONPATH": path},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+        assert self.address in self.process.stdout.readline()
+
+    def kill(self):
+        os.killpg(self.process.pid, signal.SIGKILL)  # its workers with it, as a crash of the machine would
+        self.process.wait()
+        self.process.stdout.close()
+
+    def get(self, path):
+        with urllib.request.urlopen(self.address + path) as answer:
+            return json.load(answer)
+
+
+@pytest.fixture
+def server(tmp_path):
+    found = Server(tmp_path / "state")
+    yield found
+    found.kill()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+        )
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser, server):
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+    context.set_default_timeout(60_000)
+    found = context.new_page()
+    found.faults, found.hosts = [], set()
+    found.on("pageerror", lambda error: found.faults.append(str(error)))
+    found.on("request", lambda request: found.hosts.add(request.url.split("/")[2] if "//" in request.url else ""))
+    found.goto(server.address)
+    yield found
+    assert found.faults == []
+    assert found.hosts <= {f"127.0.0.1:{server.port}", ""}
+    context.close()
+
+
+def excerpt(tmp_path, name, seconds=15):
+    """Cut the beginning of a sample song: the chain hears it in a few seconds."""
+    import imageio_ffmpeg
+
+    path = tmp_path / name
+    source = ROOT / "samples" / "songs" / "slow-tide.mp3"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(source), "-t", str(seconds), str(path)]
+    subprocess.run(command, check=True)
+    return path
+
+
+def drop(page, *paths):
+    page.locator("#pick").set_input_files([str(path) for path in paths])
+
+
+def compose(page, *, takes, minutes):
+    page.get_by_label("Minutes").fill(str(minutes))
+    page.get_by_label("How many").fill(str(takes))
+    page.get_by_role("button", name="Compose", exact=True).click()
+
+
+def test_drop_a_song_hear_it_compose_from_it_keep_download_kill_and_go_on(page, server, tmp_path):
+    expect = playwright.expect
+    expect(page.get_by_role("heading", name="Drop songs here")).to_be_visible()
+    drop(page, excerpt(tmp_path, "<b>My song<-b>.mp3"))
+    expect(page.locator(".toast")).to_contain_text("1 song put in")
+    expect(page.locator(".chain")).to_contain_text("Transcriptions")
+    heard = page.locator(".chain li", has_text="Transcriptions")
+    expect(heard).to_have_attribute("data-state", "done", timeout=LONG_MS)
+
+    page.keyboard.press("2")
+    song = page.locator(".song")
+    expect(song).to_contain_text("<b>My song<-b>.mp3")
+    expect(song.locator(".about").first).to_contain_text(re.compile(r"\d+ notes"), timeout=LONG_MS)
+    song.get_by_role("button", name="Play").click()
+    expect(page.locator("#transport .time")).not_to_have_text(re.compile(r"^0:00"), timeout=20_000)
+    page.keyboard.press("Escape")
+    page.locator("#view").focus()
+    page.keyboard.press(" ")
+    expect(page.locator("#transport .play")).to_have_attribute("aria-label", "Play")
+    song.get_by_label("Passage begins, seconds").fill("1")
+    song.get_by_label("Passage ends, seconds").fill("9")
+    song.get_by_label("Passage ends, seconds").press("Tab")
+    song.get_by_role("button", name="Compose from 0:01–0:09").click()
+
+    expect(page.locator(".primer .about").last).to_have_text(re.compile("From 0:01 to 0:09"))
+    page.get_by_role("slider", name="calm to busy").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".lane").first).to_contain_text("45 %")
+    compose(page, takes=4, minutes=0.25)
+    expect(page.locator(".take")).to_have_count(4)
+    expect(page.locator(".take[data-state=done]")).to_have_count(4, timeout=LONG_MS)
+    first = page.locator(".take").first
+    title = first.locator(".take-title").inner_text()
+    first.get_by_role("button", name="Keep (k)").click()
+    expect(first).to_have_attribute("data-verdict", "kept")
+    page.locator(".take").nth(1).get_by_role("button", name="Discard (d)").click()
+    expect(page.locator(".take")).to_have_count(3)
+
+    first.locator(".take-title").click()
+    expect(page.locator(".stage h2")).to_have_text(title)
+    with page.expect_download() as midi:
+        page.get_by_role("link", name="MIDI").click()
+    assert Path(midi.value.path()).read_bytes().startswith(b"MThd")
+    assert midi.value.suggested_filename == f"{title}.mid"
+    page.get_by_role("radio", name="felt piano").click()
+    with page.expect_download(timeout=LONG_MS) as sound:
+        page.get_by_role("button", name="MP3").click()
+    assert Path(sound.value.path()).stat().st_size > 50_000
+
+    server.kill()
+    expect(page.locator("#line")).to_contain_text("waiting for it")
+    server.start()
+    expect(page.locator("#line")).to_have_text("", timeout=30_000)
+    assert [each["title"] for each in server.get("/api/pieces") if each["origin"] == "kept"] == [title]
+    page.keyboard.press("3")
+    expect(page.locator(".take")).to_have_count(3)
+    assert [each["name"] for each in server.get("/api/songs")] == ["<b>My song<-b>.mp3"]
+
+
+def test_notes_appear_and_sound_while_they_are_composed_and_what_was_killed_goes_on(page, server):
+    expect = playwright.expect
+    page.keyboard.press("3")
+    expect(page.locator(".primer .roll")).to_be_visible()
+    compose(page, takes=1, minutes=8)
+    take = page.locator(".take")
+    expect(take).to_contain_text(re.compile(r"[1-9]\d* notes so far"), timeout=LONG_MS)
+    take.get_by_role("button", name="Play").click()
+    expect(page.locator("#transport .time")).to_have_text(re.compile("^0:0[1-9]"), timeout=30_000)
+    server.kill()
+    server.start()
+    expect(take).to_contain_text(re.compile(r"[1-9]\d* notes so far"), timeout=LONG_MS)
+    take.get_by_role("button", name="Stop").click()
+    expect(take).to_have_attribute("data-state", "cancelled")
+
+
+def test_what_is_no_recording_is_named_and_the_rest_can_be_put(page, tmp_path):
+    expect = playwright.expect
+    expect(page.get_by_role("heading", name="Drop songs here")).to_be_visible()
+    web_page = tmp_path / "page.mp3"
+    web_page.write_text("<!doctype html><html>no sound</html>")
+    drop(page, web_page, excerpt(tmp_path, "good.mp3", seconds=3))
+    expect(page.locator(".uploads")).to_contain_text("is a web page, not a recording")
+    page.get_by_role("button", name="Put in 1").click()
+    expect(page.locator(".chain .node").first).to_contain_text("1")
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(page.locator(".commits")).to_contain_text("undo of")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_view_is_wider_than_the_screen(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    for view in VIEWS:
+        page.goto(page.url.split("#")[0] + f"#/{view}")
+        page.wait_for_selector(f".view-{view}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+
+
+def test_keys_are_listed_and_lead_everywhere(page):
+    expect = playwright.expect
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("play, pause")
+    page.keyboard.press("Escape")
+    for key, view in enumerate(VIEWS, 1):
+        page.keyboard.press(str(key))
+        expect(page.locator("#view")).to_have_class(f"view-{view}")

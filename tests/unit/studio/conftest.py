@@ -1,0 +1,13 @@
+"""A studio over an empty state, and one whose chain has heard songs."""
+
+import pytest
+
+from studio.services.studio import Studio
+
+
+@pytest.fixture
+def studio(tmp_path):
+    made = Studio(tmp_path / "state")
+    yield made
+    made.work.close()
+    made.store.stop()
