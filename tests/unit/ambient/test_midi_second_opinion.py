@@ -57,6 +57,7 @@ def test_symusic_reads_the_notes_and_the_name_that_we_write(written):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_music21_reads_the_notes_and_the_name_that_we_write(written):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -88,6 +89,7 @@ def test_music21_reads_the_notes_and_the_name_that_we_write(written):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @of_a_folder
 def test_mido_and_symusic_find_the_same_starts_in_every_file():
     symusic = pytest.importorskip("symusic")

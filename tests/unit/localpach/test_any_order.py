@@ -124,6 +124,7 @@ def test_whatever_is_done_in_any_order_the_output_is_what_the_input_says(world):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(10))
 def test_much_that_is_done_in_any_order_keeps_the_output_what_the_input_says(world, seed):
     live(world, seed=seed, steps=60, files=110)  # so many that file lists are kept as changes

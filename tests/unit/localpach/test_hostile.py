@@ -156,6 +156,7 @@ def test_full_disk_is_one_line_and_costs_nothing_that_was_there(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_disk_that_fills_up_at_any_point_of_a_run_costs_only_that_run(tmp_path):
     told = mounting(
         tmp_path,

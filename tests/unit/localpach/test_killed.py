@@ -276,6 +276,7 @@ def test_killed_at_some_moments_it_goes_on_as_if_nothing_had_happened(world, nam
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("name", "moments"), [("run", 200), ("put", 60), ("update", 40), ("gc", 40), ("squash", 40)])
 def test_killed_at_many_moments_it_goes_on_as_if_nothing_had_happened(world, name, moments):
     Disturbed(STORIES[name], world, 40, random.Random(2026)).kill_at(moments)
