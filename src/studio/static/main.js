@@ -27,6 +27,7 @@ async function route() {
   place.className = `view-${view}`;
   document.title = `${view[0].toUpperCase()}${view.slice(1)} · Studio`;
   leave = module.show(place, rest.map(decodeURIComponent)) || null;
+  if (!place.querySelector("h1")) place.prepend(h("h1", { class: "unseen" }, view[0].toUpperCase() + view.slice(1)));
   if (shown && shown !== view) place.focus({ preventScroll: true });
   shown = view;
 }

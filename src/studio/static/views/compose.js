@@ -96,7 +96,7 @@ function cardOf(id, choose) {
   const play = h("button", { class: "play small", onclick: () => { choose(); card.play(); } }, "▶");
   const title = h("a", { class: "take-title" });
   const about = h("span", { class: "about" });
-  const button = (text, run, label) => h("button", { onclick: () => { choose(); run(); }, "aria-label": label, title: label }, text);
+  const button = (text, run, label) => h("button", { onclick: () => { choose(); run(); }, title: label }, text);
   const actions = h("div", { class: "row actions" });
   const element = h("article", { class: "take", tabindex: -1 }, h("header", {}, play, title, about), roll.canvas, actions);
   const start = (at) => { if (player.key() === `take ${id}`) player.seek(at); else player.load(sourceOf(take), { at }); };
