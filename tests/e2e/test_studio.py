@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium found: apt-get install chromium, or name one in STUDIO_CHROMIUM"
 )
 LONG_MS = 240_000
-VIEWS = ("flow", "songs", "compose", "pieces")
+VIEWS = ("flow", "songs", "compose", "pieces", "models")
 
 
 class Server:
@@ -142,9 +142,9 @@ def test_drop_a_song_hear_it_compose_from_it_keep_download_kill_and_go_on(page, 
     expect(page.locator(".take[data-state=done]")).to_have_count(4, timeout=LONG_MS)
     first = page.locator(".take").first
     title = first.locator(".take-title").inner_text()
-    first.get_by_role("button", name="Keep (k)").click()
+    first.get_by_role("button", name="Keep", exact=True).click()
     expect(first).to_have_attribute("data-verdict", "kept")
-    page.locator(".take").nth(1).get_by_role("button", name="Discard (d)").click()
+    page.locator(".take").nth(1).get_by_role("button", name="Discard").click()
     expect(page.locator(".take")).to_have_count(3)
 
     first.locator(".take-title").click()
@@ -214,3 +214,30 @@ def test_keys_are_listed_and_lead_everywhere(page):
     for key, view in enumerate(VIEWS, 1):
         page.keyboard.press(str(key))
         expect(page.locator("#view")).to_have_class(f"view-{view}")
+
+
+def test_two_versions_are_heard_with_one_key_and_an_older_one_made_to_compose(page, server):
+    from studio.services.models import SHIPPED_FOLDER
+    from studio.store import MODEL, LocalStore
+
+    expect = playwright.expect
+    store = LocalStore(server.state, ROOT / "pipelines")
+    store.put(MODEL, {path.name: path for path in SHIPPED_FOLDER.iterdir()})
+    page.keyboard.press("5")
+    expect(page.locator(".model")).to_have_count(2)
+    page.get_by_role("button", name="Compose with both").click()
+    sides = page.locator(".side-of")
+    expect(sides).to_have_count(2)
+    for side in range(2):
+        expect(sides.nth(side).locator(".about")).to_have_text(re.compile(r"1:\d\d"), timeout=LONG_MS)
+    page.locator("#view").focus()
+    page.keyboard.press("b")
+    expect(page.locator("#transport .title")).to_have_text("A: version 1")
+    page.keyboard.press("b")
+    expect(page.locator("#transport .title")).to_have_text("B: shipped model")
+    a, b = (server.get(f"/api/takes/{each['id']}") for each in server.get("/api/takes"))
+    assert a["notes"] == b["notes"]  # the version has the same weights, so the same primer and seed give the same music
+    page.get_by_role("button", name="Let it compose here").click()
+    expect(page.locator(".toast")).to_contain_text("The chain goes on with its newest version")
+    page.keyboard.press("3")
+    expect(page.get_by_label("Composer")).to_have_value("shipped")

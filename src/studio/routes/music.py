@@ -48,7 +48,7 @@ def router(studio: Studio) -> APIRouter:
         """Compose; the answer names the takes, whose notes come as events."""
         asked = body.primer
         primer = studio.primers.find(asked.kind, asked.id, asked.begin_s, asked.end_s)
-        model = body.model or studio.models.newest()
+        model = body.model or studio.models.composing()
         studio.models.place(model)
         values = body.model_dump(by_alias=True)
         wish = Wish(
@@ -149,6 +149,17 @@ def router(studio: Studio) -> APIRouter:
     def models() -> list[dict[str, Any]]:
         """The shipped composer and the versions that the chain has trained."""
         return studio.models.listed()
+
+    @routes.post("/models/{model}/use", tags=["models"])
+    def use(model: TakeId) -> dict[str, str]:
+        """Let a model compose here from now on; the chain goes on with its newest version."""
+        studio.models.choose(model)
+        return {"composes": model}
+
+    @routes.get("/training", tags=["models"])
+    def training() -> dict[str, Any]:
+        """The curve of the training that runs now."""
+        return studio.models.training()
 
     return routes
 

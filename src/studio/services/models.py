@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import threading
 from itertools import zip_longest
@@ -13,6 +14,7 @@ from studio.store import MODEL, SONGS, LocalStore, Version
 SHIPPED = "shipped"
 SHIPPED_FOLDER = Path(__file__).resolve().parents[3] / "trained-models" / "music-transformer"
 _CURVE_POINTS = 200
+_STEP = re.compile(r"step (\d+) of at most \d+: training ([\d.]+)(?:, held-out ([\d.]+))? nats per note")
 
 
 class Models:
@@ -25,12 +27,36 @@ class Models:
 
     def __init__(self, store: LocalStore, folder: Path) -> None:
         self._store, self._folder = store, folder
+        self._chosen = folder / "chosen"
         self._lock = threading.Lock()
 
-    def newest(self) -> str:
-        """Return the model that composes unless another is chosen."""
-        versions = self._store.versions(MODEL)
-        return versions[0].id if versions else SHIPPED
+    def composing(self) -> str:
+        """Return the model that composes unless a request names another: the one chosen, else the newest."""
+        versions = [each.id for each in self._store.versions(MODEL)]
+        chosen = self._chosen.read_text(encoding="utf-8").strip() if self._chosen.exists() else ""
+        return chosen if chosen in (*versions, SHIPPED) else versions[0] if versions else SHIPPED
+
+    def choose(self, model: str) -> None:
+        """Let a model compose from now on; choosing the newest one lets those that come after it compose, too.
+
+        Raises:
+            StoreError: there is no such model.
+        """
+        self.place(model)
+        newest = next((each.id for each in self._store.versions(MODEL)), SHIPPED)
+        if model == newest:
+            self._chosen.unlink(missing_ok=True)
+        else:
+            self._chosen.parent.mkdir(parents=True, exist_ok=True)
+            self._chosen.write_text(model, encoding="utf-8")
+
+    def training(self) -> dict[str, Any]:
+        """Read from the log how the training goes that runs now: (step, loss of training, held-out loss) so far."""
+        job = self._store.job(MODEL)
+        if job.get("state") not in ("running", "egressing"):
+            return {"runs": False, "curve": []}
+        found = [_STEP.match(line) for line in job["log"]]
+        return {"runs": True, "curve": [[int(s[1]), float(s[2]), float(s[3]) if s[3] else None] for s in found if s]}
 
     def label(self, model: str) -> str:
         """Name a model in a few words."""
@@ -81,7 +107,9 @@ class Models:
             }
             described.append(self._of_version(version) | change)
         shipped = json.loads((SHIPPED_FOLDER / "training.json").read_text(encoding="utf-8"))
-        return [*described, {"id": SHIPPED, "label": self.label(SHIPPED), "at": None} | _training(shipped)]
+        models = [*described, {"id": SHIPPED, "label": self.label(SHIPPED), "at": None} | _training(shipped)]
+        composing = self.composing()
+        return [each | {"composes": each["id"] == composing} for each in models]
 
     def _of_version(self, version: Version) -> dict[str, Any]:
         file = next((e for e in self._store.files(MODEL, version.id) if e.path == "training.json"), None)

@@ -9,6 +9,7 @@ const views = {
   songs: () => import("./views/songs.js"),
   compose: () => import("./views/compose.js"),
   pieces: () => import("./views/pieces.js"),
+  models: () => import("./views/models.js"),
 };
 const place = document.getElementById("view");
 let leave = null;
@@ -27,6 +28,7 @@ async function route() {
   place.className = `view-${view}`;
   document.title = `${view[0].toUpperCase()}${view.slice(1)} · Studio`;
   leave = module.show(place, rest.map(decodeURIComponent)) || null;
+  if (!place.querySelector("h1")) place.prepend(h("h1", { class: "unseen" }, view[0].toUpperCase() + view.slice(1)));
   if (shown && shown !== view) place.focus({ preventScroll: true });
   shown = view;
 }
@@ -34,7 +36,7 @@ async function route() {
 const KEYS = [
   ["space", "play, pause"], ["← →", "5 seconds back, on"], ["shift ← →", "1 second"], ["home", "to the beginning"],
   ["↑ ↓", "song, take or piece before, after"], ["enter", "play what is chosen"], ["k", "keep the take"], ["d", "discard it"], ["m", "more like it"],
-  ["a", "compose again from the playhead on"], ["1 2 3 4", "Flow, Songs, Compose, Pieces"], ["u", "choose songs to put in"], ["?", "this list"],
+  ["a", "compose again from the playhead on"], ["b", "in Models: the same music by the other version"], ["1 – 5", "Flow, Songs, Compose, Pieces, Models"], ["u", "choose songs to put in"], ["?", "this list"],
 ];
 
 function showKeys() {
@@ -59,6 +61,7 @@ function onKey(event) {
     2: () => (location.hash = "#/songs", true),
     3: () => (location.hash = "#/compose", true),
     4: () => (location.hash = "#/pieces", true),
+    5: () => (location.hash = "#/models", true),
   };
   const done = actions[event.key] ? actions[event.key]() : passOn(event, at);
   if (done) event.preventDefault();

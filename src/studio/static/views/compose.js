@@ -79,10 +79,10 @@ export function sourceOf(take) {
   };
 }
 
-const latest = (id) => (state.takes || []).find((take) => take.id === id);
+export const latest = (id) => (state.takes || []).find((take) => take.id === id);
 const notesOf = (id) => (WORKING.includes(latest(id)?.state) ? growing.get(id) : details.get(id)?.notes || growing.get(id)) || [];
 
-async function detailOf(take) {
+export async function detailOf(take) {
   const known = details.get(take.id);
   if (known && known.revision === take.revision) return known;
   const found = await get(`/api/takes/${take.id}`);
@@ -96,7 +96,7 @@ function cardOf(id, choose) {
   const play = h("button", { class: "play small", onclick: () => { choose(); card.play(); } }, "▶");
   const title = h("a", { class: "take-title" });
   const about = h("span", { class: "about" });
-  const button = (text, run, label) => h("button", { onclick: () => { choose(); run(); }, "aria-label": label, title: label }, text);
+  const button = (text, run, label) => h("button", { onclick: () => { choose(); run(); }, title: label }, text);
   const actions = h("div", { class: "row actions" });
   const element = h("article", { class: "take", tabindex: -1 }, h("header", {}, play, title, about), roll.canvas, actions);
   const start = (at) => { if (player.key() === `take ${id}`) player.seek(at); else player.load(sourceOf(take), { at }); };
@@ -253,9 +253,8 @@ function makeDesk() {
     if (!found) return;
     samples = [...found[0], ...samples.filter((each) => each.kind === "file")];
     [, songs, pieces, models] = found;
-    const before = model.value;
     model.replaceChildren(...models.map((each) => h("option", { value: each.id }, each.songs ? `${each.label}, ${plural(each.songs, "song")}` : each.label)));
-    if (models.some((each) => each.id === before)) model.value = before;
+    model.value = models.find((each) => each.composes)?.id;
     const isFirst = !what.children.length;
     fill();
     if (isFirst && primer.kind === "none" && samples.length) choosePrimer("sample", samples[0].id);

@@ -64,7 +64,7 @@ function greeting() {
   } }, "Begin with six sample songs");
   const pick = h("button", { onclick: () => document.getElementById("pick").click() }, "Choose songs");
   return [
-    h("h1", {}, "Drop songs here"),
+    h("h2", { class: "big" }, "Drop songs here"),
     h("p", {}, "They are listened to, written down as notes, and learned from. Then new pieces are composed in their style. All of it happens on this machine."),
     h("p", { class: "row" }, pick, begin),
   ];
@@ -103,7 +103,6 @@ function cardOf(name, choose) {
       }
       if (now.pipeline === "paused") text = "paused";
       line.textContent = text;
-      button.setAttribute("aria-label", `${title}: ${now.count}. ${text}. ${error.textContent}`);
     },
   };
   return card;
