@@ -165,24 +165,23 @@ def smooth_noise(random, frames):
     return (sum(raw[shift : shift + frames] for shift in range(5)) / 5 * 1.6 - 0.3).astype(np.float32)
 
 
-@settings(deadline=None, max_examples=25)
-@given(cuts=st.lists(st.integers(0, 400), max_size=8), seed=st.integers(0, 3))
+@settings(deadline=None, max_examples=6)
+@given(cuts=st.lists(st.integers(0, 260), max_size=4), seed=st.integers(0, 1))
 def test_a_recording_cut_anywhere_gives_the_notes_of_one_pass(cuts, seed):
     random = np.random.default_rng(seed)
-    p = Probabilities(*(smooth_noise(random, 400) for _ in range(4)))
-    mel = random.normal(-20, 3, (400, 229)).astype(np.float32)
+    p = Probabilities(*(smooth_noise(random, 260) for _ in range(4)))
+    mel = random.normal(-20, 3, (260, 229)).astype(np.float32)
     config = replace(CONFIG, sure_frames=3.0, join_db=6.0, struck=StruckWeights(rise=1.0), least_struck=0.5)
     expected = EvidenceReader(config)
     expected.feed(p, mel)
     reader = EvidenceReader(config)
-    for first, last in pairwise([0, *sorted(cuts), 400]):
+    for first, last in pairwise([0, *sorted(cuts), 260]):
         reader.feed(
             Probabilities(p.onset[first:last], p.offset[first:last], p.frame[first:last], p.velocity[first:last]),
             mel[first:last],
         )
     found, whole = reader.finish(), expected.finish()
     assert len(whole.notes) > 100
-    assert {len(whole.notes), len(found.notes)} == {len(whole.notes)}
     assert found.notes == whole.notes
     np.testing.assert_allclose(found.evidence, whole.evidence, rtol=1e-6)
 
