@@ -219,6 +219,8 @@ class EvidenceConfig:
         start_rises_s: ... and by these times the rises at its harmonics, in tens of dB, from each of these to the next.
         join_frames: A note goes on over a gap of at most so many frames in the frame head ...
         join_db: ... in which the level at its harmonics falls by no more than this.
+        ring_above_db: A note rings on where the level at its harmonics lies so far above that of the keys beside it ...
+        ring_fall_db: ... and falls by no more than this within a quarter of a second, as that of a released key does.
     """
 
     struck: StruckWeights = StruckWeights()
@@ -234,6 +236,8 @@ class EvidenceConfig:
     start_rises_s: tuple[float, ...] = (0.0,) * 5
     join_frames: float = 32.0
     join_db: float = 2.0
+    ring_above_db: float = 18.0
+    ring_fall_db: float = 12.0
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any] | None, *, source: object) -> "EvidenceConfig | None":

@@ -23,6 +23,7 @@ _ODDS_BOUND = 1e-4
 _HIGHEST_HZ = 7600.0
 _START_FRAMES = 10  # by which a note must sound
 _FADE_FRAMES = 30
+_RING_FRAMES = 4  # before and after a frame, between which the level may not fall: a quarter of a second
 _SOUNDS = 0.3  # of the frame head
 
 
@@ -132,6 +133,16 @@ def start_s(config: EvidenceConfig, heard: Stretch, row: int, key: int) -> float
     onsets, rises = start_evidence(heard, row, key)
     after_s = config.start_bias_s + np.dot(config.start_onsets_s, onsets) + np.dot(config.start_rises_s, rises)
     return float(np.clip(after_s, -FRAME_S / 2, 1.5 * FRAME_S))
+
+
+def rings(config: EvidenceConfig, heard: Stretch) -> np.ndarray:
+    """Return where a note that has begun still rings, whatever the frame head says: [F, K] bool."""
+    level = heard.levels.mean(axis=-1)  # [F, K]
+    beside = np.pad(level, ((0, 0), (1, 1)), mode="edge")
+    stands_out = level - (beside[:, :-2] + beside[:, 2:]) / 2 >= config.ring_above_db
+    around = np.pad(level, ((_RING_FRAMES, _RING_FRAMES), (0, 0)), mode="edge") if len(level) else level
+    falls = around[: len(level)] - around[2 * _RING_FRAMES :] if len(level) else level
+    return np.asarray(stands_out & (falls <= config.ring_fall_db))
 
 
 def _rise_db(heard: Stretch, key: int, before: slice, after: slice) -> float:

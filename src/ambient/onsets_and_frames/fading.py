@@ -3,7 +3,7 @@
 Magenta's rules (`decoding`) start a note only where its onset fires, so most notes of pads are lost although the frame
 head hears them, and end it where the frame head flickers. Here an onset that fires at all is a candidate; what speaks
 for it (`evidence`) decides. Where the frame head is sure of a key and no note sounds there, a note has faded in, if
-enough speaks for it. A note goes on over a gap in the frame head if the sound at its harmonics goes on.
+enough speaks for it. A note goes on while its harmonics ring, and over a gap in which their level does not fall.
 
 Conventions: F frames, K keys, H harmonics, as in `evidence`. What is read needs `2 * AHEAD` frames after it.
 """
@@ -23,6 +23,7 @@ from ambient.onsets_and_frames.evidence import (
     faded_evidence,
     faded_odds,
     harmonic_levels,
+    rings,
     start_s,
     struck_evidence,
     struck_odds,
@@ -110,17 +111,30 @@ class EvidenceReader:
             if odds > _odds(self._config.least_struck):
                 starts.setdefault(candidate.key, []).append((candidate.row, odds))
         sure = np.flatnonzero((heard.frame[begin:stop] > self._config.sure_frame).any(axis=0)).tolist()
+        ringing = rings(self._config, heard)
         for key in sorted({*starts, *self._sounding, *sure}):
-            self._read_key(heard, key, starts.get(key, []), begin, stop)
+            self._read_key(heard, key, starts.get(key, []), ringing[:, key], begin, stop)
         self._done = end
         forget = max(stop - BEFORE, 0)
         self._first += forget
         self._heard = Stretch(*(getattr(heard, field.name)[forget:].copy() for field in fields(Stretch)))
 
-    def _read_key(self, heard: Stretch, key: int, starts: list[tuple[int, float]], row: int, stop: int) -> None:
-        """Read a key from a row up to another: `starts` are the rows of its struck notes with their odds, by time."""
+    def _read_key(
+        self, heard: Stretch, key: int, starts: list[tuple[int, float]], ringing: np.ndarray, row: int, stop: int
+    ) -> None:
+        """Read a key from a row up to another.
+
+        Args:
+            heard: What there is of the recording.
+            key: 0-87.
+            starts: Rows of its struck notes with their odds, by time.
+            ringing: [F], where a note of it would ring on.
+            row: The first row.
+            stop: One past the last.
+        """
         row = max(row, self._bridged.pop(key, 0) - self._first)
-        silent = np.flatnonzero(~active(heard, self._config, key))
+        sounds = active(heard, self._config, key)
+        unheard, silent = np.flatnonzero(~sounds), np.flatnonzero(~(sounds | ringing))
         edges = sure_edges(heard, key, self._config)
         while row < stop:
             start, odds = next(((at, odds) for at, odds in starts if at >= row), (len(heard.onset), 0.0))
@@ -133,7 +147,7 @@ class EvidenceReader:
                 if start <= edge:
                     self._begin(heard, key, start, odds)
                 else:
-                    self._fade_in(heard, key, edge, min(start, _next(silent, edge, len(heard.onset))))
+                    self._fade_in(heard, key, edge, min(start, _next(unheard, edge, len(heard.onset))))
                 row += 1
                 continue
             row = min(start, _next(silent, row, len(heard.onset)))
