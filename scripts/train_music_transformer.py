@@ -41,18 +41,20 @@ class Phase(NamedTuple):
 
 
 # On two processor cores. Short crops first: most of what there is to learn lies within a few seconds. Long ones teach
-# what returns. Calm pieces last: they are what the model is for. Held-out music still gained
-# when the rate had fallen, so it falls a second time.
+# what returns. Calm pieces are what the model is for.
 PHASES = (
     Phase(24, 96, 2, minutes=36, schedule_minutes=92),
     Phase(12, 192, 2, minutes=72, schedule_minutes=92),
     Phase(6, 384, 2, minutes=83, schedule_minutes=92),
     Phase(6, 384, 5, minutes=92, schedule_minutes=92),
     Phase(6, 384, 2, minutes=112, schedule_minutes=130),
+    Phase(12, 192, 2, minutes=150, schedule_minutes=245),
+    Phase(6, 384, 2, minutes=215, schedule_minutes=245),
+    Phase(3, 768, 2, minutes=240, schedule_minutes=245),
 )
 RECIPE = (
     *("--from_scratch", "--optimizer", "muon", "--l_r", "8e-3", "--warmup_steps", "100", "--performed_weight", "2"),
-    *("--imitation", "0.5", "--epochs", "10000", "--evaluate_every", "150", "--patience", "10000"),
+    *("--slow", "0.25", "--imitation", "0.5", "--epochs", "10000", "--evaluate_every", "150", "--patience", "10000"),
 )
 COMMAND = "python3 scripts/train_music_transformer.py MIDI_FOLDER --heard HEARD --work SCRATCH_FOLDER"
 PROCESSOR = "two shared processor cores"

@@ -40,6 +40,7 @@ TAIL_SHARE = 0.1  # of each song's notes, where no whole song can be held out
 LEAST_NOTES = 12
 CALM_NOTES_PER_SECOND = 6.0
 PERFORMED_VELOCITIES = 12  # of 32 bins; score-like files use one to five
+SLOWEST = 3.0  # times as slow as the piece
 MOST_AHEAD = 400  # notes beyond a crop that its descriptions may look at
 
 
@@ -226,7 +227,10 @@ class Crops:
         """Vary a stretch; returns it and its mark."""
         config = self.config
         part = variation.transpose(part, int(rng.integers(-config.transpose, config.transpose + 1)))
-        part = variation.stretch(part, float(np.exp(rng.uniform(-config.stretch, config.stretch))))
+        tempo = rng.uniform(-config.stretch, config.stretch)
+        if config.slow and not heard and rng.random() < config.slow:
+            tempo = rng.uniform(0, np.log(SLOWEST))
+        part = variation.stretch(part, float(np.exp(tempo)))
         if config.hands:
             if rng.random() < config.hands:
                 part = variation.change_dynamics(part, rng)
