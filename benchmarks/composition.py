@@ -14,9 +14,10 @@ goes on from the files of a folder instead, and the baseline is their own second
 import argparse
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
+from types import MappingProxyType
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the stage does
 
@@ -32,7 +33,7 @@ from ambient.music_transformer.parallel import CompositionRequest, cached_decode
 from ambient.music_transformer.placement import Alignment, placement_nats
 from ambient.music_transformer.rows import CLEAN, FIELD_SIZES, HEARD, note_rows
 from ambient.music_transformer.statistics import Distances, Measures, distances, measure
-from ambient.music_transformer.wishes import Wishes, make_primer, make_wishes
+from ambient.music_transformer.wishes import make_primer, make_wishes
 from ambient.names import MIDI_SUFFIXES
 from ambient.notes import Note
 from stages.common import SHIPPED_MODELS, files_below
@@ -151,14 +152,13 @@ def compose(
     primer: list[Note],
     sampling: SamplingConfig,
     index: int,
-    wishes: Wishes | None = None,
+    turned: Mapping[str, tuple[tuple[float, float], ...]] = MappingProxyType({}),
 ) -> list[Note]:
     """Go on from a primer for a minute; the new notes, from 0 s on."""
     config = cached_decoder(arguments.load_path, 1).config
     prepared = make_primer(notes_to_fields(primer), config, heard=False)
-    request = CompositionRequest(
-        arguments.load_path, prepared, sampling, wishes or make_wishes(prepared, {}), seconds=PIECE_S
-    )
+    wishes = make_wishes(prepared, turned)
+    request = CompositionRequest(arguments.load_path, prepared, sampling, wishes, seconds=PIECE_S)
     (song,) = compose_songs(request, [arguments.seed + index])
     new = song.fields
     return fields_to_notes(Fields(new.starts - song.begin, new.pitches, new.lengths, new.velocities))
@@ -206,7 +206,7 @@ def print_controls(arguments: argparse.Namespace, pairs: Sequence[Pair], samplin
         wanted, got = [], []
         for index, (primer, _) in enumerate(primers):
             for percentile in WANTED:
-                piece = compose(arguments, primer, sampling, index, Wishes(curves=((name, ((0.0, percentile),)),)))
+                piece = compose(arguments, primer, sampling, index, {name: ((0.0, percentile),)})
                 fields = notes_to_fields(piece)
                 values = describe(fields)[:, column]
                 wanted.append(percentile)

@@ -38,10 +38,11 @@ from ambient.music_transformer.sampling import (
     log_probabilities,
 )
 from ambient.music_transformer.tokens import MAX_SHIFT_STEPS, STEPS_PER_SECOND, VELOCITY_BINS
-from ambient.music_transformer.wishes import Primer, Wishes
+from ambient.music_transformer.wishes import Primer, Steering, Wishes
 
 NO_WISHES = Wishes()
 Hear = Callable[[int, int, int, int, int], None]  # index of the song, start and end in steps of new music, pitch, bin
+MOST_MEASURED = 512  # notes; enough for 15 s
 _LENGTHS = allowed_lengths()
 _VELOCITIES = np.ones(VELOCITY_BINS, dtype=bool)
 
@@ -103,6 +104,7 @@ class _Song:
         self.loops = LoopWatch() if sampling.break_loops else None
         self.broken_s: list[float] = []
         self.begin = self.starts[-1] if self.starts else 0
+        self.steering = Steering(wishes.percentiles, self.begin) if wishes.percentiles else None
         self.choice = [0, 0, 0, 0]
         self.events = 0  # about how many performance events the new notes take
         self._moments: set[int] = set()
@@ -120,7 +122,7 @@ class _Song:
     def copy(self) -> "_Song":
         """Return an independent copy."""
         other = copy(self)
-        for name in ("starts", "pitches", "ends", "velocities", "gaps", "broken_s", "choice", "_moments"):
+        for name in ("starts", "pitches", "ends", "velocities", "gaps", "broken_s", "choice", "_moments", "steering"):
             setattr(other, name, copy(getattr(self, name)))
         other.loops = self.loops and self.loops.copy()
         return other
@@ -164,6 +166,8 @@ class _Song:
         self.pitches.append(pitch)
         self.ends.append(start + length)
         self.velocities.append(self.choice[VELOCITY])
+        if self.steering and self.steering.is_due(start):
+            self.steering.measure(self._newest(MOST_MEASURED), self._wishes(self.seconds))
 
     def _end_same_pitch(self, start: int, pitch: int) -> None:
         """Let a note that still sounds end where its pitch is struck again; primer notes stay as they are."""
@@ -190,15 +194,20 @@ class _Song:
     def with_wishes(self, row: np.ndarray) -> np.ndarray:
         """Put mark and descriptions into a row: whatever was heard, new music is asked for as clean."""
         row[MARK] = CLEAN
-        row[DESCRIPTIONS:TIME] = self._wishes(max(0.0, self.seconds))
+        wished = self._wishes(max(0.0, self.seconds))
+        row[DESCRIPTIONS:TIME] = self.steering(wished) if self.steering else wished
         return row
+
+    def _newest(self, count: int) -> Fields:
+        """Return the last notes, up to so many."""
+        part = slice(max(0, len(self.starts) - count), None)
+        starts, ends = (np.array(column[part], dtype=np.int64) for column in (self.starts, self.ends))
+        pitches, velocities = (np.array(column[part], dtype=np.int64) for column in (self.pitches, self.velocities))
+        return Fields(starts, pitches, ends - starts, velocities)
 
     def finished(self, surprise: float) -> Composition:
         """Return the new notes."""
-        part = slice(self.heard, None)
-        starts, ends = (np.array(column[part], dtype=np.int64) for column in (self.starts, self.ends))
-        pitches, velocities = (np.array(column[part], dtype=np.int64) for column in (self.pitches, self.velocities))
-        fields = Fields(starts, pitches, ends - starts, velocities)
+        fields = self._newest(len(self.starts) - self.heard)
         return Composition(fields, surprise / max(len(fields), 1), self.begin, tuple(self.broken_s))
 
 

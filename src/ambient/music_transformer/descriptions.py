@@ -50,6 +50,24 @@ def describe(fields: Fields) -> np.ndarray:
     return values
 
 
+def describe_stretch(fields: Fields, begin: int, end: int) -> np.ndarray:
+    """Measure the notes that start from one step up to, not including, another: [5] as in `describe`; NaN of none."""
+    seconds = (end - begin) / STEPS_PER_SECOND
+    within = (fields.starts >= begin) & (fields.starts < end)
+    if not within.any() or seconds <= 0:
+        return np.full(len(NAMES), np.nan)
+    sounded = np.clip(np.minimum(fields.ends, end) - np.maximum(fields.starts, begin), 0, None).sum()
+    return np.array(
+        [
+            within.sum() / seconds,
+            fields.pitches[within].mean(),
+            sounded / STEPS_PER_SECOND / seconds,
+            fields.velocities[within].mean(),
+            np.log2(fields.lengths[within] / STEPS_PER_SECOND).mean(),
+        ]
+    )
+
+
 def _mean(values: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
     mean: np.ndarray = (sums[last] - sums[first]) / (last - first)

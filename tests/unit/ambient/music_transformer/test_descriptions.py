@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ambient.music_transformer.descriptions import Percentiles, describe
+from ambient.music_transformer.descriptions import Percentiles, describe, describe_stretch
 from ambient.music_transformer.fields import Fields
 
 
@@ -53,6 +53,15 @@ def test_a_description_does_not_depend_on_where_the_clock_stands(rising):
 
 def test_no_notes_have_no_descriptions():
     assert describe(steady(0, 100)).shape == (0, 5)
+
+
+def test_a_stretch_is_described_by_what_starts_in_it_and_sounds_up_to_its_end(rising):
+    # Notes of pitch 62 to 65, half a second each; the last one starts where the stretch ends, so it is not in it.
+    values = describe_stretch(rising, 200, 600)
+    assert values == pytest.approx([1, 63.5, 0.5, 13.5, -1])
+    assert np.isnan(describe_stretch(rising, 210, 290)).all()
+    # What began before sounds on: 25 of 50 steps for each of two starts, and a quarter second of the one before.
+    assert describe_stretch(rising, 225, 425)[2] == pytest.approx((0.25 + 0.5 + 0.25) / 2)
 
 
 def test_percentiles_weigh_seconds_not_notes():

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from ambient.music_transformer.config import ModelConfig
+from ambient.music_transformer.descriptions import Percentiles
 from ambient.music_transformer.fields import Fields
-from ambient.music_transformer.wishes import Wishes, make_primer, make_wishes, read_curve, without_fade
+from ambient.music_transformer.wishes import Steering, Wishes, make_primer, make_wishes, read_curve, without_fade
 
 DENSITY, REGISTER = 0, 1
 
@@ -112,3 +113,36 @@ def test_a_primer_that_does_not_fade_is_kept_whole(fields):
 def test_a_fade_longer_than_two_fifths_of_the_notes_is_the_music():
     music, rest = steady(240, 25, velocity=30), steady(200, 25, velocity=2, begin=6000)
     assert len(without_fade(Fields.joined([music, rest]))) == 440
+
+
+# === Holding the music to it ===
+def test_what_there_is_too_little_of_is_asked_for_more_from_second_to_second():
+    # Edges 1 to 19: two notes a second lie in bin 3. Pitch, length and the others are as they are wished.
+    percentiles = Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1)))
+    wished = np.array([9, 20, 2, 17, 0])
+    steering = Steering(percentiles, begin=0)
+    assert steering(wished).tolist() == [9, 20, 2, 17, 0]
+    steering.measure(steady(21, 50), wished)  # ten seconds, six bins missing: 0.05 x 5 x 6 of a bin and more
+    assert steering(wished).tolist() == [10, 20, 2, 17, 0]
+    for seconds in range(11, 40):
+        steering.measure(steady(2 * seconds + 1, 50), wished)
+    assert steering(wished).tolist() == [19, 20, 2, 17, 0]  # never more than ten bins beyond what is wished
+
+
+def test_what_there_is_too_much_of_is_asked_for_less():
+    steering = Steering(Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1))), begin=0)
+    wished = np.array([0, 20, 0, 0, 0])
+    wished[DENSITY] = 1
+    steering.measure(steady(200, 10), wished)
+    assert steering(np.array([8, 20, 0, 0, 0]))[DENSITY] < 8
+    assert steering(wished)[DENSITY] == 1
+
+
+def test_new_music_is_measured_once_a_second_and_not_before_there_are_five():
+    steering = Steering(Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1))), begin=1000)
+    assert not steering.is_due(1499)
+    assert steering.is_due(1500)
+    steering.measure(steady(31, 50), np.array([9, 0, 0, 0, 0]))
+    assert steering.measured == 1500
+    assert not steering.is_due(1599)
+    assert steering.is_due(1600)
