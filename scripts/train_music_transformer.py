@@ -2,7 +2,9 @@
 
     python3 scripts/hear_corpus.py MIDI_FOLDER --split train --soundfonts A.sf2 B.sf2 --save_path HEARD/train
     python3 scripts/hear_corpus.py MIDI_FOLDER --split test --soundfonts C.sf2 --rooms other --save_path HEARD/test
-    python3 scripts/train_music_transformer.py MIDI_FOLDER --heard HEARD --work SCRATCH_FOLDER
+    python3 scripts/make_ambient_corpus.py --save_path AMBIENT
+    python3 scripts/hear_corpus.py AMBIENT --split train --soundfonts A.sf2 B.sf2 --save_path HEARD/train
+    python3 scripts/train_music_transformer.py MIDI_FOLDER --ambient AMBIENT --heard HEARD --work SCRATCH_FOLDER
 
 The MIDI folder holds `manifest.csv` with the columns `path` and `split` (train, valid, test). A run that was stopped
 goes on where it was when the same command is given again. With `--accelerator` one phase of long crops is trained.
@@ -56,7 +58,7 @@ RECIPE = (
     *("--from_scratch", "--optimizer", "muon", "--l_r", "8e-3", "--warmup_steps", "100", "--performed_weight", "2"),
     *("--slow", "0.25", "--imitation", "0.5", "--epochs", "10000", "--evaluate_every", "150", "--patience", "10000"),
 )
-COMMAND = "python3 scripts/train_music_transformer.py MIDI_FOLDER --heard HEARD --work SCRATCH_FOLDER"
+COMMAND = "python3 scripts/train_music_transformer.py MIDI_FOLDER --ambient AMBIENT --heard HEARD --work SCRATCH_FOLDER"
 PROCESSOR = "two shared processor cores"
 
 DATA_CARD = """
@@ -97,6 +99,7 @@ def main() -> int:
     """Prepare, train, measure, and write the model folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("midi", type=Path, help="folder with manifest.csv")
+    parser.add_argument("--ambient", type=Path, help="folder that make_ambient_corpus.py wrote, for training")
     parser.add_argument("--heard", type=Path, help="folder with train/ and test/ that hear_corpus.py wrote")
     parser.add_argument("--work", type=Path, required=True, help="scratch folder: token files, checkpoint")
     parser.add_argument("--save_path", type=Path, default=SHIPPED_MODELS / "music-transformer", help="(%(default)s)")
@@ -110,7 +113,7 @@ def main() -> int:
     records = {split: arguments.work / "records" / split for split in SPLITS}
     for split, folder in records.items():
         if not folder.exists():
-            prepare(arguments.midi, split, arguments.heard, arguments.work / "midi" / split, folder)
+            prepare(arguments, split, arguments.work / "midi" / split, folder)
     phases, more = list(PHASES), []
     if arguments.accelerator:  # it sees the corpus many times: one phase of long crops
         phases, more = [Phase(64, 384, 2, arguments.minutes, arguments.minutes)], arguments.train_flags.split()
@@ -146,13 +149,15 @@ def minutes_done(checkpoint: Path) -> float:
         return float(json.loads(str(file["progress"]))["seconds"]) / 60
 
 
-def prepare(midi: Path, split: str, heard: Path | None, links: Path, records: Path) -> None:
+def prepare(arguments: argparse.Namespace, split: str, links: Path, records: Path) -> None:
     """Tokenise the pieces of one side of the split; for training also what the transcriber heard of them."""
     links.mkdir(parents=True, exist_ok=True)
-    with open(midi / "manifest.csv", newline="") as file:
-        names = {row["path"]: midi / row["path"] for row in csv.DictReader(file) if row["split"] == split}
-    if split == "train" and heard:
-        names |= {f"heard/{path.name}": path for path in sorted((heard / split / "heard").glob("*.mid"))}
+    with open(arguments.midi / "manifest.csv", newline="") as file:
+        names = {row["path"]: arguments.midi / row["path"] for row in csv.DictReader(file) if row["split"] == split}
+    if split == "train" and arguments.ambient:
+        names |= {f"ambient/{path.name}": path for path in sorted(arguments.ambient.glob("*.mid"))}
+    if split == "train" and arguments.heard:
+        names |= {f"heard/{path.name}": path for path in sorted((arguments.heard / split / "heard").glob("*.mid"))}
     for name, path in names.items():
         link = links / name.replace("/", "__")
         if not link.exists():
