@@ -50,9 +50,9 @@ PHASES = (
     Phase(6, 384, 2, minutes=83, schedule_minutes=92),
     Phase(6, 384, 5, minutes=92, schedule_minutes=92),
     Phase(6, 384, 2, minutes=112, schedule_minutes=130),
-    Phase(12, 192, 2, minutes=150, schedule_minutes=245),
-    Phase(6, 384, 2, minutes=215, schedule_minutes=245),
-    Phase(3, 768, 2, minutes=240, schedule_minutes=245),
+    Phase(12, 192, 2, minutes=147, schedule_minutes=245),
+    Phase(6, 384, 2, minutes=212, schedule_minutes=240),
+    Phase(3, 768, 2, minutes=232, schedule_minutes=236),
 )
 RECIPE = (
     *("--from_scratch", "--optimizer", "muon", "--l_r", "8e-3", "--warmup_steps", "100", "--performed_weight", "2"),

@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> None:
     config = training_config(arguments)
     base = notes_of_base(arguments)
     rehearsed = [Piece(fields, heard=heard) for fields, heard in base.pieces()] if base and config.rehearsal else []
-    longest = max(len(piece.fields) for piece in [*split.training, *rehearsed])
+    longest = max(len(piece.fields) for piece in split.training)
     if config.max_seq > min(longest, model.config.window):
         config = replace(config, max_seq=min(longest, model.config.window))
         log(f"crops of {config.max_seq} notes: no song is longer, or the model sees no farther")

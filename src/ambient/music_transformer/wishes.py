@@ -28,6 +28,7 @@ from ambient.music_transformer.tokens import STEPS_PER_SECOND
 FADE_WINDOW_STEPS = 6 * STEPS_PER_SECOND
 FADED = 0.5  # of the typical number of notes in a window, or of their velocity
 STEERING = 0.05  # bins a second for each bin that is missing
+FORGETTING = 0.03  # a second; without it the music swings to and fro
 MOST_STEERING = 10.0  # bins
 LONGEST_STEP_S = 5.0  # a rest counts for no more
 MOST_FADE = 0.4  # of a primer; what is sparse for longer is the music
@@ -111,7 +112,8 @@ class Steering:
         got = self.percentiles.bins(describe_stretch(fields, begin, now)[None])[0]
         seconds = min((now - self.measured) / STEPS_PER_SECOND, LONGEST_STEP_S)
         missing = np.where((wished == UNKNOWN) | (got == UNKNOWN), 0, wished - got)
-        self.offsets = np.clip(self.offsets + STEERING * seconds * missing, -MOST_STEERING, MOST_STEERING)
+        kept = self.offsets * np.exp(-FORGETTING * seconds)
+        self.offsets = np.clip(kept + STEERING * seconds * missing, -MOST_STEERING, MOST_STEERING)
         self.measured = now
 
 
