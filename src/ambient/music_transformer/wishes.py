@@ -28,7 +28,7 @@ from ambient.music_transformer.tokens import STEPS_PER_SECOND
 FADE_WINDOW_STEPS = 6 * STEPS_PER_SECOND
 FADED = 0.5  # of the typical number of notes in a window, or of their velocity
 STEERING = 0.05  # bins a second for each bin that is missing
-FORGETTING = 0.03  # a second; without it the music swings to and fro
+FORGETTING = 0.02  # a second; so that what was asked for long ago does not make the music swing
 MOST_STEERING = 10.0  # bins
 LONGEST_STEP_S = 5.0  # a rest counts for no more
 MOST_FADE = 0.4  # of a primer; what is sparse for longer is the music

@@ -124,7 +124,7 @@ def test_what_there_is_too_little_of_is_asked_for_more_from_second_to_second():
     assert steering(wished).tolist() == [9, 20, 2, 17, 0]
     steering.measure(steady(21, 50), wished)  # ten seconds, six bins missing: 0.05 x 5 x 6 of a bin and more
     assert steering(wished).tolist() == [10, 20, 2, 17, 0]
-    for seconds in range(11, 40):
+    for seconds in range(11, 80):
         steering.measure(steady(2 * seconds + 1, 50), wished)
     assert steering(wished).tolist() == [19, 20, 2, 17, 0]  # never more than ten bins beyond what is wished
 
