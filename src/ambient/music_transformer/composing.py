@@ -42,6 +42,7 @@ from ambient.music_transformer.wishes import Primer, Steering, Wishes
 
 NO_WISHES = Wishes()
 Hear = Callable[[int, int, int, int, int], None]  # index of the song, start and end in steps of new music, pitch, bin
+GUIDANCE = 2.0
 MOST_MEASURED = 512  # notes; enough for 15 s
 _LENGTHS = allowed_lengths()
 _VELOCITIES = np.ones(VELOCITY_BINS, dtype=bool)
@@ -257,7 +258,9 @@ def compose(
     """Draw new notes after a primer, for several songs that share the work of reading the weights.
 
     Args:
-        model: A decoder of as many songs as there are seeds, that has heard nothing yet.
+        model: A decoder that has heard nothing yet, of as many songs as there are seeds; or of twice as many: then
+            the second half hears the same music without descriptions, and what these change is multiplied by
+            `GUIDANCE` (classifier-free guidance: Ho and Salimans 2022, arXiv:2207.12598).
         primer: All of it is heard.
         length: About so many performance events of new music a song: a note takes three to four.
         seconds: New music a song, in place of `length`.
@@ -285,7 +288,15 @@ def compose(
                     )
         if all(done):
             return [song.finished(float(each)) for song, each in zip(songs, surprise, strict=True)]
-        state = model.step(np.stack([song.row() for song in songs]))
+        rows = np.stack([song.row() for song in songs])
+        state = model.step(np.concatenate([rows, _undescribed(rows)]) if len(state) > len(songs) else rows)
+
+
+def _undescribed(rows: np.ndarray) -> np.ndarray:
+    """Return rows that say nothing of how the music should be."""
+    rows = rows.copy()
+    rows[:, DESCRIPTIONS:TIME] = 0
+    return rows
 
 
 def _opening(primer: Primer, song: _Song) -> np.ndarray:
@@ -305,15 +316,21 @@ def _choose_all(
     done: Sequence[bool],
 ) -> np.ndarray:
     """Draw the four fields of each song's next note in turn."""
+    is_guided = len(state) > len(songs)
     for field in range(4):
         logits = model.choose(field, state)
+        drawn = logits
+        if is_guided:
+            logits, undescribed = np.split(logits, 2)
+            drawn = undescribed + GUIDANCE * (logits - undescribed)
         for index, song in enumerate(songs):
             if not done[index]:
-                choice = draw(field, logits[index], song.allowed(field), sampling, rngs[index])
+                choice = draw(field, drawn[index], song.allowed(field), sampling, rngs[index])
                 surprise[index] -= log_probabilities(logits[index])[choice]
                 song.choice[field] = choice
         if field < VELOCITY:
-            state = model.tell(field, state, np.array([song.choice[field] for song in songs]))
+            choices = np.array([song.choice[field] for song in songs])
+            state = model.tell(field, state, np.tile(choices, 2) if is_guided else choices)
     return state
 
 

@@ -159,6 +159,22 @@ def test_what_is_wished_over_time_is_said_at_each_note():
         assert row[8] == 1 + sum(begin <= row[13] / 60 + 1e-9 for begin in begins)
 
 
+def test_with_twice_as_many_songs_what_descriptions_change_is_doubled():
+    # Undescribed the pitches 60 and 64 are equally likely. Described, 64 is: 3 to 1, doubled 9 to 1.
+    def says(field, row, _):
+        pitches = {60: 0.25, 64: 0.75} if row[8] else {60: 0.5, 64: 0.5}
+        return [{20: 1.0}, pitches, {10: 1.0}, {16: 1.0}][field]
+
+    wishes = Wishes((3, 0, 0, 0, 0))
+    asked = {"seconds": 600.0, "alignment": ALIGNMENT, "wishes": wishes, "seeds": [1]}
+    sampling = SamplingConfig(top_p=1.0, break_loops=False)
+    shares = []
+    for songs in (1, 2):
+        (composition,) = compose(FakeModel(says, songs=songs), NOTHING, sampling=sampling, **asked)
+        shares.append(np.mean(composition.fields.pitches == 64))
+    assert shares == pytest.approx([0.75, 0.9], abs=0.03)
+
+
 def test_rows_of_no_primer_are_a_start():
     assert primer_rows(NOTHING.fields, 1, np.zeros((0, 5))).shape == (1, 14)
 
