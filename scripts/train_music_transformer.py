@@ -69,11 +69,15 @@ DATA_CARD = """
 - **Mutopia Project**, http://www.mutopiaproject.org: solo keyboard pieces from LilyPond sources, in the Public Domain,
   CC BY and CC BY-SA (2.5, 3.0, 4.0), each with its typesetter named there.
 
+- **Ambient and minimal pieces**, composed by `scripts/make_ambient_corpus.py`; under this project's licence.
+
 {counts}. Half of the crops are as the shipped transcriber would write the music: {heard} pieces were played
 on pianos and ambient sounds and transcribed, the others are changed by an imitation of it; a mark says which.
-Pieces with the dynamics of a performance were drawn twice as often; pieces of fewer than six notes a second
-twice, for nine minutes five times. The same piece never stands on two sides of the split; the weights kept
-are those of the lowest loss on `valid`, and nothing was chosen by `test`. `training-notes.npz` holds the
+A quarter of the crops of clean music are played up to three times slower.
+Pieces with the dynamics of a performance were drawn twice as often; pieces of fewer than six notes a second twice.
+The same piece never stands on two sides of the split; the weights kept
+are those of the lowest loss on `valid`, and nothing was chosen by `test`. What was added while the shipped weights
+were trained, and when, stands in docs/experiments.md. `training-notes.npz` holds the
 training pieces on the grid of the composer, under the licences above: fine-tuning rehearses them, and
 composing looks for copies there. Made with
 
@@ -90,7 +94,7 @@ training never used.
 
 ## Limits
 
-Western keyboard music of 1700 to 1920; no tempo, metre, pedal or key; form over more than two minutes is not learned.
+Western keyboard music of 1700 to 1920 and ambient patterns; no tempo, metre, pedal or key; form over more than two minutes is not learned.
 The weights were trained on {where} in {minutes:g} minutes, a small fraction of what published models had.
 """
 
