@@ -176,7 +176,7 @@ class SamplingConfig:
     top_k: int = 0
     timing_top_k: int | None = None
     top_k_offset: int = 0
-    top_p: float = 0.97
+    top_p: float = 0.95
     min_p: float = 0.0
     creativity: float = 0.0
     notes_per_second: int = 0
