@@ -4,19 +4,23 @@
     python3 benchmarks/composition.py --load_path MODEL --primers samples/midi --sections faithfulness
 
 `cost` prints bits a second of the split as it is and of what the transcriber heard of it (`scripts/hear_corpus.py`),
-beside fields drawn by their frequency in the training music. `faithfulness` cuts calm real pieces: the model goes on
-from their first 30 s for a minute; distances of that minute from the primer stand beside those of the real minute.
-`statistics` compares the same minutes with the real ones: a median outside the real 10th to 90th percentile has
-drifted. `controls` turns each description and prints the rank correlation of wanted and got. With `--primers` the model
-goes on from the files of a folder instead, and the baseline is their own second half against the whole.
+beside fields drawn by their frequency in the training music. `velocities` gives performances other dynamics, each
+along a random rising curve, and prints what a velocity costs beside a uniform guess. `faithfulness` cuts calm real
+pieces: the model goes on from their first 30 s for a minute; distances of that minute from the primer stand beside
+those of the real minute. `statistics` compares the same minutes with the real ones: a median outside the real 10th to
+90th percentile has drifted. `chords` goes on from transcriptions: how far apart do notes start that belong together,
+as played, as heard, as composed? `controls` turns each description and prints the rank correlation of wanted and got.
+With `--primers` the model goes on from the files of a folder instead, and the baseline is their own second half
+against the whole.
 """
 
 import argparse
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
+from types import MappingProxyType
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the stage does
 
@@ -24,6 +28,7 @@ import numpy as np
 
 from ambient.midi import read_midi
 from ambient.music_transformer.config import DESCRIPTIONS, SHIPPED_MODEL, SamplingConfig
+from ambient.music_transformer.data import PERFORMED_VELOCITIES
 from ambient.music_transformer.descriptions import describe
 from ambient.music_transformer.evaluation import Cost, piece_cost
 from ambient.music_transformer.fields import Fields, fields_to_notes, notes_to_fields
@@ -31,8 +36,10 @@ from ambient.music_transformer.memorisation import TrainingNotes
 from ambient.music_transformer.parallel import CompositionRequest, cached_decoder, compose_songs
 from ambient.music_transformer.placement import Alignment, placement_nats
 from ambient.music_transformer.rows import CLEAN, FIELD_SIZES, HEARD, note_rows
+from ambient.music_transformer.sampling import VELOCITY
 from ambient.music_transformer.statistics import Distances, Measures, distances, measure
-from ambient.music_transformer.wishes import Wishes, make_primer, make_wishes
+from ambient.music_transformer.tokens import VELOCITY_BINS
+from ambient.music_transformer.wishes import make_primer, make_wishes
 from ambient.names import MIDI_SUFFIXES
 from ambient.notes import Note
 from stages.common import SHIPPED_MODELS, files_below
@@ -43,8 +50,9 @@ PRIMER_S, PIECE_S = 30.0, 60.0
 PERCENTILES = (10, 50, 90)
 CALM_NOTES_PER_SECOND = 7.0
 LEAST_S = 100.0
+CHORD_MS = 60.0
 WANTED = (10, 30, 50, 70, 90)  # percentiles of a description that `controls` asks for
-SECTIONS = ("cost", "faithfulness", "statistics", "controls")
+SECTIONS = ("cost", "velocities", "faithfulness", "statistics", "chords", "controls")
 Pair = tuple[list[Note], list[Note]]
 
 
@@ -67,6 +75,8 @@ def main() -> None:
     sampling = SamplingConfig(temperature=arguments.temperature, top_p=arguments.top_p)
     if "cost" in arguments.sections and arguments.midi:
         print_costs(arguments)
+    if "velocities" in arguments.sections and arguments.midi:
+        print_velocities(arguments)
     pairs = primer_pairs(arguments.primers) if arguments.primers else excerpts(arguments)
     if {"faithfulness", "statistics"} & set(arguments.sections):
         composed = [compose(arguments, primer, sampling, index) for index, (primer, _) in enumerate(pairs)]
@@ -75,6 +85,8 @@ def main() -> None:
             print_faithfulness(pairs, composed)
         if "statistics" in arguments.sections:
             print_statistics([real for _, real in pairs], composed, TrainingNotes.load(arguments.load_path))
+    if "chords" in arguments.sections and arguments.heard:
+        print_chords(arguments, sampling)
     if "controls" in arguments.sections:
         print_controls(arguments, pairs, sampling)
 
@@ -94,6 +106,27 @@ def print_costs(arguments: argparse.Namespace) -> None:
         parts = "  ".join(f"{part:.3f}" for part in cost.nats_per_note)
         label = f"{name}, {len(pieces)} pieces"
         print(f"{label:<22}{cost.bits_per_second:>8.2f}{baseline:>10.2f}   {parts}", flush=True)
+
+
+def print_velocities(arguments: argparse.Namespace) -> None:
+    """Print the nats that the velocities of performances cost as they are, and along random rising curves."""
+    decoder = cached_decoder(arguments.load_path, 1)
+    pieces = clean_pieces(arguments.midi, arguments.split)
+    performed = [each for each in pieces if np.unique(each.velocities).size >= PERFORMED_VELOCITIES]
+    chosen = performed[:: max(1, len(performed) // arguments.pieces)][: arguments.pieces]
+    rng = np.random.default_rng(arguments.seed)
+    uniform = float(np.log(VELOCITY_BINS))
+    print(f"\n{'nats a velocity':<22}{'median':>8}{'highest':>9}   a uniform guess: {uniform:.2f}")
+    curves = [np.sort(rng.integers(0, VELOCITY_BINS, VELOCITY_BINS)) for _ in chosen]
+    remapped = [
+        Fields(each.starts, each.pitches, each.lengths, curve[each.velocities])
+        for each, curve in zip(chosen, curves, strict=True)
+    ]
+    for name, versions in (("as performed", chosen), ("along other curves", remapped)):
+        nats = [float(piece_cost(decoder, piece, CLEAN).nats_per_note[VELOCITY]) for piece in versions]
+        label = f"{name}, {len(nats)} pieces"
+        over = sum(each > uniform for each in nats)
+        print(f"{label:<22}{np.median(nats):>8.2f}{max(nats):>9.2f}   {over} above it", flush=True)
 
 
 def clean_pieces(midi: Path, split: str) -> list[Fields]:
@@ -151,14 +184,15 @@ def compose(
     primer: list[Note],
     sampling: SamplingConfig,
     index: int,
-    wishes: Wishes | None = None,
+    turned: Mapping[str, tuple[tuple[float, float], ...]] = MappingProxyType({}),
+    *,
+    heard: bool = False,
 ) -> list[Note]:
     """Go on from a primer for a minute; the new notes, from 0 s on."""
     config = cached_decoder(arguments.load_path, 1).config
-    prepared = make_primer(notes_to_fields(primer), config, heard=False)
-    request = CompositionRequest(
-        arguments.load_path, prepared, sampling, wishes or make_wishes(prepared, {}), seconds=PIECE_S
-    )
+    prepared = make_primer(notes_to_fields(primer), config, heard=heard)
+    wishes = make_wishes(prepared, turned)
+    request = CompositionRequest(arguments.load_path, prepared, sampling, wishes, seconds=PIECE_S)
     (song,) = compose_songs(request, [arguments.seed + index])
     new = song.fields
     return fields_to_notes(Fields(new.starts - song.begin, new.pitches, new.lengths, new.velocities))
@@ -198,6 +232,29 @@ def print_statistics(real: list[list[Note]], composed: list[list[Note]], trained
         print(f"{f'over {COPY_LIMIT_NOTES} copied notes':<22}{over[0]:>26.0%}{over[1]:>26.0%}", flush=True)
 
 
+def print_chords(arguments: argparse.Namespace, sampling: SamplingConfig) -> None:
+    """Print how far apart the notes of a chord start: as played, as transcribed, as composed from transcriptions."""
+    paths = files_below(arguments.heard / "heard", MIDI_SUFFIXES)
+    paths = paths[:: max(1, len(paths) // arguments.pieces)][: arguments.pieces]
+    heard = [read_midi(path).notes for path in paths]
+    played = [read_midi(arguments.heard / "played" / path.name).notes for path in paths]
+    primers = [[note for note in notes if note.start_s < PRIMER_S] for notes in heard]
+    composed = [
+        compose(arguments, primer, sampling, index, heard=True) for index, primer in enumerate(primers) if len(primer)
+    ]
+    print(f"\n{'notes of a chord':<22}{'apart, ms':>10}{'together':>10}   mean over chords; share that start at once")
+    for name, pieces in (("played", played), ("heard", heard), ("composed", composed)):
+        gaps = np.concatenate([chord_gaps_ms(notes) for notes in pieces])
+        print(f"{f'{name}, {len(pieces)} pieces':<22}{gaps.mean():>10.1f}{np.mean(gaps < 5):>10.0%}", flush=True)
+
+
+def chord_gaps_ms(notes: Sequence[Note]) -> np.ndarray:
+    """Return the time between each two starts that follow each other within `CHORD_MS`."""
+    gaps = np.diff([1000 * note.start_s for note in notes])
+    chords: np.ndarray = gaps[gaps < CHORD_MS]
+    return chords
+
+
 def print_controls(arguments: argparse.Namespace, pairs: Sequence[Pair], sampling: SamplingConfig) -> None:
     """Print how well each description is followed: Spearman's rank correlation of percentiles wanted and values got."""
     print(f"\n{'control':<22}{'rank correlation':>17}   median got where {', '.join(map(str, WANTED))} was wanted")
@@ -206,7 +263,7 @@ def print_controls(arguments: argparse.Namespace, pairs: Sequence[Pair], samplin
         wanted, got = [], []
         for index, (primer, _) in enumerate(primers):
             for percentile in WANTED:
-                piece = compose(arguments, primer, sampling, index, Wishes(curves=((name, ((0.0, percentile),)),)))
+                piece = compose(arguments, primer, sampling, index, {name: ((0.0, percentile),)})
                 fields = notes_to_fields(piece)
                 values = describe(fields)[:, column]
                 wanted.append(percentile)

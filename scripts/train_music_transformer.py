@@ -2,7 +2,9 @@
 
     python3 scripts/hear_corpus.py MIDI_FOLDER --split train --soundfonts A.sf2 B.sf2 --save_path HEARD/train
     python3 scripts/hear_corpus.py MIDI_FOLDER --split test --soundfonts C.sf2 --rooms other --save_path HEARD/test
-    python3 scripts/train_music_transformer.py MIDI_FOLDER --heard HEARD --work SCRATCH_FOLDER
+    python3 scripts/make_ambient_corpus.py --save_path AMBIENT
+    python3 scripts/hear_corpus.py AMBIENT --split train --soundfonts A.sf2 B.sf2 --save_path HEARD/train
+    python3 scripts/train_music_transformer.py MIDI_FOLDER --ambient AMBIENT --heard HEARD --work SCRATCH_FOLDER
 
 The MIDI folder holds `manifest.csv` with the columns `path` and `split` (train, valid, test). A run that was stopped
 goes on where it was when the same command is given again. With `--accelerator` one phase of long crops is trained.
@@ -41,20 +43,22 @@ class Phase(NamedTuple):
 
 
 # On two processor cores. Short crops first: most of what there is to learn lies within a few seconds. Long ones teach
-# what returns. Calm pieces last: they are what the model is for. Held-out music still gained
-# when the rate had fallen, so it falls a second time.
+# what returns. Calm pieces are what the model is for.
 PHASES = (
     Phase(24, 96, 2, minutes=36, schedule_minutes=92),
     Phase(12, 192, 2, minutes=72, schedule_minutes=92),
     Phase(6, 384, 2, minutes=83, schedule_minutes=92),
     Phase(6, 384, 5, minutes=92, schedule_minutes=92),
     Phase(6, 384, 2, minutes=112, schedule_minutes=130),
+    Phase(12, 192, 2, minutes=147, schedule_minutes=245),
+    Phase(6, 384, 2, minutes=212, schedule_minutes=240),
+    Phase(3, 768, 2, minutes=232, schedule_minutes=236),
 )
 RECIPE = (
     *("--from_scratch", "--optimizer", "muon", "--l_r", "8e-3", "--warmup_steps", "100", "--performed_weight", "2"),
-    *("--imitation", "0.5", "--epochs", "10000", "--evaluate_every", "150", "--patience", "10000"),
+    *("--slow", "0.25", "--imitation", "0.5", "--epochs", "10000", "--evaluate_every", "150", "--patience", "10000"),
 )
-COMMAND = "python3 scripts/train_music_transformer.py MIDI_FOLDER --heard HEARD --work SCRATCH_FOLDER"
+COMMAND = "python3 scripts/train_music_transformer.py MIDI_FOLDER --ambient AMBIENT --heard HEARD --work SCRATCH_FOLDER"
 PROCESSOR = "two shared processor cores"
 
 DATA_CARD = """
@@ -65,11 +69,15 @@ DATA_CARD = """
 - **Mutopia Project**, http://www.mutopiaproject.org: solo keyboard pieces from LilyPond sources, in the Public Domain,
   CC BY and CC BY-SA (2.5, 3.0, 4.0), each with its typesetter named there.
 
+- **Ambient and minimal pieces**, composed by `scripts/make_ambient_corpus.py`; under this project's licence.
+
 {counts}. Half of the crops are as the shipped transcriber would write the music: {heard} pieces were played
 on pianos and ambient sounds and transcribed, the others are changed by an imitation of it; a mark says which.
-Pieces with the dynamics of a performance were drawn twice as often; pieces of fewer than six notes a second
-twice, for nine minutes five times. The same piece never stands on two sides of the split; the weights kept
-are those of the lowest loss on `valid`, and nothing was chosen by `test`. `training-notes.npz` holds the
+A quarter of the crops of clean music are played up to three times slower.
+Pieces with the dynamics of a performance were drawn twice as often; pieces of fewer than six notes a second twice.
+The same piece never stands on two sides of the split; the weights kept
+are those of the lowest loss on `valid`, and nothing was chosen by `test`. What was added while the shipped weights
+were trained, and when, stands in docs/experiments.md. `training-notes.npz` holds the
 training pieces on the grid of the composer, under the licences above: fine-tuning rehearses them, and
 composing looks for copies there. Made with
 
@@ -86,7 +94,7 @@ training never used.
 
 ## Limits
 
-Western keyboard music of 1700 to 1920; no tempo, metre, pedal or key; form over more than two minutes is not learned.
+Western keyboard music of 1700 to 1920 and ambient patterns; no tempo, metre, pedal or key; form over more than two minutes is not learned.
 The weights were trained on {where} in {minutes:g} minutes, a small fraction of what published models had.
 """
 
@@ -95,6 +103,7 @@ def main() -> int:
     """Prepare, train, measure, and write the model folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("midi", type=Path, help="folder with manifest.csv")
+    parser.add_argument("--ambient", type=Path, help="folder that make_ambient_corpus.py wrote, for training")
     parser.add_argument("--heard", type=Path, help="folder with train/ and test/ that hear_corpus.py wrote")
     parser.add_argument("--work", type=Path, required=True, help="scratch folder: token files, checkpoint")
     parser.add_argument("--save_path", type=Path, default=SHIPPED_MODELS / "music-transformer", help="(%(default)s)")
@@ -108,7 +117,7 @@ def main() -> int:
     records = {split: arguments.work / "records" / split for split in SPLITS}
     for split, folder in records.items():
         if not folder.exists():
-            prepare(arguments.midi, split, arguments.heard, arguments.work / "midi" / split, folder)
+            prepare(arguments, split, arguments.work / "midi" / split, folder)
     phases, more = list(PHASES), []
     if arguments.accelerator:  # it sees the corpus many times: one phase of long crops
         phases, more = [Phase(64, 384, 2, arguments.minutes, arguments.minutes)], arguments.train_flags.split()
@@ -144,13 +153,15 @@ def minutes_done(checkpoint: Path) -> float:
         return float(json.loads(str(file["progress"]))["seconds"]) / 60
 
 
-def prepare(midi: Path, split: str, heard: Path | None, links: Path, records: Path) -> None:
+def prepare(arguments: argparse.Namespace, split: str, links: Path, records: Path) -> None:
     """Tokenise the pieces of one side of the split; for training also what the transcriber heard of them."""
     links.mkdir(parents=True, exist_ok=True)
-    with open(midi / "manifest.csv", newline="") as file:
-        names = {row["path"]: midi / row["path"] for row in csv.DictReader(file) if row["split"] == split}
-    if split == "train" and heard:
-        names |= {f"heard/{path.name}": path for path in sorted((heard / split / "heard").glob("*.mid"))}
+    with open(arguments.midi / "manifest.csv", newline="") as file:
+        names = {row["path"]: arguments.midi / row["path"] for row in csv.DictReader(file) if row["split"] == split}
+    if split == "train" and arguments.ambient:
+        names |= {f"ambient/{path.name}": path for path in sorted(arguments.ambient.glob("*.mid"))}
+    if split == "train" and arguments.heard:
+        names |= {f"heard/{path.name}": path for path in sorted((arguments.heard / split / "heard").glob("*.mid"))}
     for name, path in names.items():
         link = links / name.replace("/", "__")
         if not link.exists():

@@ -58,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("calm_weight", number(float, above=0), "draw pieces of under six notes a second so much more often"),
         ("transpose", number(int, least=0, most=24), "semitones up and down that crops are transposed by"),
         ("stretch", number(float, least=0, most=1), "change of tempo up and down, as a natural logarithm"),
+        ("slow", number(float, least=0, most=1), "share of clean crops that are played up to three times slower"),
         ("hands", number(float, least=0, most=1), "share of crops that get other dynamics, timing and note ends"),
         ("imitation", number(float, least=0, most=1), "share of clean crops that are changed as by the transcriber"),
         ("unsaid", number(float, least=0, most=1), "chance that a local description is left out of a crop"),
@@ -113,7 +114,7 @@ def run(arguments: argparse.Namespace) -> None:
     config = training_config(arguments)
     base = notes_of_base(arguments)
     rehearsed = [Piece(fields, heard=heard) for fields, heard in base.pieces()] if base and config.rehearsal else []
-    longest = max(len(piece.fields) for piece in [*split.training, *rehearsed])
+    longest = max(len(piece.fields) for piece in split.training)
     if config.max_seq > min(longest, model.config.window):
         config = replace(config, max_seq=min(longest, model.config.window))
         log(f"crops of {config.max_seq} notes: no song is longer, or the model sees no farther")
@@ -233,13 +234,15 @@ def starting_model(arguments: argparse.Namespace, pieces: "list[Piece]") -> "tup
     from ambient.music_transformer.descriptions import Percentiles
     from ambient.music_transformer.model import build_model, load_model
     from ambient.music_transformer.placement import Alignment
+    from ambient.music_transformer.variation import stretch
 
     if arguments.from_scratch:
         shape = SIZES[arguments.size or "base"]
         if arguments.num_layers:
             shape = replace(shape, layers=arguments.num_layers)
         fields = [piece.fields for piece in pieces]
-        edges = Percentiles.of(fields).edges
+        slowed = [stretch(each, 2.0) for each in fields[::4]] if arguments.slow else []
+        edges = Percentiles.of([*fields, *slowed]).edges
         alignment = Alignment.of([piece.fields for piece in pieces if not piece.heard] or fields)
         shape = replace(
             shape,

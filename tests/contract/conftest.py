@@ -103,7 +103,7 @@ def tiny_composer(tmp_path):
     """A composer of random weights that lean towards short times: what comes out is valid, or a stage is wrong."""
     # Density 1-9 notes a second, register 45-77, polyphony 0.5-4.5, loudness bins 4-28, note length 1/8 to 2 s.
     ranges = ((1, 9), (45, 77), (0.5, 4.5), (4, 28), (-3, 1))
-    percentiles = tuple(tuple(float(edge) for edge in np.linspace(low, high, 9)) for low, high in ranges)
+    percentiles = tuple(tuple(float(edge) for edge in np.linspace(low, high, 19)) for low, high in ranges)
     config = ModelConfig(layers=1, width=16, heads=2, feed_forward=16, window=32, percentiles=percentiles)
     rng = np.random.default_rng(0)
     weights = {name: rng.normal(0, 0.3, shape) for name, shape in tensor_shapes(config).items()}

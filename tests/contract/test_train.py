@@ -76,10 +76,10 @@ def test_a_corpus_becomes_a_model_folder_that_composes_and_a_second_run_the_same
 
     # What the corpus is like stands in the model: a tenth of it lies below each edge, so edges rise.
     config = json.loads((pfs / "out" / "config.json").read_text())
-    assert [len(edges) for edges in config["percentiles"]] == [9] * 5
+    assert [len(edges) for edges in config["percentiles"]] == [19] * 5
     assert all(edges == sorted(edges) for edges in config["percentiles"])
-    assert config["percentiles"][0][4] == pytest.approx(4, abs=0.3)  # four notes a second
-    assert config["percentiles"][4] == pytest.approx([math.log2(0.2)] * 9, abs=1e-3)  # of a fifth of a second each
+    assert config["percentiles"][0][9] == pytest.approx(4, abs=0.3)  # four notes a second
+    assert config["percentiles"][4] == pytest.approx([math.log2(0.2)] * 19, abs=1e-3)  # of a fifth of a second each
     assert all(0 <= share <= 1 for share in config["alignment"])
     # A model trained at any --max_seq composes at any length.
     piece = pfs / "piece.mid"
@@ -152,7 +152,7 @@ def test_one_short_song_is_enough(run_train, corpus):
         (corpus / f"{index}.tfrecord").unlink()
     code, said = run_train(*SCRATCH)
     assert code == 0
-    assert "the last tenth of each of 1 songs" in said
+    assert "a tenth from the middle of each of 1 songs" in said
 
 
 def test_crops_longer_than_any_song_are_cut_and_it_says_so(run_train):

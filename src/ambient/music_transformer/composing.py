@@ -38,10 +38,12 @@ from ambient.music_transformer.sampling import (
     log_probabilities,
 )
 from ambient.music_transformer.tokens import MAX_SHIFT_STEPS, STEPS_PER_SECOND, VELOCITY_BINS
-from ambient.music_transformer.wishes import Primer, Wishes
+from ambient.music_transformer.wishes import Primer, Steering, Wishes
 
 NO_WISHES = Wishes()
 Hear = Callable[[int, int, int, int, int], None]  # index of the song, start and end in steps of new music, pitch, bin
+GUIDANCE = 2.0
+MOST_MEASURED = 512  # notes; enough for 15 s
 _LENGTHS = allowed_lengths()
 _VELOCITIES = np.ones(VELOCITY_BINS, dtype=bool)
 
@@ -103,6 +105,7 @@ class _Song:
         self.loops = LoopWatch() if sampling.break_loops else None
         self.broken_s: list[float] = []
         self.begin = self.starts[-1] if self.starts else 0
+        self.steering = Steering(wishes.percentiles, self.begin) if wishes.percentiles else None
         self.choice = [0, 0, 0, 0]
         self.events = 0  # about how many performance events the new notes take
         self._moments: set[int] = set()
@@ -120,7 +123,7 @@ class _Song:
     def copy(self) -> "_Song":
         """Return an independent copy."""
         other = copy(self)
-        for name in ("starts", "pitches", "ends", "velocities", "gaps", "broken_s", "choice", "_moments"):
+        for name in ("starts", "pitches", "ends", "velocities", "gaps", "broken_s", "choice", "_moments", "steering"):
             setattr(other, name, copy(getattr(self, name)))
         other.loops = self.loops and self.loops.copy()
         return other
@@ -164,6 +167,8 @@ class _Song:
         self.pitches.append(pitch)
         self.ends.append(start + length)
         self.velocities.append(self.choice[VELOCITY])
+        if self.steering and self.steering.is_due(start):
+            self.steering.measure(self._newest(MOST_MEASURED), self._wishes(self.seconds))
 
     def _end_same_pitch(self, start: int, pitch: int) -> None:
         """Let a note that still sounds end where its pitch is struck again; primer notes stay as they are."""
@@ -190,15 +195,20 @@ class _Song:
     def with_wishes(self, row: np.ndarray) -> np.ndarray:
         """Put mark and descriptions into a row: whatever was heard, new music is asked for as clean."""
         row[MARK] = CLEAN
-        row[DESCRIPTIONS:TIME] = self._wishes(max(0.0, self.seconds))
+        wished = self._wishes(max(0.0, self.seconds))
+        row[DESCRIPTIONS:TIME] = self.steering(wished) if self.steering else wished
         return row
+
+    def _newest(self, count: int) -> Fields:
+        """Return the last notes, up to so many."""
+        part = slice(max(0, len(self.starts) - count), None)
+        starts, ends = (np.array(column[part], dtype=np.int64) for column in (self.starts, self.ends))
+        pitches, velocities = (np.array(column[part], dtype=np.int64) for column in (self.pitches, self.velocities))
+        return Fields(starts, pitches, ends - starts, velocities)
 
     def finished(self, surprise: float) -> Composition:
         """Return the new notes."""
-        part = slice(self.heard, None)
-        starts, ends = (np.array(column[part], dtype=np.int64) for column in (self.starts, self.ends))
-        pitches, velocities = (np.array(column[part], dtype=np.int64) for column in (self.pitches, self.velocities))
-        fields = Fields(starts, pitches, ends - starts, velocities)
+        fields = self._newest(len(self.starts) - self.heard)
         return Composition(fields, surprise / max(len(fields), 1), self.begin, tuple(self.broken_s))
 
 
@@ -248,7 +258,9 @@ def compose(
     """Draw new notes after a primer, for several songs that share the work of reading the weights.
 
     Args:
-        model: A decoder of as many songs as there are seeds, that has heard nothing yet.
+        model: A decoder that has heard nothing yet, of as many songs as there are seeds; or of twice as many: then
+            the second half hears the same music without descriptions, and what these change is multiplied by
+            `GUIDANCE` (classifier-free guidance: Ho and Salimans 2022, arXiv:2207.12598).
         primer: All of it is heard.
         length: About so many performance events of new music a song: a note takes three to four.
         seconds: New music a song, in place of `length`.
@@ -276,7 +288,15 @@ def compose(
                     )
         if all(done):
             return [song.finished(float(each)) for song, each in zip(songs, surprise, strict=True)]
-        state = model.step(np.stack([song.row() for song in songs]))
+        rows = np.stack([song.row() for song in songs])
+        state = model.step(np.concatenate([rows, _undescribed(rows)]) if len(state) > len(songs) else rows)
+
+
+def _undescribed(rows: np.ndarray) -> np.ndarray:
+    """Return rows that say nothing of how the music should be."""
+    rows = rows.copy()
+    rows[:, DESCRIPTIONS:TIME] = 0
+    return rows
 
 
 def _opening(primer: Primer, song: _Song) -> np.ndarray:
@@ -296,15 +316,21 @@ def _choose_all(
     done: Sequence[bool],
 ) -> np.ndarray:
     """Draw the four fields of each song's next note in turn."""
+    is_guided = len(state) > len(songs)
     for field in range(4):
         logits = model.choose(field, state)
+        drawn = logits
+        if is_guided:
+            logits, undescribed = np.split(logits, 2)
+            drawn = undescribed + GUIDANCE * (logits - undescribed)
         for index, song in enumerate(songs):
             if not done[index]:
-                choice = draw(field, logits[index], song.allowed(field), sampling, rngs[index])
+                choice = draw(field, drawn[index], song.allowed(field), sampling, rngs[index])
                 surprise[index] -= log_probabilities(logits[index])[choice]
                 song.choice[field] = choice
         if field < VELOCITY:
-            state = model.tell(field, state, np.array([song.choice[field] for song in songs]))
+            choices = np.array([song.choice[field] for song in songs])
+            state = model.tell(field, state, np.tile(choices, 2) if is_guided else choices)
     return state
 
 

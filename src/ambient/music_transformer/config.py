@@ -8,7 +8,7 @@ from ambient.errors import InputError
 KIND = "music-transformer"
 SHIPPED_MODEL = "music-transformer"  # folder below trained-models/
 VOCABULARY = "performance-388+3"  # version of the token table of `tokens.py`, which TFRecords hold
-NOTE_FIELDS = "notes-1"  # version of the rows of `rows.py` and the bins of `fields.py`
+NOTE_FIELDS = "notes-2"  # version of the rows of `rows.py` and the bins of `fields.py`
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class ModelConfig:
         window: How many notes back a note can see, itself included; composing keeps no more than that.
         dropout: Share of activations dropped in training.
         vocabulary: Version of the fields of a note that the weights were trained on.
-        percentiles: For each local description nine values that part the base model's training music into tenths
-            (`descriptions.py`); empty before training.
+        percentiles: For each local description the values between its bins, percentiles of the base model's training
+            music (`descriptions.py`); empty before training.
         alignment: How often gaps and lengths are times that the music already has (`placement.py`).
     """
 
@@ -118,6 +118,7 @@ class TrainingConfig:
         evaluate_every: Steps between two evaluations; 0 means once an epoch, but not more often than every 20 steps.
         transpose: Semitones up and down that crops are transposed by.
         stretch: Largest change of tempo, as a natural logarithm: 0.1 is about a tenth slower or faster.
+        slow: Share of crops that are played up to three times slower instead, where no transcriber wrote the piece.
         hands: Share of crops that are given other dynamics; half as many another timing, a third other note ends.
         imitation: Share of crops of clean pieces that are changed as the transcriber would, and marked as heard.
         unsaid: Chance that a description is left out of a crop, and that all of them are.
@@ -142,6 +143,7 @@ class TrainingConfig:
     evaluate_every: int = 0
     transpose: int = 5
     stretch: float = 0.1
+    slow: float = 0.0
     hands: float = 0.3
     imitation: float = 0.4
     unsaid: float = 0.3
@@ -174,7 +176,7 @@ class SamplingConfig:
     top_k: int = 0
     timing_top_k: int | None = None
     top_k_offset: int = 0
-    top_p: float = 0.97
+    top_p: float = 0.95
     min_p: float = 0.0
     creativity: float = 0.0
     notes_per_second: int = 0

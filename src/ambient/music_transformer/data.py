@@ -36,10 +36,11 @@ from ambient.music_transformer.rows import (
 )
 
 HELD_OUT_SHARE = 0.1
-TAIL_SHARE = 0.1  # of each song's notes, where no whole song can be held out
+PASSAGE_SHARE = 0.1  # of each song's notes, where no whole song can be held out
 LEAST_NOTES = 12
 CALM_NOTES_PER_SECOND = 6.0
 PERFORMED_VELOCITIES = 12  # of 32 bins; score-like files use one to five
+SLOWEST = 3.0  # times as slow as the piece
 MOST_AHEAD = 400  # notes beyond a crop that its descriptions may look at
 
 
@@ -98,7 +99,9 @@ def is_held_out(digest: str) -> bool:
 
 
 def split_records(records: Sequence[TokenRecord], *, source: object) -> Split:
-    """Hold out about a tenth of the songs, by content hash; the end of every song where that leaves either side empty.
+    """Hold out a tenth of the songs, by content hash; a passage of every song where that leaves either side empty.
+
+    The passage is from the middle: how a song ends says little about how it goes.
 
     Of songs that are nearly the same music none is held out if another is trained on, and only the longest is held out
     otherwise: nothing is measured by what was learned. What that leaves out is on neither side, so that adding a song
@@ -122,13 +125,15 @@ def split_records(records: Sequence[TokenRecord], *, source: object) -> Split:
         return Split([piece_of(r) for r in training], [piece_of(r) for r in held_out], names, lines)
     left_out = {duplicate.index for duplicate in duplicates}
     pieces = [piece_of(record) for index, record in enumerate(records) if index not in left_out]
-    heads, tails = [], []
+    around, passages = [], []
     for piece in pieces:
-        cut = min(int(len(piece.fields) * (1 - TAIL_SHARE)), len(piece.fields) - 1)
-        heads.append(Piece(piece.fields[:cut], piece.heard, ends=False))
-        tails.append(Piece(piece.fields, piece.heard, context=cut))
-    explanation = f"the last tenth of each of {len(pieces)} songs; too few for a song of its own"
-    return Split([head for head in heads if len(head.fields)], tails, explanation, lines)
+        notes = len(piece.fields)
+        begin = int(notes * (1 - PASSAGE_SHARE) / 2)
+        end = begin + max(1, round(notes * PASSAGE_SHARE))
+        around += [Piece(piece.fields[:begin], piece.heard, ends=False), Piece(piece.fields[end:], piece.heard)]
+        passages.append(Piece(piece.fields[:end], piece.heard, ends=False, context=begin))
+    explanation = f"a tenth from the middle of each of {len(pieces)} songs; too few for a song of its own"
+    return Split([part for part in around if len(part.fields)], passages, explanation, lines)
 
 
 def _once(records: Sequence[TokenRecord], duplicates: Sequence[Duplicate]) -> list[TokenRecord]:
@@ -226,7 +231,10 @@ class Crops:
         """Vary a stretch; returns it and its mark."""
         config = self.config
         part = variation.transpose(part, int(rng.integers(-config.transpose, config.transpose + 1)))
-        part = variation.stretch(part, float(np.exp(rng.uniform(-config.stretch, config.stretch))))
+        tempo = rng.uniform(-config.stretch, config.stretch)
+        if config.slow and not heard and rng.random() < config.slow:
+            tempo = rng.uniform(0, np.log(SLOWEST))
+        part = variation.stretch(part, float(np.exp(tempo)))
         if config.hands:
             if rng.random() < config.hands:
                 part = variation.change_dynamics(part, rng)

@@ -1,8 +1,9 @@
 """What the music is like around each note: five local descriptions that the composer is told, and people can turn.
 
 Conventions: the description at a note looks ahead, from the note's start over the next 15 s (less where the piece ends,
-at least 5 s). Values are given to the network as ten bins between percentiles of the base model's training music,
-each note weighing the time until the next; bin 0 means that nothing is said.
+at least 5 s). Values are given to the network as twenty bins between percentiles of the base model's training music,
+each note weighing the time until the next; bin 0 means that nothing is said. Bins are finer towards both ends: ambient
+music is sparser, slower and softer than nine tenths of keyboard music, and no less varied.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from ambient.music_transformer.tokens import STEPS_PER_SECOND
 NAMES = tuple(DESCRIPTIONS)
 WINDOW_STEPS = 15 * STEPS_PER_SECOND
 LEAST_STEPS = 5 * STEPS_PER_SECOND
-DESCRIPTION_BINS = 10
+LEVELS = (1, 2, 4, 7, 10, 15, 20, 30, 40, 50, 60, 70, 80, 85, 90, 93, 96, 98, 99)  # percentiles between the bins
+DESCRIPTION_BINS = len(LEVELS) + 1
 UNKNOWN = 0
 
 
@@ -48,6 +50,24 @@ def describe(fields: Fields) -> np.ndarray:
     return values
 
 
+def describe_stretch(fields: Fields, begin: int, end: int) -> np.ndarray:
+    """Measure the notes that start from one step up to, not including, another: [5] as in `describe`; NaN of none."""
+    seconds = (end - begin) / STEPS_PER_SECOND
+    within = (fields.starts >= begin) & (fields.starts < end)
+    if not within.any() or seconds <= 0:
+        return np.full(len(NAMES), np.nan)
+    sounded = np.clip(np.minimum(fields.ends, end) - np.maximum(fields.starts, begin), 0, None).sum()
+    return np.array(
+        [
+            within.sum() / seconds,
+            fields.pitches[within].mean(),
+            sounded / STEPS_PER_SECOND / seconds,
+            fields.velocities[within].mean(),
+            np.log2(fields.lengths[within] / STEPS_PER_SECOND).mean(),
+        ]
+    )
+
+
 def _mean(values: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
     mean: np.ndarray = (sums[last] - sums[first]) / (last - first)
@@ -69,7 +89,7 @@ class Percentiles:
     """Where the bins of each description begin in the base model's training music.
 
     Attributes:
-        edges: [5, 9] rising: the 10th to the 90th percentile of each description.
+        edges: [5, 19] rising: the percentiles `LEVELS` of each description.
     """
 
     edges: np.ndarray
@@ -82,7 +102,7 @@ class Percentiles:
         table, weight = np.concatenate(values), np.concatenate(weights).astype(np.float64)
         known = np.isfinite(table[:, 0])
         table, weight = table[known], np.minimum(weight[known], WINDOW_STEPS)
-        wanted = np.arange(1, DESCRIPTION_BINS) / DESCRIPTION_BINS
+        wanted = np.array(LEVELS) / 100
         edges = []
         for column in table.T:
             order = np.argsort(column, kind="stable")
@@ -91,7 +111,7 @@ class Percentiles:
         return cls(np.array(edges))
 
     def bins(self, values: np.ndarray) -> np.ndarray:
-        """Return [N, 5] bins from 1 to 10, `UNKNOWN` where a value is NaN."""
+        """Return [N, 5] bins from 1 to 20, `UNKNOWN` where a value is NaN."""
         found = np.stack(
             [np.searchsorted(edge, column, side="right") for edge, column in zip(self.edges, values.T, strict=True)],
             axis=1,
@@ -100,5 +120,5 @@ class Percentiles:
 
     @staticmethod
     def bin_of(percentile: float) -> int:
-        """Return the bin, 1 to 10, that a percentile from 0 to 100 falls into."""
-        return 1 + min(int(percentile / 100 * DESCRIPTION_BINS), DESCRIPTION_BINS - 1)
+        """Return the bin, 1 to 20, that a percentile from 0 to 100 falls into."""
+        return 1 + int(np.searchsorted(LEVELS, percentile, side="right"))

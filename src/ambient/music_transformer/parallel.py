@@ -48,7 +48,8 @@ def compose_songs(request: CompositionRequest, seeds: Sequence[int], hear: Hear 
 
 
 def _compose_group(request: CompositionRequest, seeds: tuple[int, ...], hear: Hear | None = None) -> list[Composition]:
-    decoder = cached_decoder(request.folder, len(seeds))
+    is_turned = bool(request.wishes.curves)  # by a person: guided, where what the primer is like only continues
+    decoder = cached_decoder(request.folder, len(seeds) * (1 + is_turned))
     decoder.reset()
     return compose(
         decoder,

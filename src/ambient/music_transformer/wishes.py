@@ -11,13 +11,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from ambient.music_transformer.config import ModelConfig
-from ambient.music_transformer.descriptions import NAMES, UNKNOWN, Percentiles, describe
+from ambient.music_transformer.descriptions import (
+    DESCRIPTION_BINS,
+    LEAST_STEPS,
+    NAMES,
+    UNKNOWN,
+    WINDOW_STEPS,
+    Percentiles,
+    describe,
+    describe_stretch,
+)
 from ambient.music_transformer.fields import Fields
 from ambient.music_transformer.rows import CLEAN, HEARD
 from ambient.music_transformer.tokens import STEPS_PER_SECOND
 
 FADE_WINDOW_STEPS = 6 * STEPS_PER_SECOND
 FADED = 0.5  # of the typical number of notes in a window, or of their velocity
+STEERING = 0.05  # bins a second for each bin that is missing
+FORGETTING = 0.02  # a second; so that what was asked for long ago does not make the music swing
+MOST_STEERING = 10.0  # bins
+LONGEST_STEP_S = 5.0  # a rest counts for no more
 MOST_FADE = 0.4  # of a primer; what is sparse for longer is the music
 
 
@@ -30,12 +43,14 @@ class Primer:
         mark: `rows.CLEAN` or `rows.HEARD`.
         described: [N, 5] bins of its own descriptions, 0 where they are not said.
         typical: [5] bins of its descriptions as a whole, 0 where it is too short to say.
+        percentiles: Bins of the model's descriptions; None if it has none.
     """
 
     fields: Fields
     mark: int
     described: np.ndarray
     typical: np.ndarray
+    percentiles: Percentiles | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +62,12 @@ class Wishes:
     Attributes:
         typical: [5] bins where nothing else is wished.
         curves: Name of a description to rising (minute, percentile) points; straight lines between them.
+        percentiles: Bins of the descriptions, to hold the music to what is wished; None only says it.
     """
 
     typical: tuple[int, ...] = (UNKNOWN,) * len(NAMES)
     curves: tuple[tuple[str, tuple[tuple[float, float], ...]], ...] = ()
+    percentiles: Percentiles | None = None
 
     def __call__(self, seconds: float) -> np.ndarray:
         """Return what is wished at a moment."""
@@ -59,6 +76,45 @@ class Wishes:
             minutes, values = zip(*points, strict=True)
             bins[NAMES.index(name)] = Percentiles.bin_of(float(np.interp(seconds / 60, minutes, values)))
         return bins
+
+
+class Steering:
+    """Holds new music to what is wished: asks for more of what it has had too little of, and the other way round.
+
+    The network follows a description loosely, and a piece drifts. So what was got over the last seconds is measured,
+    and the difference is added up and asked for (an integral controller).
+
+    Call: step of the last start, wished bins [5] -> bins to ask for, [5].
+
+    Args:
+        percentiles: Bins of the descriptions.
+        begin: Step at which the new music begins.
+    """
+
+    def __init__(self, percentiles: Percentiles, begin: int) -> None:
+        self.percentiles, self.begin = percentiles, begin
+        self.offsets = np.zeros(len(NAMES))  # bins
+        self.measured = begin
+
+    def __call__(self, wished: np.ndarray) -> np.ndarray:
+        """Return the bins to ask for; what is not wished is not asked for."""
+        asked = np.clip(np.rint(wished + self.offsets), 1, DESCRIPTION_BINS).astype(np.int32)
+        return np.where(wished == UNKNOWN, UNKNOWN, asked)
+
+    def is_due(self, now: int) -> bool:
+        """Say whether there is enough new music to measure again."""
+        return now - self.measured >= STEPS_PER_SECOND and now - self.begin >= LEAST_STEPS
+
+    def measure(self, fields: Fields, wished: np.ndarray) -> None:
+        """Compare the last notes up to the newest start with what was wished."""
+        now = int(fields.starts[-1])
+        begin = max(self.begin, now - WINDOW_STEPS)
+        got = self.percentiles.bins(describe_stretch(fields, begin, now)[None])[0]
+        seconds = min((now - self.measured) / STEPS_PER_SECOND, LONGEST_STEP_S)
+        missing = np.where((wished == UNKNOWN) | (got == UNKNOWN), 0, wished - got)
+        kept = self.offsets * np.exp(-FORGETTING * seconds)
+        self.offsets = np.clip(kept + STEERING * seconds * missing, -MOST_STEERING, MOST_STEERING)
+        self.measured = now
 
 
 def make_primer(fields: Fields, config: ModelConfig, *, heard: bool) -> Primer:
@@ -81,7 +137,7 @@ def make_primer(fields: Fields, config: ModelConfig, *, heard: bool) -> Primer:
     if known.any():
         weights = np.diff(music.starts, append=music.starts[-1:])[known] + 1
         typical = np.average(values[known], axis=0, weights=weights)[None]
-    return Primer(music, mark, percentiles.bins(values), percentiles.bins(typical)[0])
+    return Primer(music, mark, percentiles.bins(values), percentiles.bins(typical)[0], percentiles)
 
 
 def without_fade(fields: Fields) -> Fields:
@@ -125,4 +181,4 @@ def _point(word: str) -> tuple[float, float]:
 
 def make_wishes(primer: Primer, turned: Mapping[str, tuple[tuple[float, float], ...]]) -> Wishes:
     """Return the primer's own descriptions, and in their place what a person turned."""
-    return Wishes(tuple(int(each) for each in primer.typical), tuple(sorted(turned.items())))
+    return Wishes(tuple(int(each) for each in primer.typical), tuple(sorted(turned.items())), primer.percentiles)

@@ -11,7 +11,7 @@ from ambient.music_transformer.tokens import notes_to_tokens
 
 # Density 1-9 notes a second, register 45-77, polyphony 0.5-4.5, loudness bins 4-28, note length 1/8 to 2 s.
 PERCENTILES = tuple(
-    tuple(float(edge) for edge in np.linspace(low, high, 9))
+    tuple(float(edge) for edge in np.linspace(low, high, 19))
     for low, high in ((1, 9), (45, 77), (0.5, 4.5), (4, 28), (-3, 1))
 )
 

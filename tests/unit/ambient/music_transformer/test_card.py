@@ -57,7 +57,7 @@ def test_a_record_says_what_was_learned_from_and_measured_by(record):
 
 def test_a_card_names_the_figures_of_the_record(record):
     card = model_card(ModelConfig(), record)
-    assert "vocabulary\n`notes-1`" in card
+    assert "vocabulary\n`notes-2`" in card
     assert "7 steps of 8 × 256 notes" in card
     assert "Held-out loss: 2.0 nats per note, 11.83 bits per second" in card
     assert "2 songs, 60 notes, 0.25 minutes" in card

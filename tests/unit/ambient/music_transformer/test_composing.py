@@ -153,9 +153,26 @@ def test_what_is_wished_over_time_is_said_at_each_note():
     heard = np.array(model.heard)
     assert (heard[:, MARK] == 1).all()
     assert (heard[:, 9:13] == [2, 3, 4, 5]).all()
-    # A percentile of 100 t after t minutes: a tenth more every six seconds.
+    # A percentile of 100 t after t minutes; the bins begin at these.
+    begins = [1, 2, 4, 7, 10, 15, 20, 30, 40, 50, 60, 70, 80, 85, 90, 93, 96, 98, 99]
     for row in heard[1:]:
-        assert row[8] == 1 + int(row[13] / 100 / 6 + 1e-9)
+        assert row[8] == 1 + sum(begin <= row[13] / 60 + 1e-9 for begin in begins)
+
+
+def test_with_twice_as_many_songs_what_descriptions_change_is_doubled():
+    # Undescribed the pitches 60 and 64 are equally likely. Described, 64 is: 3 to 1, doubled 9 to 1.
+    def says(field, row, _):
+        pitches = {60: 0.25, 64: 0.75} if row[8] else {60: 0.5, 64: 0.5}
+        return [{20: 1.0}, pitches, {10: 1.0}, {16: 1.0}][field]
+
+    wishes = Wishes((3, 0, 0, 0, 0))
+    asked = {"seconds": 600.0, "alignment": ALIGNMENT, "wishes": wishes, "seeds": [1]}
+    sampling = SamplingConfig(top_p=1.0, break_loops=False)
+    shares = []
+    for songs in (1, 2):
+        (composition,) = compose(FakeModel(says, songs=songs), NOTHING, sampling=sampling, **asked)
+        shares.append(np.mean(composition.fields.pitches == 64))
+    assert shares == pytest.approx([0.75, 0.9], abs=0.03)
 
 
 def test_rows_of_no_primer_are_a_start():

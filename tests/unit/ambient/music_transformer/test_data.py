@@ -69,13 +69,14 @@ def test_adding_or_removing_a_song_never_moves_another(corpus):
 
 def test_one_song_holds_out_its_own_end_and_says_so(bars, record_of):
     split = split_records([record_of(bars(100), heard=True)], source="in")
-    assert split.explanation == "the last tenth of each of 1 songs; too few for a song of its own"
-    (head,), (tail,) = split.training, split.held_out
-    assert (len(head.fields), len(tail.fields), tail.context) == (90, 100, 90)
-    assert (head.ends, tail.ends) == (False, True)
+    assert split.explanation == "a tenth from the middle of each of 1 songs; too few for a song of its own"
+    (head, rest), (passage,) = split.training, split.held_out
+    assert (len(head.fields), len(rest.fields), len(passage.fields), passage.context) == (45, 45, 55, 45)
+    assert (head.ends, rest.ends, passage.ends) == (False, True, False)
+    assert rest.fields.starts[0] == 55 * 25
     assert head.heard
-    assert tail.heard
-    assert tail.counted.starts[0] == 90 * 25
+    assert passage.heard
+    assert passage.counted.starts[0] == 45 * 25
 
 
 def test_too_little_music_says_how_much_is_needed_and_how_much_there_is(bars, record_of):

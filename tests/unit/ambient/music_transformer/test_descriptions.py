@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ambient.music_transformer.descriptions import Percentiles, describe
+from ambient.music_transformer.descriptions import Percentiles, describe, describe_stretch
 from ambient.music_transformer.fields import Fields
 
 
@@ -55,36 +55,50 @@ def test_no_notes_have_no_descriptions():
     assert describe(steady(0, 100)).shape == (0, 5)
 
 
+def test_a_stretch_is_described_by_what_starts_in_it_and_sounds_up_to_its_end(rising):
+    # Notes of pitch 62 to 65, half a second each; the last one starts where the stretch ends, so it is not in it.
+    values = describe_stretch(rising, 200, 600)
+    assert values == pytest.approx([1, 63.5, 0.5, 13.5, -1])
+    assert np.isnan(describe_stretch(rising, 210, 290)).all()
+    # What began before sounds on: 25 of 50 steps for each of two starts, and a quarter second of the one before.
+    assert describe_stretch(rising, 225, 425)[2] == pytest.approx((0.25 + 0.5 + 0.25) / 2)
+
+
 def test_percentiles_weigh_seconds_not_notes():
     # 150 s of one note a second and 50 s of ten: three quarters of the time, but a quarter of the notes, are sparse.
     edges = Percentiles.of([steady(150, 100), steady(500, 10)]).edges
-    assert edges.shape == (5, 9)
-    assert edges[0, :7] == pytest.approx(1, abs=0.2)
-    assert edges[0, 7:] == pytest.approx(10, abs=0.5)
+    assert edges.shape == (5, 19)
+    assert edges[0, :12] == pytest.approx(1, abs=0.2)  # up to the 70th percentile
+    assert edges[0, 12:] == pytest.approx(10, abs=0.5)  # from the 80th
 
 
 def test_a_long_rest_weighs_fifteen_seconds():
     # Without the bound the hour of silence after the last dense note would be nearly all of the time.
     silence = Fields.joined([steady(200, 10, pitch=50), steady(300, 100, pitch=70, begin=360_000)])
-    assert Percentiles.of([silence]).edges[1, 4] == pytest.approx(70)
+    assert Percentiles.of([silence]).edges[1, 9] == pytest.approx(70)
 
 
-def test_bins_go_from_one_below_the_first_edge_to_ten_above_the_last():
-    percentiles = Percentiles(np.tile(np.arange(1.0, 10.0), (5, 1)))
-    values = np.array([[0.5, 1.0, 4.9, 9.0, 99.0], [np.nan] * 5])
-    assert percentiles.bins(values).tolist() == [[1, 2, 5, 10, 10], [0, 0, 0, 0, 0]]
+def test_bins_go_from_one_below_the_first_edge_to_twenty_above_the_last():
+    percentiles = Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1)))
+    values = np.array([[0.5, 1.0, 4.9, 19.0, 99.0], [np.nan] * 5])
+    assert percentiles.bins(values).tolist() == [[1, 2, 5, 20, 20], [0, 0, 0, 0, 0]]
 
 
-def test_each_tenth_of_the_training_music_has_a_bin_of_its_own():
+def test_bins_hold_as_much_of_the_training_music_as_their_percentiles_say():
     rng = np.random.default_rng(0)
     pitches = rng.integers(20, 100, 40).repeat(16)
     piece = Fields(np.arange(640) * 100, pitches, np.full(640, 50), np.full(640, 16))
     percentiles = Percentiles.of([piece])
     values = describe(piece)
     bins = percentiles.bins(values)[np.isfinite(values[:, 0]), 1]
-    assert np.bincount(bins, minlength=11)[1:] / bins.size == pytest.approx(0.1, abs=0.02)
+    shares = np.bincount(bins, minlength=21)[1:]
+    wanted = [1, 1, 2, 3, 3, 5, 5, *[10] * 6, 5, 5, 3, 3, 2, 1, 1]  # percent
+    assert 100 * shares / bins.size == pytest.approx(np.array(wanted), abs=2)
 
 
-@pytest.mark.parametrize(("percentile", "wanted"), [(0, 1), (9.9, 1), (10, 2), (50, 6), (89.9, 9), (90, 10), (100, 10)])
-def test_a_percentile_falls_into_its_tenth(percentile, wanted):
+@pytest.mark.parametrize(
+    ("percentile", "wanted"),
+    [(0, 1), (0.9, 1), (1, 2), (9.9, 5), (10, 6), (50, 11), (89.9, 15), (90, 16), (99, 20), (100, 20)],
+)
+def test_a_percentile_falls_into_its_bin(percentile, wanted):
     assert Percentiles.bin_of(percentile) == wanted

@@ -142,7 +142,7 @@ def test_a_loaded_model_knows_its_percentiles_and_alignment(tiny_config, tiny_mo
 @pytest.mark.parametrize(
     ("field", "value", "found"),
     [
-        ("vocabulary", "performance-388+3", "vocabulary 'performance-388\\+3'; expected 'notes-1'"),
+        ("vocabulary", "performance-388+3", "vocabulary 'performance-388\\+3'; expected 'notes-2'"),
         ("layers", 3, "is missing"),
         ("heads", 3, "heads must divide width"),
         ("layers", "x", "layers must be a whole number from 1 up"),

@@ -75,9 +75,9 @@ def test_the_four_fields_have_515_choices_and_the_tables_are_laid_out_without_ov
     assert FIELD_SIZES == (178, 128, 177, 32)
     assert sum(FIELD_SIZES) == 515
     # gap, pitch, length, velocity, two ends, sounding, mark, five descriptions, pitch class
-    sizes = [179, 129, 178, 33, 178, 178, 16, 3, 11, 11, 11, 11, 11, 13]
+    sizes = [179, 129, 178, 33, 178, 178, 16, 3, 21, 21, 21, 21, 21, 13]
     assert list(INPUT_OFFSETS) == [sum(sizes[:i]) for i in range(14)]
-    assert INPUT_SIZE == sum(sizes) == 962
+    assert INPUT_SIZE == sum(sizes) == 1012
     assert (CHOSEN_OFFSETS.tolist(), CHOSEN_SIZE) == ([0, 178, 306], 483)
 
 

@@ -124,10 +124,10 @@ def test_other_releases_change_lengths_alone(random_piece, seed):
 
 @settings(max_examples=25, deadline=None)
 @given(seed=seeds)
-def test_an_imitated_transcription_starts_its_notes_on_frames_of_32_ms(random_piece, seed):
+def test_an_imitated_transcription_ends_its_notes_on_frames_of_32_ms(random_piece, seed):
     heard = imitate_transcriber(random_piece(200, seed), np.random.default_rng(seed))
-    frames = {round(frame * 3.2) for frame in range(int(heard.starts.max() / 3.2) + 2)}
-    assert set(heard.starts.tolist()) <= frames
+    frames = {round(frame * 3.2) for frame in range(int(heard.ends.max() / 3.2) + 2)}
+    assert set(heard.ends.tolist()) <= frames | set((heard.starts + 3).tolist())
     assert heard.lengths.min() >= 3
 
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from ambient.music_transformer.config import ModelConfig
+from ambient.music_transformer.descriptions import Percentiles
 from ambient.music_transformer.fields import Fields
-from ambient.music_transformer.wishes import Wishes, make_primer, make_wishes, read_curve, without_fade
+from ambient.music_transformer.wishes import Steering, Wishes, make_primer, make_wishes, read_curve, without_fade
 
 DENSITY, REGISTER = 0, 1
 
@@ -41,14 +42,14 @@ def test_what_is_no_curve_is_refused(text, message):
 
 def test_a_wish_follows_straight_lines_between_its_points_and_holds_the_last():
     wishes = Wishes(curves=(("density", ((1.0, 20.0), (5.0, 70.0))),))
-    # 20 is the third tenth; at 3 min 45, the fifth; beyond 5 min 70, the eighth.
-    assert [int(wishes(60 * minute)[DENSITY]) for minute in (0, 1, 3, 5, 60)] == [3, 3, 5, 8, 8]
+    # Seven bins begin below 20 or at it, nine up to 45 (at 3 min), twelve up to 70 (from 5 min on).
+    assert [int(wishes(60 * minute)[DENSITY]) for minute in (0, 1, 3, 5, 60)] == [8, 8, 10, 13, 13]
 
 
 def test_nothing_wished_is_nothing_said_and_what_is_typical_stands_beside_a_curve():
     assert Wishes()(10.0).tolist() == [0, 0, 0, 0, 0]
     wishes = Wishes((4, 5, 6, 7, 8), (("register", ((0.0, 95.0),)),))
-    assert wishes(10.0).tolist() == [4, 10, 6, 7, 8]
+    assert wishes(10.0).tolist() == [4, 17, 6, 7, 8]
 
 
 @pytest.mark.parametrize(("heard", "mark"), [(False, 1), (True, 2)])
@@ -57,15 +58,15 @@ def test_a_primer_is_marked_as_clean_or_heard(tiny_config, bars, heard, mark):
 
 
 def test_a_primer_is_described_note_by_note_and_as_a_whole(tiny_config):
-    # Two notes a second of pitch 60, velocity bin 16 and half a second: edges are 1, 2, ... for the density,
-    # 45, 49, ... for the pitch, 0.5, 1, ... for the polyphony, 4, 7, ... for velocities, -3, -2.5, ... for lengths.
+    # Two notes a second of pitch 60, velocity bin 16 and half a second: 19 edges go from 1 to 9 for the density,
+    # 45 to 77 for the pitch, 0.5 to 4.5 for the polyphony, 4 to 28 for velocities, -3 to 1 for lengths.
     primer = make_primer(steady(80, 50), tiny_config, heard=False)
     assert primer.described.shape == (80, 5)
-    assert primer.described[0].tolist() == [3, 5, 3, 6, 6]
+    assert primer.described[0].tolist() == [4, 10, 4, 11, 11]
     assert primer.described[-1].tolist() == [0] * 5  # nothing lies ahead
-    assert primer.typical.tolist() == [3, 5, 3, 6, 6]
-    assert make_wishes(primer, {})(0.0).tolist() == [3, 5, 3, 6, 6]
-    assert make_wishes(primer, {"density": ((0.0, 5.0),)})(0.0).tolist() == [1, 5, 3, 6, 6]
+    assert primer.typical.tolist() == [4, 10, 4, 11, 11]
+    assert make_wishes(primer, {})(0.0).tolist() == [4, 10, 4, 11, 11]
+    assert make_wishes(primer, {"density": ((0.0, 1.5),)})(0.0).tolist() == [2, 10, 4, 11, 11]
 
 
 def test_a_primer_too_short_to_describe_or_a_model_without_percentiles_says_nothing(tiny_config):
@@ -112,3 +113,36 @@ def test_a_primer_that_does_not_fade_is_kept_whole(fields):
 def test_a_fade_longer_than_two_fifths_of_the_notes_is_the_music():
     music, rest = steady(240, 25, velocity=30), steady(200, 25, velocity=2, begin=6000)
     assert len(without_fade(Fields.joined([music, rest]))) == 440
+
+
+# === Holding the music to it ===
+def test_what_there_is_too_little_of_is_asked_for_more_from_second_to_second():
+    # Edges 1 to 19: two notes a second lie in bin 3. Pitch, length and the others are as they are wished.
+    percentiles = Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1)))
+    wished = np.array([9, 20, 2, 17, 0])
+    steering = Steering(percentiles, begin=0)
+    assert steering(wished).tolist() == [9, 20, 2, 17, 0]
+    steering.measure(steady(21, 50), wished)  # ten seconds, six bins missing: 0.05 x 5 x 6 of a bin and more
+    assert steering(wished).tolist() == [10, 20, 2, 17, 0]
+    for seconds in range(11, 80):
+        steering.measure(steady(2 * seconds + 1, 50), wished)
+    assert steering(wished).tolist() == [19, 20, 2, 17, 0]  # never more than ten bins beyond what is wished
+
+
+def test_what_there_is_too_much_of_is_asked_for_less():
+    steering = Steering(Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1))), begin=0)
+    wished = np.array([0, 20, 0, 0, 0])
+    wished[DENSITY] = 1
+    steering.measure(steady(200, 10), wished)
+    assert steering(np.array([8, 20, 0, 0, 0]))[DENSITY] < 8
+    assert steering(wished)[DENSITY] == 1
+
+
+def test_new_music_is_measured_once_a_second_and_not_before_there_are_five():
+    steering = Steering(Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1))), begin=1000)
+    assert not steering.is_due(1499)
+    assert steering.is_due(1500)
+    steering.measure(steady(31, 50), np.array([9, 0, 0, 0, 0]))
+    assert steering.measured == 1500
+    assert not steering.is_due(1599)
+    assert steering.is_due(1600)
