@@ -94,7 +94,8 @@ training never used.
 
 ## Limits
 
-Western keyboard music of 1700 to 1920 and ambient patterns; no tempo, metre, pedal or key; form over more than two minutes is not learned.
+Western keyboard music of 1700 to 1920 and ambient patterns; no tempo, metre, pedal or key; form over more than two
+minutes is not learned.
 The weights were trained on {where} in {minutes:g} minutes, a small fraction of what published models had.
 """
 
