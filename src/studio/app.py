@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from ambient.errors import InputError
 from studio.routes import chain, music
-from studio.routes.bodies import TokenBody
+from studio.routes.bodies import ErrorAnswer, TokenBody
 from studio.security import COOKIE, Guard
 from studio.services.sound import SoundError
 from studio.services.studio import Studio
@@ -22,6 +22,12 @@ from studio.services.uploads import UploadError
 from studio.store import StoreError
 
 STATIC = Path(__file__).parent / "static"
+
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"description": "What is wrong, in one line, and what to do", "model": ErrorAnswer}
+    for status in ("4XX", "5XX", 422)
+}
 
 
 def make_app(studio: Studio, *, host: str = "127.0.0.1", token: str = "") -> Guard:
@@ -48,8 +54,8 @@ def make_app(studio: Studio, *, host: str = "127.0.0.1", token: str = "") -> Gua
         redoc_url=None,
         openapi_url="/api/openapi.json",
     )
-    app.include_router(chain.router(studio))
-    app.include_router(music.router(studio))
+    for part in (chain, music):
+        app.include_router(part.router(studio), responses=_ERRORS)
     _add_errors(app)
     guard = Guard(app, host=host, token=token)
 

@@ -49,6 +49,8 @@ SPECS = {  # pipeline -> its spec file, in the order of the chain
 CHAIN = (SONGS, *SPECS)
 StoreError = LocalpachError
 _RUNNING = ("running", "egressing")
+_SAID_LEFT = re.compile(r"([\d.]+) (s|min|h) left")  # by a program itself, in its log
+_UNITS_S = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -333,7 +335,7 @@ def _node(state: State, records: Records, name: str) -> dict[str, Any]:
     if pipeline is None:
         return node
     jobs = records.jobs(name)
-    return node | {"pipeline": pipeline_state(state, pipeline)} | _progress(records, jobs)
+    return node | {"pipeline": pipeline_state(state, pipeline)} | _progress(state.folder, records, jobs)
 
 
 def _count(state: State, name: str, commit: Commit | None) -> int:
@@ -347,7 +349,7 @@ def _count(state: State, name: str, commit: Commit | None) -> int:
     return len({entry.path.rpartition("/")[2].partition(".")[0] for entry in state.trees.entries(commit.tree)})
 
 
-def _progress(records: Records, jobs: list[Job]) -> dict[str, Any]:
+def _progress(folder: Path, records: Records, jobs: list[Job]) -> dict[str, Any]:
     """Say how the work of a pipeline stands: the job that runs, else whether one waits, else how the last one ended."""
     running = next((job for job in jobs if job.state in _RUNNING), None)
     waiting = [job for job in jobs if job.state == "created"]
@@ -366,7 +368,7 @@ def _progress(records: Records, jobs: list[Job]) -> dict[str, Any]:
         "left_out": counts.recovered,
         "started": job.started,
         "finished": job.finished,
-        "left_s": _time_left(records, job, jobs, done - counts.skipped, counts.total - counts.skipped)
+        "left_s": _time_left(folder, job, jobs, done - counts.skipped, counts.total - counts.skipped)
         if running
         else None,
         "error": _error(records, job),
@@ -377,15 +379,23 @@ def _has_failed(job: Job) -> bool:
     return job.state in ("failure", "unrunnable")
 
 
-def _time_left(records: Records, job: Job, jobs: list[Job], done: int, todo: int) -> float | None:
-    """Guess from the pace of this job, or before its first datum has ended from that of the last one."""
+def _time_left(folder: Path, job: Job, jobs: list[Job], done: int, todo: int) -> float | None:
+    """Guess from the pace of this job, before its first datum has ended from that of the last one or from its log."""
     gone_s = time.time() - (job.started or time.time())
     if done:
         return max(0.0, gone_s / done * (todo - done))
     before = next((each for each in jobs if each.state == "success" and each.counts.processed), None)
     if before is None or before.started is None or before.finished is None:
-        return None
+        return _said_left(folder, job)
     return max(0.0, (before.finished - before.started) / before.counts.processed * todo - gone_s)
+
+
+def _said_left(folder: Path, job: Job) -> float | None:
+    """Read what a program last said of the time that it still needs."""
+    logs = sorted((folder / "logs" / job.pipeline / job.id).glob("*.log"))
+    said = [_SAID_LEFT.findall(path.read_text(encoding="utf-8", errors="replace")) for path in logs]
+    found = [each for part in said for each in part]
+    return float(found[-1][0]) * _UNITS_S[found[-1][1]] if found else None
 
 
 def _error(records: Records, job: Job) -> str:

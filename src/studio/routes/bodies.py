@@ -17,6 +17,12 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class ErrorAnswer(BaseModel):
+    """Why a request was refused."""
+
+    error: str
+
+
 class UploadBody(Body):
     """The names of the files that will be sent."""
 

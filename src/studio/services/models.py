@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import threading
+from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ class Models:
         """Find the model whose weights have a digest (16 hex digits of SHA-256, as pieces name them)."""
         for model in [*(each.id for each in self._store.versions(MODEL)), SHIPPED]:
             weights = self.place(model) / "weights.safetensors"
-            if weights.exists() and hashlib.sha256(weights.read_bytes()).hexdigest()[:16] == digest:
+            if weights.exists() and _digest(weights, weights.stat().st_mtime_ns) == digest:
                 return model
         return None
 
@@ -115,6 +116,11 @@ class Models:
         file = next((e for e in self._store.files(MODEL, version.id) if e.path == "training.json"), None)
         record = json.loads(self._store.place(file.digest).read_text(encoding="utf-8")) if file else {}
         return {"id": version.id, "label": f"version {version.number}", "at": version.finished} | _training(record)
+
+
+@lru_cache(maxsize=256)
+def _digest(weights: Path, _changed_ns: int) -> str:
+    return hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
 
 
 def _training(record: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ class Pieces:
         ]
         chain = []
         for file in self._store.files(GENERATED):
-            music = read_music(self._store.place(file.digest), file.path)
+            music = _music(self._store.place(file.digest))
             name = file.path.removesuffix(".mid")
             primer = str(music.settings.get("primer", ""))
             piece = {"title": f"from {name}", "origin": "chain", "seconds": music.seconds, "from": primer}
@@ -153,6 +154,11 @@ class Pieces:
 
         self._work.add(Task(words, hear, ended))
         return found
+
+
+@lru_cache(maxsize=256)
+def _music(place: Path) -> Music:
+    return read_music(place, "a piece of the chain")
 
 
 def _is_of_chain(id_: str) -> bool:

@@ -79,7 +79,7 @@ class Wish:
 
 @dataclass(slots=True)
 class Take:
-    """One piece that is being made, or was."""
+    """One piece that is being made, or was; the notes of a finished one are read when they are asked for."""
 
     id: str
     title: str
@@ -89,6 +89,13 @@ class Take:
     error: str = ""
     revision: int = 0
     notes: list[Row] = field(default_factory=list)
+    count: int = 0
+    seconds: float = 0.0
+
+    def finish(self, notes: list[Row]) -> None:
+        """Take the notes as they are in the end."""
+        self.notes, self.count, self.revision = notes, len(notes), self.revision + 1
+        self.seconds = max((row[2] for row in notes), default=0.0)
 
 
 @dataclass(eq=False, slots=True)
@@ -116,13 +123,21 @@ class Takes:
         store: Records what was kept and discarded.
         models: Give the composers.
         work: Runs them.
-        changed: Called when anything has changed.
+        changed: Called when anything has changed but notes.
+        grown: Called when a note has come.
     """
 
     def __init__(
-        self, folder: Path, store: LocalStore, models: Models, work: Work, changed: Callable[[], None]
+        self,
+        folder: Path,
+        store: LocalStore,
+        models: Models,
+        work: Work,
+        changed: Callable[[], None],
+        grown: Callable[[], None] = lambda: None,
     ) -> None:
-        self._folder, self._store, self._models, self._work, self._changed = folder, store, models, work, changed
+        self._folder, self._store, self._models, self._work = folder, store, models, work
+        self._changed, self._grown = changed, grown
         self._lock = threading.RLock()
         folder.mkdir(parents=True, exist_ok=True)
         self._groups: dict[str, Group] = {}
@@ -171,13 +186,14 @@ class Takes:
         group, take = self._find(id_)
         if take.state != DONE:
             raise TakeError("this take is still being composed; wait for its end, or stop it")
-        stays = [note for note in notes_of(take.notes) if note.start_s < at_s]
+        notes = notes_of(self._notes(group, take))
+        stays = [note for note in notes if note.start_s < at_s]
         if not stays:
             raise TakeError("no notes before this moment; choose a later one, or `more like this`")
         context_s = group.request["context_s"]
         context = self._context(group)
         stays = [Note(n.start_s, n.pitch, min(n.end_s, max(at_s, n.start_s + 0.05)), n.velocity) for n in stays]
-        left = max(0.25, (_end(notes_of(take.notes)) - at_s) / 60)
+        left = max(0.25, (_end(notes) - at_s) / 60)
         wish = self._wish_of(group, count=count, seed=secrets.randbelow(1_000_000), parent=id_)
         controls = {name: _later(points, at_s / 60) for name, points in wish.controls.items()}
         primer = [*context, *moved(stays, context_s)]
@@ -222,7 +238,7 @@ class Takes:
         group, take = self._find(id_)
         with self._lock:
             return self._described(group, take) | {
-                "notes": take.notes[:],
+                "notes": self._notes(group, take)[:],
                 "primer": rows(self._context(group)),
                 "primer_s": group.request["context_s"],
                 "controls": group.request["controls"],
@@ -324,8 +340,11 @@ class Takes:
             take.state, take.verdict = known.get("state", WAITING), known.get("verdict", OPEN)
             take.error = known.get("error", "")
             path = place / f"take-{index + 1}.mid"
-            if path.exists():
-                take.notes, take.state = rows(read_music(path, path.name).notes), DONE
+            if path.exists() and "seconds" in known:
+                take.count, take.seconds, take.state = known["count"], known["seconds"], DONE
+            elif path.exists():
+                take.finish(rows(read_music(path, path.name).notes))
+                take.state = DONE
             elif take.state in (COMPOSING, DONE):
                 take.state = WAITING
             takes.append(take)
@@ -368,19 +387,26 @@ class Takes:
             take = next((t for t in group.takes if (seed - t.seed) % group.request["count"] == 0), None)
             if take is None:
                 return
-            if take.state == WAITING or seed != take.seed:  # begins, or is made again because it copied a song
+            begins = take.state == WAITING or seed != take.seed
+            if begins:  # or is made again, because it copied a song
                 take.state, take.seed, take.revision = COMPOSING, seed, take.revision + 1
                 take.notes = self._stays(group)
                 group.offset_s = None
             offset = self._offset(group, start)
             take.notes.append([round(start + offset, 3), pitch, round(end + offset, 3), velocity])
-        self._changed()
+        (self._changed if begins else self._grown)()
 
     def _stays(self, group: Group) -> list[Row]:
         """Return the beginning of the piece that is not composed."""
         context_s = group.request["context_s"]
         stays = [n for n in self._primer(group) if n.start_s >= context_s] if group.request["kept_s"] else []
         return rows(moved(stays, -context_s))
+
+    def _notes(self, group: Group, take: Take) -> list[Row]:
+        if take.state == DONE and not take.notes:
+            path = self._path(group, "take", take)
+            take.notes = rows(read_music(path, path.name).notes)
+        return take.notes
 
     def _context(self, group: Group) -> list[Note]:
         """Return the notes that the piece goes on from."""
@@ -430,7 +456,7 @@ class Takes:
                 context_s = group.request["context_s"]
                 notes = moved([n for n in notes if n.start_s >= context_s - 0.005], -context_s)
             save(self._path(group, "take", take), notes, music.texts)
-            take.notes, take.revision = rows(notes), take.revision + 1
+            take.finish(rows(notes))
         for path in files:
             if path.name == "made.mid":
                 path.unlink(missing_ok=True)
@@ -471,8 +497,8 @@ class Takes:
             "verdict": take.verdict,
             "error": take.error,
             "revision": take.revision,
-            "count": len(take.notes),
-            "seconds": max((row[2] for row in take.notes), default=0.0) if take.state == DONE else None,
+            "count": take.count,
+            "seconds": take.seconds if take.state == DONE else None,
             "wanted_s": 60 * request["minutes"] + request["kept_s"],
             "kept_s": request["kept_s"],
             "model": request["model"],
@@ -484,6 +510,8 @@ class Takes:
         states = {
             str(int(take.id.rpartition("-")[2]) - 1): {
                 "state": take.state, "verdict": take.verdict, "error": take.error,
+                "count": take.count,
+                "seconds": take.seconds,
             }
             for take in group.takes
         }  # fmt: skip

@@ -131,7 +131,7 @@ function cardOf(id, choose) {
       element.dataset.verdict = take.verdict;
       if (take.state === "done") title.setAttribute("href", `#/pieces/${take.id}`);
       else title.removeAttribute("href");
-      about.textContent = isWorking ? (take.state === "waiting" ? "waits" : `${take.count} notes so far`) : take.state === "done" ? `${clock(take.seconds)} · ${take.primer_label === "nothing" ? "from nothing" : take.primer_label}` : take.state === "failed" ? take.error : "stopped";
+      about.textContent = isWorking ? (take.state === "waiting" ? "waits" : `${(growing.get(id) || []).length} notes so far`) : take.state === "done" ? `${clock(take.seconds)} · ${take.primer_label === "nothing" ? "from nothing" : take.primer_label}` : take.state === "failed" ? take.error : "stopped";
       const next = `${take.state} ${take.verdict}`;
       if (next !== shape) { shape = next; actions.replaceChildren(...buttons()); }
       if (isWorking) card.grow();
@@ -140,6 +140,7 @@ function cardOf(id, choose) {
       }
     },
     grow() {
+      if (take?.state === "composing") about.textContent = `${(growing.get(id) || []).length} notes so far`;
       if (!details.has(id) && take) {
         details.set(id, { notes: [], revision: -1 });
         get(`/api/takes/${id}`).then((found) => roll.set({ primer: found.primer.slice(-400), primerS: found.primer_s })).catch(() => {});

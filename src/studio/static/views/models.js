@@ -46,7 +46,7 @@ export function show(place) {
     for (const each of rolls) {
       const take = latest(each.take);
       if (!take) continue;
-      each.about.textContent = take.state === "done" ? clock(take.seconds) : take.state === "failed" ? take.error : take.state === "composing" ? `${take.count} notes so far` : take.state;
+      each.about.textContent = take.state === "done" ? clock(take.seconds) : take.state === "failed" ? take.error : take.state === "composing" ? `${(growing.get(each.take) || []).length} notes so far` : take.state;
       if (take.state === "done") detailOf(take).then((found) => each.roll.set({ notes: found.notes, primer: found.primer.slice(-200), primerS: found.primer_s, wanted: 0 })).catch(() => {});
       else each.roll.set({ notes: growing.get(each.take) || [], wanted: take.wanted_s });
     }
