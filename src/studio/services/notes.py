@@ -11,7 +11,6 @@ from typing import Any
 from ambient.midi import smf_to_piece, write_midi
 from ambient.notes import Note
 from ambient.piece_settings import texts_to_primer, texts_to_settings
-from ambient.transcribers.transcription import is_transcription, texts_to_confidence, texts_to_note_confidences
 
 Row = list[float]
 
@@ -46,16 +45,22 @@ class Music:
     @property
     def confidence(self) -> float | None:
         """How sure its transcriber was, 0-1."""
+        from ambient.transcribers.transcription import texts_to_confidence  # here, because numpy comes with it
+
         return texts_to_confidence(self.texts)
 
     @property
     def confidences(self) -> list[float] | None:
         """The same for each note."""
+        from ambient.transcribers.transcription import texts_to_note_confidences  # here, because numpy comes with it
+
         return texts_to_note_confidences(self.texts, len(self.notes))
 
     @property
     def heard_texts(self) -> list[str]:
         """The text events that say that it was transcribed."""
+        from ambient.transcribers.transcription import is_transcription  # here, because numpy comes with it
+
         return [text for text in self.texts if is_transcription([text])]
 
     def between(self, begin_s: float, end_s: float) -> list[Note]:

@@ -4,11 +4,13 @@ They are processes of their own, so that the page stays quick while they work, a
 """
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,11 +36,7 @@ class Task:
 
 
 class Work:
-    """Runs tasks in their order.
-
-    Args:
-        begun: Called when a task leaves the queue.
-    """
+    """Runs tasks in their order, two at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Condition()
@@ -63,8 +61,7 @@ class Work:
             task.stopped = True
             if task in self._waiting:
                 self._waiting.remove(task)
-            if task.process:
-                task.process.kill()
+            _kill(task)
 
     def close(self) -> None:
         """Stop all tasks and wait for their ends."""
@@ -72,8 +69,7 @@ class Work:
             self._closed = True
             for task in [*self._waiting, *self._running]:
                 task.stopped = True
-                if task.process:
-                    task.process.kill()
+                _kill(task)
             self._waiting.clear()
             self._lock.notify_all()
         for thread in self._threads:
@@ -110,6 +106,7 @@ class Work:
                 text=True,
                 encoding="utf-8",
                 errors="replace",
+                start_new_session=True,
             )
         process, said = task.process, deque[str](maxlen=20)
         assert process.stdout is not None
@@ -120,8 +117,15 @@ class Work:
             for line in process.stdout:
                 if not task.stopped:
                     task.line(line.rstrip("\n"))
-        reader.join()
+            reader.join()
         return "" if process.returncode == 0 else _reason(said, process.returncode)
+
+
+def _kill(task: Task) -> None:
+    """End a program with those that it has started."""
+    if task.process and task.process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(task.process.pid, signal.SIGKILL)
 
 
 def _environment() -> dict[str, str]:

@@ -1,6 +1,8 @@
 """The HTTP API as a client meets it: its document, its errors, and names and numbers that are meant to do harm."""
 
 import re
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -182,6 +184,20 @@ def test_song_that_was_heard_is_composed_from(client, studio, tmp_path):
     nothing = client.post("/api/takes", json={"primer": passage | {"begin_s": 50, "end_s": 60}})
     assert nothing.status_code == 422
     assert "mark a longer one" in nothing.json()["error"]
+
+
+def test_body_that_is_no_json_is_refused_like_any_other(client):
+    answer = client.post("/api/uploads", content=b"\t\xff\\n", headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert list(answer.json()) == ["error"]
+    assert list(client.get("/api/nothing").json()) == ["error"]
+
+
+def test_server_is_there_before_anything_heavy_is_loaded():
+    heavy = ["tensorflow", "keras", "torch", "jax", "onnxruntime", "matplotlib", "numpy"]
+    code = f"import sys, studio.app, studio.__main__; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "src", capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_token_is_asked_for_once_and_kept_in_a_cookie(studio):
