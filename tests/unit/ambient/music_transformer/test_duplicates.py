@@ -97,10 +97,12 @@ def test_adding_a_duplicate_moves_no_song_to_the_other_side(held_out):
     assert names(after.held_out) < names(before.held_out)
 
 
-def test_of_duplicates_only_the_longest_gives_its_end_where_no_song_can_be_held_out(held_out):
+def test_of_duplicates_only_the_longest_gives_a_passage_where_no_song_can_be_held_out(held_out):
     held_out()
     split = split_records([song(0), song(0, notes=150)], source="x")
-    assert len(split.training) == len(split.held_out) == 1
+    (passage,) = split.held_out
+    assert (passage.context, len(passage.fields)) == (90, 110)  # a tenth of 200 notes
+    assert [len(piece.fields) for piece in split.training] == [90, 90]  # what lies around it
 
 
 def test_songs_to_measure_by_are_not_trained_on():
