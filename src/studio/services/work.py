@@ -98,7 +98,8 @@ class Work:
             if task.stopped:
                 return ""
             task.process = subprocess.Popen(
-                [sys.executable, "-m", *task.words],
+                # -P: a folder of the same name where a person stands is not ours.
+                [sys.executable, "-P", "-m", *task.words],
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -49,3 +49,12 @@ def test_closing_ends_what_runs_and_what_waits():
     assert begun.wait(60)
     work.close()
     assert ended == []
+
+
+def test_folder_of_the_same_name_where_a_person_stands_is_not_run(tmp_path, monkeypatch):
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages" / "render.py").write_text("print('not ours')")
+    monkeypatch.chdir(tmp_path)
+    lines, error = run(["stages.render", "--input", "/nowhere.mid", "--output", "/tmp/x.mp3"])
+    assert lines == []
+    assert error.startswith("/nowhere.mid: no such file")

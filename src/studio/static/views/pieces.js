@@ -161,9 +161,16 @@ async function open(stage, id) {
   };
 }
 
+// A percentile, or of a curve over time the least and the most.
+function ofCurve(text) {
+  const values = text.split(" ").map((point) => Number(point.split(":").pop()));
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return low === high ? `${low}` : `${low}–${high}`;
+}
+
 const NAMES = { density: "busy", register: "high", polyphony: "full", loudness: "loud", note_length: "long" };
 function wishes(settings) {
-  const said = Object.entries(NAMES).filter(([name]) => settings[name] !== undefined).map(([name, word]) => `${word} ${settings[name]}`);
+  const said = Object.entries(NAMES).filter(([name]) => settings[name] !== undefined).map(([name, word]) => `${word} ${ofCurve(String(settings[name]))} %`);
   if (settings.temperature !== undefined && settings.temperature !== 1) said.push(`temperature ${settings.temperature}`);
   return said.join(", ") || "as the primer";
 }
