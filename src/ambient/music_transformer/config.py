@@ -133,7 +133,7 @@ class TrainingConfig:
     accumulate: int = 1
     max_seq: int = 256
     optimizer: str = "adamw"
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-4
     warmup_steps: int = 10
     weight_decay: float = 0.01
     clip_norm: float = 1.0
