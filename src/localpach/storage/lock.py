@@ -21,6 +21,7 @@ from localpach.errors import ServedError
 
 SERVING = "serving"  # what a process does that runs jobs for as long as it lives
 _LOOK_S = 0.1  # how often a process that waits looks again
+_LONGEST_BIRTH_S = 10.0  # of a child, on a machine that has much to do
 
 
 @contextmanager
@@ -46,10 +47,9 @@ def only_runner(
         ServedError: a server has it, which keeps it for as long as it lives, and there is no `done`.
     """
     with (state / "runner.lock").open("a+", encoding="utf-8") as file:
-        if not _taken(file):
-            file.seek(0)
-            holder = file.read().strip() or "another process is busy"
-            if done is None and holder.endswith(SERVING) and _is_alive(holder):
+        if not _taken(file) and not _taken_from_the_dead(file):
+            holder = _holder(file)
+            if done is None and holder.endswith(SERVING):
                 raise ServedError(holder, str(state))
             waiting(f"{holder} in {state}; waiting for it")
             if not _taken_in_time(file, done):
@@ -62,11 +62,27 @@ def only_runner(
         yield True
 
 
-def _is_alive(holder: str) -> bool:
-    """Return whether the process that wrote its line lives; of a dead one, a child may have the lock until it starts.
+def _holder(file: IO[str]) -> str:
+    """Return the line of the process that has the lock."""
+    file.seek(0)
+    return file.read().strip() or "another process is busy"
+
+
+def _taken_from_the_dead(file: IO[str]) -> bool:
+    """Take the lock if the process that wrote its line is dead, and only a child still has it.
 
     Between its birth and the start of its program a child shares the locks of its parent.
     """
+    deadline = time.monotonic() + _LONGEST_BIRTH_S
+    while not _is_alive(_holder(file)) and time.monotonic() < deadline:
+        if _taken(file):
+            return True
+        time.sleep(_LOOK_S)
+    return False
+
+
+def _is_alive(holder: str) -> bool:
+    """Return whether the process that wrote a line lives; whoever cannot be asked does."""
     try:
         os.kill(int(holder.split()[1]), 0)
     except ProcessLookupError:

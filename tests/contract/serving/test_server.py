@@ -297,9 +297,12 @@ def start_program(state):
     environment = {**os.environ, "PYTHONPATH": str(Path(localpach.__file__).parents[1])}
     words = [sys.executable, "-m", "localpach", "--state", str(state), "serve", "--port", "0"]
     process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
-    found = re.search(r"serving .* at (grpc://127\.0\.0\.1:\d+); Ctrl-C ends it", process.stderr.readline())
-    assert found
-    return process, Client.from_pachd_address(found[1])
+    lines = []
+    for line in process.stderr:  # an unfinished job may go on, and say so, before the address is told
+        lines.append(line)
+        if found := re.search(r"serving .* at (grpc://127\.0\.0\.1:\d+); Ctrl-C ends it", line):
+            return process, Client.from_pachd_address(found[1])
+    raise AssertionError(f"the server ended: {lines}")
 
 
 def test_program_that_is_killed_goes_on_at_its_next_start_and_ends_cleanly(tmp_path):
