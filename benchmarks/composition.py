@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the stage does
 
@@ -54,6 +55,7 @@ CHORD_MS = 60.0
 WANTED = (10, 30, 50, 70, 90)  # percentiles of a description that `controls` asks for
 SECTIONS = ("cost", "velocities", "faithfulness", "statistics", "chords", "controls")
 Pair = tuple[list[Note], list[Note]]
+Item = TypeVar("Item")
 
 
 def main() -> None:
@@ -113,7 +115,7 @@ def print_velocities(arguments: argparse.Namespace) -> None:
     decoder = cached_decoder(arguments.load_path, 1)
     pieces = clean_pieces(arguments.midi, arguments.split)
     performed = [each for each in pieces if np.unique(each.velocities).size >= PERFORMED_VELOCITIES]
-    chosen = performed[:: max(1, len(performed) // arguments.pieces)][: arguments.pieces]
+    chosen = spread(performed, arguments.pieces)
     rng = np.random.default_rng(arguments.seed)
     uniform = float(np.log(VELOCITY_BINS))
     print(f"\n{'nats a velocity':<22}{'median':>8}{'highest':>9}   a uniform guess: {uniform:.2f}")
@@ -127,6 +129,11 @@ def print_velocities(arguments: argparse.Namespace) -> None:
         label = f"{name}, {len(nats)} pieces"
         over = sum(each > uniform for each in nats)
         print(f"{label:<22}{np.median(nats):>8.2f}{max(nats):>9.2f}   {over} above it", flush=True)
+
+
+def spread(items: Sequence[Item], count: int) -> Sequence[Item]:
+    """Return so many of some items, at equal steps from the first on."""
+    return items[:: max(1, len(items) // count)][:count]
 
 
 def clean_pieces(midi: Path, split: str) -> list[Fields]:
@@ -234,8 +241,7 @@ def print_statistics(real: list[list[Note]], composed: list[list[Note]], trained
 
 def print_chords(arguments: argparse.Namespace, sampling: SamplingConfig) -> None:
     """Print how far apart the notes of a chord start: as played, as transcribed, as composed from transcriptions."""
-    paths = files_below(arguments.heard / "heard", MIDI_SUFFIXES)
-    paths = paths[:: max(1, len(paths) // arguments.pieces)][: arguments.pieces]
+    paths = spread(files_below(arguments.heard / "heard", MIDI_SUFFIXES), arguments.pieces)
     heard = [read_midi(path).notes for path in paths]
     played = [read_midi(arguments.heard / "played" / path.name).notes for path in paths]
     primers = [[note for note in notes if note.start_s < PRIMER_S] for notes in heard]
@@ -258,7 +264,7 @@ def chord_gaps_ms(notes: Sequence[Note]) -> np.ndarray:
 def print_controls(arguments: argparse.Namespace, pairs: Sequence[Pair], sampling: SamplingConfig) -> None:
     """Print how well each description is followed: Spearman's rank correlation of percentiles wanted and values got."""
     print(f"\n{'control':<22}{'rank correlation':>17}   median got where {', '.join(map(str, WANTED))} was wanted")
-    primers = pairs[:: max(1, len(pairs) // 6)][:6]
+    primers = spread(pairs, 6)
     for column, name in enumerate(DESCRIPTIONS):
         wanted, got = [], []
         for index, (primer, _) in enumerate(primers):

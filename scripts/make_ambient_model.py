@@ -1,8 +1,8 @@
-"""Make the second composer that ships: the base, fine-tuned by the pipelines themselves on free ambient recordings.
+"""Make an ambient composer: the base, fine-tuned by the pipelines themselves on free ambient recordings.
 
-    python3 scripts/make_ambient_model.py RECORDINGS --work SCRATCH_FOLDER
+    python3 scripts/make_ambient_model.py RECORDINGS --credit TEXT --work SCRATCH_FOLDER
 
-RECORDINGS is a folder of more recordings (the shipped model had six by HoliznaCC0, CC0). The albums below come from
+RECORDINGS is a folder of more recordings; `--credit` names who made them. The albums below come from
 Debian's packages, fetched and unpacked, not installed, by `apt-get download` and `dpkg-deb`, which must be there. All
 songs go into a localpach store in the scratch folder, through the specs of `pipelines/` up to the model, and the model
 folder is copied to `trained-models/`, with where its music comes from on its card. A run that was stopped goes on.
@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.common import SHIPPED_MODELS, log
+from ambient.names import AUDIO_SUFFIXES
+from stages.common import SHIPPED_MODELS, files_below, log
 
 ROOT = Path(__file__).resolve().parent.parent
 SPECS = ("audio-processed", "mp3-to-wav", "midi", "transformer-preprocess", "music-transformer-cpu")
@@ -63,7 +64,7 @@ The base was fine-tuned on transcriptions of {songs} recordings, {minutes:.0f} m
 
 The weights are shared under CC BY-SA 3.0. Made with
 
-    python3 scripts/make_ambient_model.py RECORDINGS --work SCRATCH_FOLDER
+    python3 scripts/make_ambient_model.py RECORDINGS --credit TEXT --work SCRATCH_FOLDER
 """
 
 
@@ -71,7 +72,7 @@ def main() -> int:
     """Fetch, run the pipelines, copy the model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recordings", type=Path, help="folder of recordings beside the albums")
-    parser.add_argument("--credit", default="six recordings by HoliznaCC0 (Free Music Archive), CC0 1.0")
+    parser.add_argument("--credit", required=True, help="who made them and under which licence, for the card")
     parser.add_argument("--work", type=Path, required=True, help="scratch folder: packages, songs, localpach store")
     parser.add_argument("--save_path", type=Path, default=SHIPPED_MODELS / NAME, help="(%(default)s)")
     arguments = parser.parse_args()
@@ -90,7 +91,7 @@ def gather(recordings: Path, work: Path, songs: Path) -> None:
     partial = songs.with_name(f".{songs.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    found = [path for path in sorted(recordings.iterdir()) if path.suffix in {".ogg", ".mp3", ".flac", ".wav", ".opus"}]
+    found = files_below(recordings, AUDIO_SUFFIXES)
     for album in ALBUMS:
         unpacked = work / album.package
         if not unpacked.exists():
