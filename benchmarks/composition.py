@@ -10,12 +10,14 @@ pieces: the model goes on from their first 30 s for a minute; distances of that 
 those of the real minute. `statistics` compares the same minutes with the real ones: a median outside the real 10th to
 90th percentile has drifted. `chords` goes on from transcriptions: how far apart do notes start that belong together,
 as played, as heard, as composed? `controls` turns each description and prints the rank correlation of wanted and got.
+`long` composes half an hour from four primers and prints how many figures of four pitches return in each minute.
 With `--primers` the model goes on from the files of a folder instead, and the baseline is their own second half
 against the whole.
 """
 
 import argparse
 import csv
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields as dataclass_fields
@@ -38,7 +40,7 @@ from ambient.music_transformer.parallel import CompositionRequest, cached_decode
 from ambient.music_transformer.placement import Alignment, placement_nats
 from ambient.music_transformer.rows import CLEAN, FIELD_SIZES, HEARD, note_rows
 from ambient.music_transformer.sampling import VELOCITY
-from ambient.music_transformer.statistics import Distances, Measures, distances, measure
+from ambient.music_transformer.statistics import Distances, Measures, distances, measure, self_repetition
 from ambient.music_transformer.tokens import VELOCITY_BINS
 from ambient.music_transformer.wishes import make_primer, make_wishes
 from ambient.names import MIDI_SUFFIXES
@@ -53,7 +55,8 @@ CALM_NOTES_PER_SECOND = 7.0
 LEAST_S = 100.0
 CHORD_MS = 60.0
 WANTED = (10, 30, 50, 70, 90)  # percentiles of a description that `controls` asks for
-SECTIONS = ("cost", "velocities", "faithfulness", "statistics", "chords", "controls")
+SECTIONS = ("cost", "velocities", "faithfulness", "statistics", "chords", "controls", "long")
+LONG_PIECES, LONG_PIECE_S = 4, 1800.0
 Pair = tuple[list[Note], list[Note]]
 Item = TypeVar("Item")
 
@@ -91,6 +94,8 @@ def main() -> None:
         print_chords(arguments, sampling)
     if "controls" in arguments.sections:
         print_controls(arguments, pairs, sampling)
+    if "long" in arguments.sections:
+        print_long_pieces(arguments, pairs, sampling)
 
 
 def print_costs(arguments: argparse.Namespace) -> None:
@@ -194,12 +199,13 @@ def compose(
     turned: Mapping[str, tuple[tuple[float, float], ...]] = MappingProxyType({}),
     *,
     heard: bool = False,
+    piece_s: float = PIECE_S,
 ) -> list[Note]:
-    """Go on from a primer for a minute; the new notes, from 0 s on."""
+    """Go on from a primer, for a minute unless told otherwise; the new notes, from 0 s on."""
     config = cached_decoder(arguments.load_path, 1).config
     prepared = make_primer(notes_to_fields(primer), config, heard=heard)
     wishes = make_wishes(prepared, turned)
-    request = CompositionRequest(arguments.load_path, prepared, sampling, wishes, seconds=PIECE_S)
+    request = CompositionRequest(arguments.load_path, prepared, sampling, wishes, seconds=piece_s)
     (song,) = compose_songs(request, [arguments.seed + index])
     new = song.fields
     return fields_to_notes(Fields(new.starts - song.begin, new.pitches, new.lengths, new.velocities))
@@ -277,6 +283,25 @@ def print_controls(arguments: argparse.Namespace, pairs: Sequence[Pair], samplin
         medians = [np.median([g for w, g in zip(wanted, got, strict=True) if w == each]) for each in WANTED]
         shown_medians = ", ".join(f"{median:.2f}" for median in medians)
         print(f"{name:<22}{rank_correlation(wanted, got):>17.2f}   {shown_medians}", flush=True)
+
+
+def print_long_pieces(arguments: argparse.Namespace, pairs: Sequence[Pair], sampling: SamplingConfig) -> None:
+    """Print the share of figures that return in each minute of pieces of half an hour, beside real minutes."""
+    low, middle, high = np.percentile([measure(real).self_repetition for _, real in pairs], PERCENTILES)
+    real_shares = f"{low:.2f} / {middle:.2f} / {high:.2f}"
+    print(f"\n{'figures that return':<22} in real minutes {real_shares} (percentiles 10 / 50 / 90)")
+    for index, (primer, _) in enumerate(spread(pairs, LONG_PIECES)):
+        piece = compose(arguments, primer, sampling, index, piece_s=LONG_PIECE_S)
+        minutes: list[list[Note]] = [[] for _ in range(math.ceil(LONG_PIECE_S / 60))]
+        for note in piece:
+            minutes[min(int(note.start_s / 60), len(minutes) - 1)].append(note)
+        shares = [self_repetition([note.pitch for note in minute]) for minute in minutes]
+        counts = [len(minute) for minute in minutes]
+        above = sum(share > high for share in shares)
+        fifths = ", ".join(f"{np.mean(part):.2f}" for part in np.array_split(shares, 5))
+        notes = f"{min(counts)} to {max(counts)} notes a minute"
+        label = f"piece {index + 1}, {len(minutes)} minutes"
+        print(f"{label:<22} {fifths} in each fifth; {above} minutes above; {notes}", flush=True)
 
 
 def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:

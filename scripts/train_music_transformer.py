@@ -53,10 +53,13 @@ PHASES = (
     Phase(12, 192, 2, minutes=147, schedule_minutes=245),
     Phase(6, 384, 2, minutes=212, schedule_minutes=240),
     Phase(3, 768, 2, minutes=232, schedule_minutes=236),
+    Phase(6, 384, 2, minutes=300, schedule_minutes=380),
+    Phase(6, 768, 2, minutes=350, schedule_minutes=356),
 )
 RECIPE = (
     *("--from_scratch", "--optimizer", "muon", "--l_r", "8e-3", "--warmup_steps", "100", "--performed_weight", "2"),
-    *("--slow", "0.25", "--imitation", "0.5", "--epochs", "10000", "--evaluate_every", "150", "--patience", "10000"),
+    *("--slow", "0.25", "--imitation", "0.5", "--hands", "0.4"),
+    *("--epochs", "10000", "--evaluate_every", "150", "--patience", "10000"),
 )
 COMMAND = "python3 scripts/train_music_transformer.py MIDI_FOLDER --ambient AMBIENT --heard HEARD --work SCRATCH_FOLDER"
 PROCESSOR = "two shared processor cores"

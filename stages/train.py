@@ -230,19 +230,24 @@ def training_config(arguments: argparse.Namespace) -> TrainingConfig:
 
 def starting_model(arguments: argparse.Namespace, pieces: "list[Piece]") -> "tuple[MusicTransformer, str]":
     """Make the model to train, and say where its weights come from; one from scratch is measured out on the corpus."""
+    import numpy as np
+
     from ambient.model_folder import model_digest
     from ambient.music_transformer.descriptions import Percentiles
     from ambient.music_transformer.model import build_model, load_model
     from ambient.music_transformer.placement import Alignment
-    from ambient.music_transformer.variation import stretch
+    from ambient.music_transformer.variation import change_dynamics, stretch
 
     if arguments.from_scratch:
         shape = SIZES[arguments.size or "base"]
         if arguments.num_layers:
             shape = replace(shape, layers=arguments.num_layers)
         fields = [piece.fields for piece in pieces]
+        # Slower and with other dynamics, as the crops will be: scores have one velocity throughout.
         slowed = [stretch(each, 2.0) for each in fields[::4]] if arguments.slow else []
-        edges = Percentiles.of([*fields, *slowed]).edges
+        rng = np.random.default_rng(arguments.seed)
+        struck_otherwise = [change_dynamics(each, rng) for each in fields[::2]] if arguments.hands else []
+        edges = Percentiles.of([*fields, *slowed, *struck_otherwise]).edges
         alignment = Alignment.of([piece.fields for piece in pieces if not piece.heard] or fields)
         shape = replace(
             shape,

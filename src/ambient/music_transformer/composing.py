@@ -12,7 +12,7 @@ import numpy as np
 
 from ambient.music_transformer.config import SamplingConfig
 from ambient.music_transformer.fields import Fields, steps_to_bins
-from ambient.music_transformer.loops import LoopWatch
+from ambient.music_transformer.loops import FigureWatch, LoopWatch
 from ambient.music_transformer.placement import REMEMBERED, Alignment, place
 from ambient.music_transformer.rows import (
     CLEAN,
@@ -103,6 +103,11 @@ class _Song:
         self.starts, self.pitches, self.ends, self.velocities = ([int(x) for x in column] for column in columns)
         self.gaps = [int(gap) for gap in np.diff(primer.starts)][-REMEMBERED:]
         self.loops = LoopWatch() if sampling.break_loops else None
+        self.figures = FigureWatch() if sampling.break_loops else None
+        if self.figures:
+            for start, pitch in zip(self.starts, self.pitches, strict=True):
+                self.figures.observe(start, pitch)
+            self.figures.allow_as_heard()
         self.broken_s: list[float] = []
         self.begin = self.starts[-1] if self.starts else 0
         self.steering = Steering(wishes.percentiles, self.begin) if wishes.percentiles else None
@@ -125,7 +130,7 @@ class _Song:
         other = copy(self)
         for name in ("starts", "pitches", "ends", "velocities", "gaps", "broken_s", "choice", "_moments", "steering"):
             setattr(other, name, copy(getattr(self, name)))
-        other.loops = self.loops and self.loops.copy()
+        other.loops, other.figures = self.loops and self.loops.copy(), self.figures and self.figures.copy()
         return other
 
     def allowed(self, field: int) -> np.ndarray:
@@ -137,6 +142,15 @@ class _Song:
             looped = self.loops.next_pitch if self.loops else None
             return allowed_pitches(last, together=self.choice[GAP] == 0, looped=looped)
         return _LENGTHS if field == LENGTH else _VELOCITIES
+
+    def varied(self, field: int, logits: np.ndarray) -> np.ndarray:
+        """Return logits [C] of a field with what would bring back too many figures made less likely."""
+        pitches, nats = self.figures.discouraged() if self.figures and field == PITCH else ([], 0.0)
+        if not pitches:
+            return logits
+        logits = logits.copy()
+        logits[pitches] -= nats
+        return logits
 
     def _soonest(self) -> int:
         """Return how long to wait until another note keeps within the bound of notes a second; 0 without one."""
@@ -159,6 +173,8 @@ class _Song:
             if self.loops.next_pitch is not None and self.loops.next_pitch != pitch:
                 self.broken_s.append(round(max(0.0, (start - self.begin) / STEPS_PER_SECOND), 2))
             self.loops.observe(pitch)
+        if self.figures:
+            self.figures.observe(start, pitch)
         self._end_same_pitch(start, pitch)
         self._count_events(start, start + length)
         if self.starts:
@@ -325,7 +341,8 @@ def _choose_all(
             drawn = undescribed + GUIDANCE * (logits - undescribed)
         for index, song in enumerate(songs):
             if not done[index]:
-                choice = draw(field, drawn[index], song.allowed(field), sampling, rngs[index])
+                logits_of_song = song.varied(field, drawn[index])
+                choice = draw(field, logits_of_song, song.allowed(field), sampling, rngs[index])
                 surprise[index] -= log_probabilities(logits[index])[choice]
                 song.choice[field] = choice
         if field < VELOCITY:

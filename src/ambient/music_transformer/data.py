@@ -40,6 +40,7 @@ PASSAGE_SHARE = 0.1  # of each song's notes, where no whole song can be held out
 LEAST_NOTES = 12
 CALM_NOTES_PER_SECOND = 6.0
 PERFORMED_VELOCITIES = 12  # of 32 bins; score-like files use one to five
+CLEANED_SHARE = 0.4  # of crops that imitate the transcriber: goes on as the piece is
 SLOWEST = 3.0  # times as slow as the piece
 MOST_AHEAD = 400  # notes beyond a crop that its descriptions may look at
 
@@ -211,10 +212,12 @@ class Crops:
         before = min(first, LOOK_BACK)
         part = piece.fields[first - before : first + count + MOST_AHEAD]
         reaches_end = first + count + MOST_AHEAD >= notes and piece.ends
-        part, mark = self._varied(part, rng, heard=piece.heard)
-        if len(part) <= before + 1:  # so few notes that losing some left none
-            part, before = piece.fields, 0
-        rows = crop_rows(part, before, count, mark, self.percentiles, begins=first == 0, ends=reaches_end)
+        varied, marks = self._varied(part, rng, heard=piece.heard, most=before + count)
+        if len(varied) > before + 1:  # else so few notes that losing some left none
+            part = varied
+        else:
+            before, marks = 0, np.full(len(part), HEARD if piece.heard else CLEAN)
+        rows = crop_rows(part, before, count, marks, self.percentiles, begins=first == 0, ends=reaches_end)
         self._leave_out(rows, rng)
         return rows
 
@@ -227,8 +230,8 @@ class Crops:
         if rng.random() < self.config.unsaid / 3:
             rows[:, MARK] = NOT_SAID
 
-    def _varied(self, part: Fields, rng: np.random.Generator, *, heard: bool) -> tuple[Fields, int]:
-        """Vary a stretch; returns it and its mark."""
+    def _varied(self, part: Fields, rng: np.random.Generator, *, heard: bool, most: int) -> tuple[Fields, np.ndarray]:
+        """Vary a stretch; returns it and the mark of each note: what the next one is. `most` notes are looked at."""
         config = self.config
         part = variation.transpose(part, int(rng.integers(-config.transpose, config.transpose + 1)))
         tempo = rng.uniform(-config.stretch, config.stretch)
@@ -242,15 +245,21 @@ class Crops:
                 part = variation.drift_tempo(part, rng)
             if not heard and rng.random() < config.hands / 3:
                 part = variation.change_ends(part, rng)
-        if heard:
-            return part, HEARD
-        if rng.random() < config.imitation:
-            return variation.imitate_transcriber(part, rng), HEARD
-        return part, CLEAN
+            if not heard and rng.random() < config.hands / 3:
+                part = variation.change_pace(part, rng)
+        heard_notes = len(part) if heard else 0
+        if not heard and rng.random() < config.imitation:
+            if rng.random() < CLEANED_SHARE:
+                part, heard_notes = variation.imitate_then_clean(part, rng, most)
+                heard_notes -= 1  # the last heard note already asks for clean ones
+            else:
+                part = variation.imitate_transcriber(part, rng)
+                heard_notes = len(part)
+        return part, np.where(np.arange(len(part)) < heard_notes, HEARD, CLEAN)
 
 
 def crop_rows(
-    part: Fields, before: int, count: int, mark: int, percentiles: Percentiles, *, begins: bool, ends: bool
+    part: Fields, before: int, count: int, mark: int | np.ndarray, percentiles: Percentiles, *, begins: bool, ends: bool
 ) -> np.ndarray:
     """Return up to `count` rows of a stretch whose first `before` notes only say what still sounds, time from 0 on.
 
@@ -258,7 +267,7 @@ def crop_rows(
         part: The notes before, those of the crop, and those ahead that descriptions look at.
         before: How many notes stand before the crop.
         count: Rows wanted.
-        mark: Where the music comes from.
+        mark: Where the music comes from; of each note where the next one comes from, [N].
         percentiles: Bins of the descriptions.
         begins: The crop begins the piece: a start row comes first.
         ends: The part reaches the end of the piece: an end comes after its last note.

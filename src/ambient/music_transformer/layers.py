@@ -50,8 +50,7 @@ class Angles(keras.layers.Layer):
 
 def turned(x: Any, cosine: Any, sine: Any) -> Any:
     """Turn the columns of [B, H, T, D] in pairs: column c goes with column c + D / 2."""
-    half = x.shape[-1] // 2
-    left, right = x[..., :half], x[..., half:]
+    left, right = ops.split(x, 2, axis=-1)
     return ops.concatenate([left * cosine - right * sine, left * sine + right * cosine], axis=-1)
 
 
@@ -79,18 +78,25 @@ class RotaryAttention(keras.layers.Layer):
     def call(self, x: Any, cosine: Any, sine: Any) -> Any:
         """Attend."""
         length = x.shape[1]
-        qkv = ops.reshape(self.qkv(x), (-1, length, 3, self.heads, self.head_width))  # [B, T, 3, H, D]
-        query, key, value = (ops.transpose(qkv[:, :, i], (0, 2, 1, 3)) for i in range(3))  # [B, H, T, D]
+        # Split, not sliced: TensorFlow's gradient of a slice writes the whole tensor once more for each.
+        query, key, value = (self._by_head(part) for part in ops.split(self.qkv(x), 3, axis=-1))  # [B, H, T, D]
         cosine, sine = ops.cast(cosine, query.dtype), ops.cast(sine, query.dtype)
         query = turned(query / self.head_width**0.5, cosine, sine)
         key = turned(key, cosine, sine)
         mixed = []
-        for start in range(0, length, QUERIES_AT_ONCE):
-            end = min(start + QUERIES_AT_ONCE, length)
-            first = max(0, start - self.window + 1)  # key in reach
-            mixed.append(self._mix(query[:, :, start:end], key[:, :, first:end], value[:, :, first:end]))
+        starts = list(range(0, length, QUERIES_AT_ONCE))
+        parts = ops.split(query, starts[1:], axis=2) if len(starts) > 1 else [query]
+        for start, part in zip(starts, parts, strict=True):
+            first, end = max(0, start - self.window + 1), min(start + QUERIES_AT_ONCE, length)  # keys in reach
+            all_in_reach = first == 0 and end == length
+            keys, values = (each if all_in_reach else each[:, :, first:end] for each in (key, value))
+            mixed.append(self._mix(part, keys, values))
         joined = mixed[0] if len(mixed) == 1 else ops.concatenate(mixed, axis=2)  # [B, H, T, D]
         return self.out(ops.reshape(ops.transpose(joined, (0, 2, 1, 3)), (-1, length, self.width)))
+
+    def _by_head(self, x: Any) -> Any:
+        """Part the columns among the heads: [B, T, E] -> [B, H, T, D]."""
+        return ops.transpose(ops.reshape(x, (-1, x.shape[1], self.heads, self.head_width)), (0, 2, 1, 3))
 
     def _mix(self, query: Any, key: Any, value: Any) -> Any:
         """Attend with [B, H, Q, D] to [B, H, K, D]; the last query stands at the last key."""

@@ -88,12 +88,11 @@ class MusicTransformer(keras.Model):
         for block in self.blocks:
             x = block(x, cosine, sine, training=training)  # [B, T, E]
         limits = np.array(FIELD_SIZES[:3], np.int32) - 1
-        picked = self.chosen(ops.minimum(following[..., :3], limits) + CHOSEN_OFFSETS)
-        logits = []
-        for index, choice in enumerate(self.choices):
+        picked = self.chosen(ops.minimum(following[..., :3], limits) + CHOSEN_OFFSETS)  # [B, T, 3, E]
+        logits = [self.choices[0](x)]
+        for choice, known in zip(self.choices[1:], ops.unstack(picked, axis=2), strict=True):
+            x = x + known  # [B, T, E]
             logits.append(choice(x))
-            if index < 3:
-                x = x + picked[:, :, index]  # [B, T, E]
         return ops.concatenate([ops.cast(each, "float32") for each in logits], axis=-1)  # [B, T, 515]
 
 
@@ -143,16 +142,14 @@ def field_nats(labels: Any, logits: Any) -> tuple[list[Any], list[Any]]:
         labels: [B, T, 4] int; -1 where a field does not count.
         logits: [B, T, 515].
     """
-    nats, counts, begin = [], [], 0
-    for index, size in enumerate(FIELD_SIZES):
+    nats, counts = [], []
+    fields = ops.split(logits, np.cumsum(FIELD_SIZES[:-1]).tolist(), axis=-1)
+    for index, field in enumerate(fields):
         label = labels[..., index]
         real = ops.cast(label >= 0, "float32")
-        loss = keras.losses.sparse_categorical_crossentropy(
-            ops.maximum(label, 0), logits[..., begin : begin + size], from_logits=True
-        )
+        loss = keras.losses.sparse_categorical_crossentropy(ops.maximum(label, 0), field, from_logits=True)
         nats.append(loss * real)
         counts.append(real)
-        begin += size
     return nats, counts
 
 

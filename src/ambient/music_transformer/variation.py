@@ -20,6 +20,8 @@ INVENTED_INTERVALS = (0, 0, 12, 12, 19, 24)  # semitones above a real note; 0 st
 # Notes up to so many steps: median of heard / played, spread of its logarithm, share cut to a part of its length.
 LENGTH_CHANGES = ((15, 2.0, 0.45, 0.0), (40, 1.2, 0.35, 0.05), (100, 1.05, 0.2, 0.15), (250, 1.0, 0.06, 0.4))
 LONG_CHANGE = (1.0, 0.05, 0.6)
+IMITATION_MARGIN_STEPS = 4  # what is heard may start so much later than it was played
+PACE_KNOT_S = 10
 LEAST_LEFT = 0.08  # of a note that is cut
 VELOCITY_SLOPE, VELOCITY_OFFSET_BINS, VELOCITY_SPREAD_BINS = 0.2, 11.0, 1.6
 
@@ -42,28 +44,30 @@ def drift_tempo(fields: Fields, rng: np.random.Generator, *, most: float = 0.12)
     """Let the tempo wander as a player's does: up to so far from the mean, slowly."""
     if not len(fields):
         return fields
-    origin, last = fields.starts[0], fields.ends.max()
-    knots = np.arange(origin, last + 4 * STEPS_PER_SECOND, 2 * STEPS_PER_SECOND)
-    wander = np.cumsum(rng.normal(0, most / 3, len(knots)))
-    wander = np.clip(wander - wander.mean(), -most, most)
-    warped = origin + np.concatenate([[0.0], np.cumsum(np.diff(knots) * (1 + wander[:-1]))])
-    starts = np.rint(np.interp(fields.starts, knots, warped)).astype(np.int64)
-    ends = np.rint(np.interp(fields.ends, knots, warped)).astype(np.int64)
-    return Fields(starts, fields.pitches, np.maximum(ends - starts, 1), fields.velocities).sorted()
+    return _warped(fields, 2, 1 + _wander(fields, rng, 2, step=most / 3, most=most))
+
+
+def change_pace(fields: Fields, rng: np.random.Generator) -> Fields:
+    """Slow the music down and speed it up by up to twice, over tens of seconds: what follows is unlike what was.
+
+    So that the composer does as descriptions say even where the music so far says otherwise.
+    """
+    if not len(fields):
+        return fields
+    return _warped(fields, PACE_KNOT_S, 2.0 ** _wander(fields, rng, PACE_KNOT_S, step=0.5, most=1.0))
 
 
 def change_dynamics(fields: Fields, rng: np.random.Generator) -> Fields:
     """Give a piece other velocities: moved and scaled, along a random rising curve, or swelling slowly, with jitter."""
     velocities = fields.velocities.astype(np.float64)
-    kind = rng.integers(3)
+    kind = rng.integers(4)
     if kind == 0:
         velocities = rng.uniform(6, 27) + rng.uniform(0.3, 1.6) * (velocities - velocities.mean())
     elif kind == 1:
         velocities = np.sort(rng.uniform(0, VELOCITY_BINS, VELOCITY_BINS))[fields.velocities]
     else:
-        knots = np.arange(fields.starts[0], fields.starts[-1] + 400, 200)
-        swell = np.cumsum(rng.normal(0, rng.uniform(0.3, 2.0), len(knots)))
-        velocities = velocities + np.interp(fields.starts, knots, swell - swell.mean())
+        swell = _wander(fields, rng, 2, step=rng.uniform(0.3, 2.0), most=VELOCITY_BINS)
+        velocities = velocities + np.interp(fields.starts, _knots(fields, 2), swell)
     velocities = velocities + rng.normal(0, rng.uniform(0, 2.0), len(velocities))
     return Fields(fields.starts, fields.pitches, fields.lengths, _as_bins(velocities))
 
@@ -73,6 +77,25 @@ def change_ends(fields: Fields, rng: np.random.Generator) -> Fields:
     factors = rng.uniform(0.6, 1.5) * np.exp(rng.normal(0, rng.uniform(0, 0.3), len(fields)))
     lengths = np.maximum(np.rint(fields.lengths * factors), 1).astype(np.int64)
     return Fields(fields.starts, fields.pitches, lengths, fields.velocities)
+
+
+def imitate_then_clean(fields: Fields, rng: np.random.Generator, most: int) -> tuple[Fields, int]:
+    """Let a transcriber write a piece up to a note among the first `most`, and go on with the piece as it is.
+
+    This is what composing asks for: a recording's transcription, then clean music. What is clean is moved to the
+    loudness of what was heard.
+
+    Returns:
+        The notes, and how many of them were heard.
+    """
+    heard = imitate_transcriber(fields, rng)
+    cut = fields.starts[int(rng.integers(min(most, len(fields))))]
+    heard, rest = heard[heard.starts < cut - IMITATION_MARGIN_STEPS], fields[fields.starts >= cut]
+    if len(heard):
+        before = fields.velocities[fields.starts < cut]
+        moved = rest.velocities + (heard.velocities.mean() - before.mean())
+        rest = Fields(rest.starts, rest.pitches, rest.lengths, _as_bins(moved))
+    return Fields.joined([heard, rest]), len(heard)
 
 
 def imitate_transcriber(fields: Fields, rng: np.random.Generator) -> Fields:
@@ -95,6 +118,28 @@ def imitate_transcriber(fields: Fields, rng: np.random.Generator) -> Fields:
     velocities = VELOCITY_OFFSET_BINS + VELOCITY_SLOPE * kept.velocities + rng.normal(0, 1.5)
     velocities = velocities + rng.normal(0, VELOCITY_SPREAD_BINS, count)
     return Fields(starts, kept.pitches, ends - starts, _as_bins(velocities)).sorted()
+
+
+def _knots(fields: Fields, every_s: int) -> np.ndarray:
+    """Return moments from the first start to beyond the last end, steps, so many seconds apart."""
+    every = every_s * STEPS_PER_SECOND
+    return np.arange(fields.starts[0], fields.ends.max() + 2 * every, every)
+
+
+def _wander(fields: Fields, rng: np.random.Generator, every_s: int, *, step: float, most: float) -> np.ndarray:
+    """Draw a random walk around 0 with a value for each knot; `step` is its standard deviation, `most` its bound."""
+    walk = np.cumsum(rng.normal(0, step, len(_knots(fields, every_s))))
+    bounded: np.ndarray = np.clip(walk - walk.mean(), -most, most)
+    return bounded
+
+
+def _warped(fields: Fields, every_s: int, factors: np.ndarray) -> Fields:
+    """Make the time after each knot so many times as long."""
+    knots = _knots(fields, every_s)
+    warped = knots[0] + np.concatenate([[0.0], np.cumsum(np.diff(knots) * factors[:-1])])
+    starts = np.rint(np.interp(fields.starts, knots, warped)).astype(np.int64)
+    ends = np.rint(np.interp(fields.ends, knots, warped)).astype(np.int64)
+    return Fields(starts, fields.pitches, np.maximum(ends - starts, 1), fields.velocities).sorted()
 
 
 def _with_invented(fields: Fields, rng: np.random.Generator, share: float) -> Fields:

@@ -9,6 +9,7 @@ from ambient.music_transformer.decoder import Decoder
 from ambient.music_transformer.fields import Fields, fields_to_notes
 from ambient.music_transformer.placement import Alignment, placement_nats
 from ambient.music_transformer.rows import LOOK_BACK, note_rows
+from ambient.music_transformer.statistics import self_repetition
 from ambient.music_transformer.tokens import notes_to_tokens
 from ambient.music_transformer.wishes import Primer, Wishes
 
@@ -352,6 +353,19 @@ def test_a_loop_in_the_primer_is_the_primers_own(bars):
     primer = primer_of(Fields(np.arange(40) * 20, np.full(40, 60), np.full(40, 10), np.full(40, 16)))
     composition = one(FakeModel(ostinato(60)), primer, length=60, sampling=GREEDY)
     assert composition.fields.pitches.tolist()[:10] == [60] * 10
+
+
+def test_of_music_whose_figures_nearly_all_return_fewer_do():
+    def says(field, row, chosen):  # four likely pitches in turn, others a tenth as likely each
+        if field != 1:
+            return ({30: 1.0}, {}, {10: 1.0}, {16: 1.0})[field]
+        favourite = {60: 64, 64: 67, 67: 72}.get(int(row[1]), 60)
+        return {pitch: 0.98 if pitch == favourite else 0.002 for pitch in range(60, 70)} | {72: 0.01}
+
+    composition = one(FakeModel(says), length=2000)
+    free = one(FakeModel(says), length=2000, sampling=SamplingConfig(top_p=1.0, break_loops=False))
+    assert self_repetition(free.fields.pitches[-200:].tolist()) > 0.85
+    assert self_repetition(composition.fields.pitches[-200:].tolist()) < 0.77
 
 
 def test_loops_are_kept_on_request():

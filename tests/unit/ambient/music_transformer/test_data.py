@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ambient.errors import InputError
+from ambient.music_transformer import variation
 from ambient.music_transformer.config import TrainingConfig
 from ambient.music_transformer.data import (
     BatchesAhead,
@@ -191,15 +192,44 @@ def test_a_transposition_that_leaves_the_range_is_left_out(drawn, bars):
 
 def test_heard_pieces_are_marked_and_clean_ones_sometimes_made_to_look_heard(drawn, bars):
     def marks(*, heard, imitation):
+        """Return how many crops are clean, heard throughout, and heard first and clean from somewhere on."""
         config = TrainingConfig(batch_size=200, max_seq=20, **AS_IT_IS | {"imitation": imitation})
         rows, _ = drawn(Piece(bars(300), heard=heard), config=config)
-        assert (rows[:, :, MARK] == rows[:, :1, MARK])[rows[:, :, LENGTH] > 0].all()
-        return np.bincount(rows[:, 0, MARK], minlength=3).tolist()
+        counts = [0, 0, 0]
+        for crop in rows:
+            said = crop[crop[:, LENGTH] > 0, MARK].tolist()
+            assert said == sorted(said, reverse=True)  # never from clean (1) to heard (2)
+            counts[0 if said[0] == 1 else 1 if said[-1] == 2 else 2] += 1
+        return counts
 
-    assert marks(heard=False, imitation=0.0) == [0, 200, 0]
-    assert marks(heard=True, imitation=1.0) == [0, 0, 200]
-    assert marks(heard=False, imitation=1.0) == [0, 0, 200]
-    assert marks(heard=False, imitation=0.4)[2] / 200 == pytest.approx(0.4, abs=0.1)
+    assert marks(heard=False, imitation=0.0) == [200, 0, 0]
+    assert marks(heard=True, imitation=1.0) == [0, 200, 0]
+    clean, heard, first_heard = marks(heard=False, imitation=1.0)
+    assert heard > first_heard > 0
+    assert (first_heard + clean) / 200 == pytest.approx(
+        0.4, abs=0.1
+    )  # clean: those whose heard part is before the crop
+    assert marks(heard=False, imitation=0.4)[1] / 200 == pytest.approx(0.4 * 0.6, abs=0.08)
+
+
+def test_of_a_crop_that_goes_on_clean_the_last_heard_row_asks_for_clean_notes(drawn, bars, monkeypatch):
+    # A transcriber that hears every note, 10 ms late: where notes come on time again, the music is clean.
+    def late(fields, rng):
+        return Fields(fields.starts + 1, fields.pitches, fields.lengths, fields.velocities)
+
+    monkeypatch.setattr(variation, "imitate_transcriber", late)
+    config = TrainingConfig(batch_size=200, max_seq=20, **AS_IT_IS | {"imitation": 1.0})
+    rows, _ = drawn(Piece(bars(300)), config=config)
+    looked_at = 0
+    for crop in rows:
+        changes = np.flatnonzero(np.diff(crop[:, MARK]) == -1) + 1
+        if len(changes) and crop[0, GAP] != START and crop[-1, LENGTH] and changes[0] > 1:
+            (change,) = changes
+            offsets = (crop[:, TIME] - crop[0, TIME]) % 25
+            assert (offsets[: change + 1] == offsets[0]).all()
+            assert (offsets[change + 1 :] == (offsets[0] - 1) % 25).all()
+            looked_at += 1
+    assert looked_at > 5
 
 
 def test_what_is_not_said_is_left_out_for_a_whole_crop(drawn, bars):

@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 
-from ambient.music_transformer.loops import LoopWatch
+from ambient.music_transformer.loops import FigureWatch, LoopWatch
+from ambient.music_transformer.statistics import self_repetition
 
 
 def heard(pitches):
@@ -36,3 +38,60 @@ def test_a_copy_goes_its_own_way():
     other = watch.copy()
     other.observe(60)
     assert (watch.next_pitch, other.next_pitch) == (None, 60)
+
+
+# === Figures that return ===
+
+
+def watched(pitches, gap_steps=50):
+    watch = FigureWatch()
+    for index, pitch in enumerate(pitches):
+        watch.observe(index * gap_steps, pitch)
+    return watch
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_share_of_returning_figures_is_that_of_the_last_minute(seed):
+    pitches = np.random.default_rng(seed).integers(60, 64, 400).tolist()
+    # Two notes a second: figures whose last note is among the newest 120.
+    assert watched(pitches).share == pytest.approx(self_repetition(pitches[-123:]))
+
+
+def test_nothing_is_discouraged_while_no_more_than_half_of_the_figures_return():
+    other = list(range(21, 108))
+    assert watched([*other, 60, 62, 64, 65, 60, 62, 64]).discouraged() == ([], 0.0)
+    assert watched([]).discouraged() == ([], 0.0)
+    assert watched([60] * 26).discouraged() == ([], 0.0)  # 23 figures are too few to say
+    assert watched([60] * 27).discouraged() == ([60], 5.0)
+
+
+def test_of_too_many_returning_figures_the_next_one_is_discouraged_by_ten_nats_for_each_share_of_one():
+    # 60 62 64 65 over and over, once 60 62 64 67: 0.97 of the figures return.
+    pitches = [60, 62, 64, 65] * 16 + [60, 62, 64, 67] + [60, 62, 64, 65] * 4 + [60, 62, 64]
+    watch = watched(pitches)
+    followers, nats = watch.discouraged()
+    assert followers == [65, 67]
+    assert nats == pytest.approx(10 * (self_repetition(pitches) - 0.5))
+
+
+def test_what_was_heard_longer_ago_than_a_minute_is_new_again():
+    watch = watched([60, 62, 64, 65] * 30)
+    assert watch.share == 1.0
+    watch.observe(30 * 4 * 50 + 6000, 60)
+    assert watch.discouraged() == ([], 0.0)
+
+
+@pytest.mark.parametrize(("primer", "most"), [([60, 62, 64, 65] * 20, 0.7), (list(range(40, 80)), 0.5)])
+def test_a_primer_whose_figures_return_lets_more_of_them_return_up_to_seven_tenths(primer, most):
+    watch = watched(primer)
+    watch.allow_as_heard()
+    assert watch.most == most
+
+
+def test_a_copy_of_the_figures_goes_its_own_way():
+    watch = watched([60, 62, 64, 65] * 10)
+    other = watch.copy()
+    for index in range(20):
+        other.observe(2000 + 50 * index, 80 + index)
+    assert (watch.share, watch.discouraged()[0]) == (1.0, [60])
+    assert other.share < 0.7

@@ -10,7 +10,9 @@ from ambient.music_transformer.fields import Fields
 from ambient.music_transformer.variation import (
     change_dynamics,
     change_ends,
+    change_pace,
     drift_tempo,
+    imitate_then_clean,
     imitate_transcriber,
     stretch,
     transpose,
@@ -21,6 +23,7 @@ IN_PLACE = {  # a changed piece, from a piece and a seed, that keeps all of its 
     "transpose": lambda fields, seed: transpose(fields, seed % 11 - 5),
     "stretch": lambda fields, seed: stretch(fields, 0.9 + seed % 21 / 100),
     "drift_tempo": lambda fields, seed: drift_tempo(fields, np.random.default_rng(seed)),
+    "change_pace": lambda fields, seed: change_pace(fields, np.random.default_rng(seed)),
     "change_dynamics": lambda fields, seed: change_dynamics(fields, np.random.default_rng(seed)),
     "change_ends": lambda fields, seed: change_ends(fields, np.random.default_rng(seed)),
 }
@@ -174,3 +177,24 @@ def test_the_same_draws_give_the_same_variation(random_piece, name):
     fields = random_piece(60)
     one, again = (ALL[name](fields, 7) for _ in range(2))
     assert same(one, again, "starts", "pitches", "lengths", "velocities")
+
+
+def test_a_changed_pace_goes_up_and_down_by_up_to_twice(bars):
+    gaps = np.concatenate([np.diff(change_pace(bars(400), np.random.default_rng(seed)).starts) for seed in range(50)])
+    assert gaps.min() >= 12  # of 25
+    assert gaps.max() <= 51
+    assert np.quantile(gaps, [0.1, 0.9]) == pytest.approx([16, 38], abs=4)
+
+
+def test_what_follows_the_transcribed_part_is_the_piece_itself_at_the_loudness_of_the_transcription(random_piece):
+    fields = random_piece(200, 3)
+    varied, heard = imitate_then_clean(fields, np.random.default_rng(5), 150)
+    assert 0 < heard < len(varied)
+    rest = varied[heard:]
+    original = fields[fields.starts >= rest.starts[0]]
+    assert same(rest, original, "starts", "pitches", "lengths")
+    moved = rest.velocities - original.velocities
+    kept = (rest.velocities > 0) & (rest.velocities < 31)
+    assert np.ptp(moved[kept]) <= 1  # one move for all, rounded
+    before = fields[fields.starts < rest.starts[0]]
+    assert moved[kept].mean() == pytest.approx(varied[:heard].velocities.mean() - before.velocities.mean(), abs=1)
