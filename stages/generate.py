@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ambient.music_transformer.config import DESCRIPTIONS, SHIPPED_MODEL, SamplingConfig
 from ambient.names import MIDI_SUFFIXES
-from stages.common import (
-    SHIPPED_MODELS,
-    files_below,
-    for_each_file,
-    log,
-    log_warnings,
-    number,
-    run_program,
-    written_atomically,
-)
+from ambient.program import files_below, for_each_file, log, log_warnings, number, run_program, written_atomically
+from ambient.shipped import SHIPPED_MODELS
 
 if TYPE_CHECKING:
     from ambient.music_transformer.composing import Composition, Hear

@@ -6,14 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ambient.names import MIDI_SUFFIXES
-from stages.common import (
-    files_below,
-    for_each_file,
-    log_warnings,
-    number,
-    run_program,
-    written_atomically,
-)
+from ambient.program import files_below, for_each_file, log_warnings, number, run_program, written_atomically
 
 if TYPE_CHECKING:
     from ambient.music_transformer.records import TokenRecord

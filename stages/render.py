@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ambient.errors import InputError
 from ambient.names import MIDI_SUFFIXES
-from stages.common import (
+from ambient.program import (
     files_below,
     for_each_file,
     log_warnings,

@@ -19,8 +19,8 @@ def main(argv: list[str]) -> int:
 
 
 def _compose(flags: list[str]) -> int:
-    from stages import generate
-    from stages.common import run_program
+    from ambient.program import run_program
+    from ambient.stages import generate
 
     def hear(seed: int, start_s: float, end_s: float, pitch: int, velocity: int) -> None:
         _say({"seed": seed, "note": [round(start_s, 3), pitch, round(end_s, 3), velocity]})

@@ -3,12 +3,13 @@
 import ast
 import sys
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("ambient", "deployment", "localpach", "stages", "studio")
+OURS = ("ambient", "deployment", "localpach", "studio")
 
 SOUND = (
     "ambient.sound.*",
@@ -26,6 +27,8 @@ MAY_IMPORT = {
     "ambient": (),
     "ambient.errors": (),
     "ambient.folders": (),
+    "ambient.program": ("ambient.errors", "ambient.folders"),
+    "ambient.shipped": (),
     "ambient.names": ("ambient.folders",),
     "ambient.framework": ("ambient.native_messages",),
     "ambient.native_messages": (),
@@ -54,6 +57,8 @@ MAY_IMPORT = {
         "ffmpeg",
         "imageio_ffmpeg",
     ),
+    "ambient.stages": (),
+    "ambient.stages.*": ("ambient.*", "numpy"),
     "ambient.sound": (),
     "ambient.sound.preset": ("ambient.errors",),
     "ambient.sound.plain_room": ("numpy",),
@@ -111,13 +116,10 @@ MAY_IMPORT = {
     "studio.events": (),
     "studio.security": (),
     "studio.services*": ("studio.services*", "studio.store", "studio.events", "ambient.*", "numpy"),
-    "studio.worker": ("studio.services*", "stages.*", "ambient.*"),
+    "studio.worker": ("studio.services*", "ambient.*"),
     "studio.routes*": ("studio.routes*", "studio.services*", "studio.store", "fastapi*", "pydantic"),
     "studio.app": ("studio.*", "ambient.errors", "fastapi*", "starlette*"),
     "studio.__main__": ("studio.*", "uvicorn"),
-    "stages": (),
-    "stages.common": ("ambient.errors", "ambient.folders"),
-    "stages.*": ("stages.common", "ambient.*", "numpy"),
 }
 # The rooms of localpach in the order of the way that data goes: each may import from those behind it.
 ROOMS = ("cli", "serving", "actions", "running", "planning", "storage", "spec")
@@ -145,13 +147,14 @@ DOORS = {
 
 def python_files():
     found = {}
-    for folder, package_root in ((ROOT / "src", ROOT / "src"), (ROOT / "stages", ROOT)):
-        for path in sorted(folder.rglob("*.py")):
-            parts = path.relative_to(package_root).with_suffix("").parts
-            found[".".join(parts).removesuffix(".__init__")] = path
+    for folder, begin in ((ROOT / "src", ""), (ROOT / "stages", "ambient.stages.")):
+        for path in sorted(folder.rglob("*.py")):  # it follows no link
+            name = begin + ".".join(path.relative_to(folder).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
     return found
 
 
+@cache
 def imports_of(path, *, top_level_only=False):
     tree = ast.parse(path.read_text())
     nodes = tree.body if top_level_only else ast.walk(tree)
@@ -168,7 +171,7 @@ def imports_of(path, *, top_level_only=False):
     return {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
 
 
-PACKAGES = {"ambient.onsets_and_frames", "ambient.music_transformer", "ambient.transcribers"}
+PACKAGES = {"ambient.onsets_and_frames", "ambient.music_transformer", "ambient.stages", "ambient.transcribers"}
 PACKAGES |= {f"localpach.{room}" for room in ROOMS}
 FILES = python_files()
 
@@ -179,7 +182,7 @@ def allowed(module, imported):
 
 
 def test_every_package_was_found():
-    assert {"ambient.notes", "localpach", "stages.common"} <= FILES.keys()
+    assert {"ambient.notes", "ambient.stages.train", "localpach"} <= FILES.keys()
     assert len(FILES) > 20
 
 
@@ -220,7 +223,7 @@ def test_localpach_names_no_program_and_no_pipeline_of_this_repository():
     assert [(module, word) for module in texts for word in scripts | stages if word in texts[module]] == []
 
 
-@pytest.mark.parametrize("module", sorted(m for m in FILES if m.startswith("ambient.")))
+@pytest.mark.parametrize("module", sorted(m for m in FILES if m.startswith("ambient.") and "stages" not in m))
 def test_the_two_models_do_not_import_each_other(module):
     other = {"onsets_and_frames": "music_transformer", "music_transformer": "onsets_and_frames"}
     package = module.split(".")[1]
@@ -228,9 +231,14 @@ def test_the_two_models_do_not_import_each_other(module):
     assert not [n for n in imports_of(FILES[module]) if any(n.startswith(f) for f in forbidden)]
 
 
-@pytest.mark.parametrize("module", sorted(m for m in FILES if m.startswith("stages.")))
+@pytest.mark.parametrize("module", sorted(m for m in FILES if m.startswith("ambient.")))
+def test_no_library_imports_a_stage_and_no_stage_another(module):
+    assert not [name for name in imports_of(FILES[module]) if f"{name}.".startswith("ambient.stages.")]
+
+
+@pytest.mark.parametrize("module", sorted(m for m in FILES if m.startswith("ambient.stages.")))
 def test_stage_imports_nothing_heavy_before_it_runs(module):
-    light = ("stages.common", "ambient.errors", "ambient.names", "ambient.folders")
+    light = ("ambient.program", "ambient.shipped", "ambient.errors", "ambient.names", "ambient.folders")
     top = imports_of(FILES[module], top_level_only=True)
     assert not [
         name for name in top if not name.startswith(light) and not name.endswith(".config") and ".config." not in name

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ambient.errors import InputError
-from stages.common import FilesFailedError, files_below, for_each_file, log, run_program, unusable, written_atomically
+from ambient.program import FilesFailedError, files_below, for_each_file, log, run_program, unusable, written_atomically
 
 
 def full_disk(*names):

@@ -1,4 +1,4 @@
-"""What all stages share: exit codes, one-line errors, atomic files, one line a file."""
+"""What all programs share: exit codes, one-line errors, atomic files, one line a file."""
 
 import argparse
 import errno
@@ -17,8 +17,6 @@ from typing import Any
 from ambient.errors import InputError, one_line
 from ambient.folders import HIDDEN_FILES, files_in
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-SHIPPED_MODELS = REPOSITORY / "trained-models"
 _MAX_NAME_BYTES = 255  # of a file, on the usual file systems
 
 _REMEDIES = {
