@@ -31,7 +31,7 @@ ATTEMPTS = 3  # so often a song over the limit is made again
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this stage."""
-    parser = argparse.ArgumentParser(prog="generate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python3 -m stages.generate", description=__doc__)
     # Files
     parser.add_argument("--load_path", type=Path, help="model folder (the shipped model)")
     parser.add_argument("--inputs", type=Path, help="primer: a MIDI file, or a folder of them (none: from nothing)")

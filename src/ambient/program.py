@@ -29,15 +29,33 @@ _REMEDIES = {
 }
 
 
+def called_as(name: str) -> str:
+    """Return the words that a person has called a program with: `ambient COMMAND`, or else its own name."""
+    return sys.argv[0] if sys.argv[0].startswith("ambient ") else name
+
+
 def run_program(
-    parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None], argv: list[str] | None = None
+    parser: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], None],
+    argv: list[str] | None = None,
+    *,
+    check: Callable[[argparse.Namespace], str | None] = lambda arguments: None,
 ) -> int:
     """Parse the command line, run the stage, and turn bad input into one line on stderr.
+
+    Args:
+        parser: The command line.
+        run: The stage.
+        argv: What stands after the name of the program; that of this process if None.
+        check: Says what is wrong with flags that do not fit together; such a call is wrong usage.
 
     Returns:
         The exit code: 0 done, 1 bad input; argparse itself exits with 2 on bad usage.
     """
+    parser.prog = called_as(parser.prog)
     arguments = parser.parse_args(argv)
+    if wrong := check(arguments):
+        parser.error(wrong)
     try:
         run(arguments)
     except (InputError, FilesFailedError) as error:

@@ -18,5 +18,7 @@ def command_here(words: list[str]) -> list[str]:
     Args:
         words: `cmd` of a spec: `python3 -m stages.NAME …`, as in the images and in a checkout.
     """
-    is_stage = words[1:2] == ["-m"] and words[2].startswith("stages.")
-    return [*words[:2], STAGES + words[2].removeprefix("stages"), *words[3:]] if is_stage else words
+    match words:
+        case [python, "-m", module, *flags] if module.startswith("stages."):
+            return [python, "-m", STAGES + module.removeprefix("stages"), *flags]
+    return words

@@ -26,6 +26,7 @@ PROGRAMS = ("ambient.deployment", "ambient.stages", "ambient.studio")  # not par
 # The first pattern that fits a module counts.
 MAY_IMPORT = {
     "ambient": (),
+    "ambient.__main__": (),
     "ambient.errors": (),
     "ambient.folders": (),
     "ambient.program": ("ambient.errors", "ambient.folders"),
@@ -108,6 +109,7 @@ MAY_IMPORT = {
     "ambient.deployment.pachd*": ("ambient.deployment.*", "grpc", "pachyderm_sdk*"),
     "ambient.deployment.template": ("ambient.deployment.*", "_jsonnet"),
     "ambient.deployment.songs": ("ambient.deployment.*", "ambient.names", "ambient.folders", "ambient.errors"),
+    "ambient.deployment.program": ("ambient.deployment.*", "ambient.program", "ambient.shipped"),
     "ambient.deployment*": ("ambient.deployment.*", "ambient.shipped"),
     "localpach.spec.jsonnet_text": ("localpach*", "_jsonnet"),
     "localpach.serving.wire": ("localpach*", "betterproto*", "grpc", "pachyderm_sdk*"),
@@ -132,7 +134,7 @@ MAY_IMPORT = {
         "pydantic",
     ),
     "ambient.studio.app": ("ambient.studio.*", "ambient.errors", "fastapi*", "starlette*"),
-    "ambient.studio.__main__": ("ambient.studio.*", "uvicorn"),
+    "ambient.studio.__main__": ("ambient.studio.*", "ambient.program", "uvicorn"),
 }
 # The rooms of localpach in the order of the way that data goes: each may import from those behind it.
 ROOMS = ("cli", "serving", "actions", "running", "planning", "storage", "spec")

@@ -13,6 +13,7 @@ from ambient.deployment.errors import DeployError, SpecProblemsError
 from ambient.deployment.local import served
 from ambient.deployment.retry import Retry
 from ambient.deployment.songs import PRIMERS, RECORDINGS, Found, songs_below
+from ambient.program import called_as
 from ambient.shipped import SHIPPED_PIPELINES
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ deploy.py put ~/Music/ambient --wait; deploy.py get songs --output my-new-music
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    parser = argparse.ArgumentParser(prog="deploy.py", description=__doc__, epilog=_EPILOG)
+    parser = argparse.ArgumentParser(prog=called_as("deploy.py"), description=__doc__, epilog=_EPILOG)
     parser.add_argument(
         "--address", metavar="ADDRESS", help="grpc://HOST:PORT or grpcs://HOST:PORT of pachd, or localpach"
     )

@@ -1,4 +1,4 @@
-"""Open the studio: `python3 -m ambient.studio` serves the page over the local store until Ctrl-C."""
+"""Open the studio: serve the page over the local store until Ctrl-C."""
 
 import argparse
 import secrets
@@ -7,10 +7,12 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from ambient.program import called_as
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    parser = argparse.ArgumentParser(prog="python3 -m ambient.studio", description=__doc__)
+    parser = argparse.ArgumentParser(prog=called_as("python3 -m ambient.studio"), description=__doc__)
     parser.add_argument("--state", type=Path, default=Path(".localpach"), help="state folder (default: %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8484, help="0 is any free one (default: %(default)s)")
