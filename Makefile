@@ -16,7 +16,7 @@ demo: $(INSTALLED) ## run the whole chain on the six sample songs and print wher
 	$(BIN)/python scripts/demo.py
 
 studio: $(INSTALLED) ## open the page on which one works with songs and pieces
-	$(BIN)/python -m studio --open
+	$(BIN)/python -m ambient.studio --open
 
 test: $(INSTALLED) ## everything that must pass: format, lint, types, unit, contract, end to end
 	$(BIN)/ruff format --check .

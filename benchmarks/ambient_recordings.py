@@ -23,7 +23,7 @@ import numpy as np
 
 from ambient.errors import InputError
 from ambient.notes import Note
-from stages.common import run_program
+from ambient.program import run_program
 
 CLIP_S = 30.0
 REVERB = 0.3  # share of the hall

@@ -45,8 +45,9 @@ from ambient.music_transformer.tokens import VELOCITY_BINS
 from ambient.music_transformer.wishes import make_primer, make_wishes
 from ambient.names import MIDI_SUFFIXES
 from ambient.notes import Note
-from stages.common import SHIPPED_MODELS, files_below
-from stages.generate import COPY_LIMIT_NOTES
+from ambient.program import files_below
+from ambient.shipped import SHIPPED_MODELS
+from ambient.stages.generate import COPY_LIMIT_NOTES
 
 DEFAULTS = SamplingConfig()
 PRIMER_S, PIECE_S = 30.0, 60.0

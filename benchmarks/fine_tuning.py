@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from stages.common import SHIPPED_MODELS
+from ambient.shipped import SHIPPED_MODELS
 
 
 def trained(name: str, folder: Path, minutes: float, flags: list[str]) -> dict[str, float]:

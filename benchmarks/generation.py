@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from stages.common import SHIPPED_MODELS
+from ambient.shipped import SHIPPED_MODELS
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the stage does
 

@@ -27,12 +27,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ambient.errors import InputError
-from stages.common import REPOSITORY, SHIPPED_MODELS, files_below, log, number, run_program
+from ambient.program import files_below, log, number, run_program
+from ambient.shipped import SHIPPED_MODELS
 
 if TYPE_CHECKING:
     from ambient.notes import Note
     from ambient.onsets_and_frames.metrics import Scores
 
+ROOT = Path(__file__).resolve().parent.parent
 OURS = "onsets-and-frames"
 TRANSCRIBERS = (OURS, "basic-pitch", "transkun")
 COLUMNS = {
@@ -184,7 +186,7 @@ def transcribed(name: str, words: Sequence[str], source: Path, target: Path, pyt
     with tempfile.TemporaryFile() as said:
         began_s = time.monotonic()
         process = subprocess.Popen(
-            command, cwd=REPOSITORY, stdout=said, stderr=said, env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+            command, cwd=ROOT, stdout=said, stderr=said, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}
         )
         _, status, usage = os.wait4(process.pid, 0)
         spent_s = time.monotonic() - began_s

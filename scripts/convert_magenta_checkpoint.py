@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from stages.common import log, run_program
+from ambient.program import log, run_program
 
 CARD = """---
 kind: onsets-and-frames

@@ -11,16 +11,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!-- drawn by scripts/draw_imports.py -->\n", "<!-- end of the drawing -->\n"
-# Folder -> the folder in which its package name begins.
-SOURCES = {ROOT / "src": ROOT / "src", ROOT / "stages": ROOT}
+SOURCES = {ROOT / "src": "", ROOT / "stages": "ambient.stages."}  # folder -> what the names of its modules begin with
 
 
 def modules() -> dict[str, Path]:
     """Find our modules, by their dotted name."""
     found = {}
     for folder, begin in SOURCES.items():
-        for path in sorted(folder.rglob("*.py")):
-            name = ".".join(path.relative_to(begin).with_suffix("").parts)
+        for path in sorted(folder.rglob("*.py")):  # it follows no link
+            name = begin + ".".join(path.relative_to(folder).with_suffix("").parts)
             found[name.removesuffix(".__init__")] = path
     return found
 

@@ -23,7 +23,8 @@ from ambient.notes import Note
 from ambient.onsets_and_frames.augmentation import drawn_room, in_room, recorded, resampled
 from ambient.onsets_and_frames.config import SAMPLE_RATE_HZ
 from ambient.onsets_and_frames.rendering import HELD, PIANOS, STRUCK
-from stages.common import SHIPPED_MODELS, log
+from ambient.program import log
+from ambient.shipped import SHIPPED_MODELS
 
 LONGEST_S = 180.0
 AMBIENT_SHARE = 0.5

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ambient.names import AUDIO_SUFFIXES
-from stages.common import SHIPPED_MODELS, files_below, log
+from ambient.program import files_below, log
+from ambient.shipped import SHIPPED_MODELS
 
 ROOT = Path(__file__).resolve().parent.parent
 SPECS = ("audio-processed", "mp3-to-wav", "midi", "transformer-preprocess", "music-transformer-cpu")

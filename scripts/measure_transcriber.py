@@ -14,7 +14,7 @@ import numpy as np
 
 from ambient.midi import read_midi
 from ambient.notes import Note
-from stages.common import files_below
+from ambient.program import files_below
 
 NEAR_S = 0.1
 LENGTHS_S = (0.0, 0.15, 0.4, 1.0, 2.5, 1e9)

@@ -14,8 +14,9 @@ from typing import Any
 from ambient.errors import InputError
 from ambient.names import MIDI_SUFFIXES
 from ambient.piece_settings import file_with_digest, texts_to_settings
-from stages import generate
-from stages.common import SHIPPED_MODELS, files_below, run_program, written_atomically
+from ambient.program import files_below, run_program, written_atomically
+from ambient.shipped import SHIPPED_MODELS
+from ambient.stages import generate
 
 NO_FLAGS = ("model", "primer", "primer_digest", "rank", "keep_primer", "break_loops", "model_songs")
 

@@ -17,9 +17,9 @@ if sys.version_info < (3, 11):  # noqa: UP036 -- one line for those who start it
     sys.exit(f"error: Python {sys.version.split()[0]}; expected 3.11 or newer. Run . .venv/bin/activate first")
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]  # so that any Python 3.11 runs it, installed or not
 
+from ambient.deployment.errors import DeployError  # noqa: E402
+from ambient.deployment.specs import read  # noqa: E402
 from benchmarks import cluster_model  # noqa: E402 -- after the path is set
-from deployment.errors import DeployError  # noqa: E402
-from deployment.specs import read  # noqa: E402
 
 COSTS = ROOT / "benchmarks" / "results" / "stages_2-cores_2026-11-21.json"
 SPEC_OF_STAGE = {

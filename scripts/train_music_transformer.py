@@ -22,8 +22,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ambient.music_transformer.config import SIZES
-from stages import preprocess, train
-from stages.common import SHIPPED_MODELS, log
+from ambient.program import log
+from ambient.shipped import SHIPPED_MODELS
+from ambient.stages import preprocess, train
 
 SPLITS = ("train", "valid", "test")
 

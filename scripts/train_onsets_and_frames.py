@@ -22,7 +22,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ambient.onsets_and_frames.config import KIND, MODELS, RenderingConfig, TrainingConfig
-from stages.common import log, run_program
+from ambient.program import log, run_program
 
 SETUP = "setup.json"
 BEFORE = "before.json"  # in a run that went on from another model: how that one came about

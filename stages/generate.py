@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ambient.music_transformer.config import DESCRIPTIONS, SHIPPED_MODEL, SamplingConfig
 from ambient.names import MIDI_SUFFIXES
-from stages.common import (
-    SHIPPED_MODELS,
-    files_below,
-    for_each_file,
-    log,
-    log_warnings,
-    number,
-    run_program,
-    written_atomically,
-)
+from ambient.program import files_below, for_each_file, log, log_warnings, number, run_program, written_atomically
+from ambient.shipped import SHIPPED_MODELS
 
 if TYPE_CHECKING:
     from ambient.music_transformer.composing import Composition, Hear
@@ -39,7 +31,7 @@ ATTEMPTS = 3  # so often a song over the limit is made again
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this stage."""
-    parser = argparse.ArgumentParser(prog="generate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python3 -m stages.generate", description=__doc__)
     # Files
     parser.add_argument("--load_path", type=Path, help="model folder (the shipped model)")
     parser.add_argument("--inputs", type=Path, help="primer: a MIDI file, or a folder of them (none: from nothing)")

@@ -6,14 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ambient.names import MIDI_SUFFIXES
-from stages.common import (
-    files_below,
-    for_each_file,
-    log_warnings,
-    number,
-    run_program,
-    written_atomically,
-)
+from ambient.program import files_below, for_each_file, log_warnings, number, run_program, written_atomically
 
 if TYPE_CHECKING:
     from ambient.music_transformer.records import TokenRecord
@@ -24,7 +17,7 @@ LOWEST_PIANO_PITCH, HIGHEST_PIANO_PITCH = 21, 108
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this stage."""
-    parser = argparse.ArgumentParser(prog="preprocess", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python3 -m stages.preprocess", description=__doc__)
     parser.add_argument("input", type=Path, help="folder of MIDI files, searched to any depth")
     parser.add_argument("output", type=Path, help="folder for NAME.tfrecord and NAME.report.json")
     parser.add_argument(

@@ -9,7 +9,7 @@ from pathlib import Path
 from ambient.errors import InputError
 from ambient.folders import files_in
 from ambient.names import is_audio_name, standard_names
-from stages.common import FilesFailedError, for_each_file, log, run_program, unusable, written_atomically
+from ambient.program import FilesFailedError, for_each_file, log, run_program, unusable, written_atomically
 
 
 def build_parser() -> argparse.ArgumentParser:

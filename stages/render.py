@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ambient.errors import InputError
 from ambient.names import MIDI_SUFFIXES
-from stages.common import (
+from ambient.program import (
     files_below,
     for_each_file,
     log_warnings,
@@ -312,13 +312,16 @@ class _PresetAction(argparse.Action):
         setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or ()), str(values)])
 
 
+def check(arguments: argparse.Namespace) -> str | None:
+    """Say what is wrong with flags that do not fit together."""
+    if arguments.program and KEEP in arguments.program and (len(arguments.program) > 1 or arguments.preset):
+        return f"--program {KEEP} cannot be layered with another sound"
+    return None
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the program; returns its exit code."""
-    parser = build_parser()
-    arguments = parser.parse_args(argv)
-    if arguments.program and KEEP in arguments.program and (len(arguments.program) > 1 or arguments.preset):
-        parser.error(f"--program {KEEP} cannot be layered with another sound")
-    return run_program(parser, run, argv)
+    return run_program(build_parser(), run, argv, check=check)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from ambient.names import AUDIO_SUFFIXES
-from stages.common import files_below, for_each_file, log, refuse_shared_target, run_program, written_atomically
+from ambient.program import files_below, for_each_file, log, refuse_shared_target, run_program, written_atomically
 
 
 def build_parser() -> argparse.ArgumentParser:

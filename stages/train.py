@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ambient.music_transformer.config import KIND, OPTIMIZERS, SHIPPED_MODEL, SIZES, TrainingConfig
-from stages.common import SHIPPED_MODELS, files_below, log, number, run_program
+from ambient.program import files_below, log, number, run_program
+from ambient.shipped import SHIPPED_MODELS
 
 if TYPE_CHECKING:
     from ambient.music_transformer.data import Piece, Split

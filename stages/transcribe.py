@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ambient.errors import InputError
 from ambient.onsets_and_frames.config import KIND
-from stages.common import (
-    SHIPPED_MODELS,
+from ambient.program import (
     files_below,
     for_each_file,
     log,
@@ -21,6 +20,7 @@ from stages.common import (
     run_program,
     written_atomically,
 )
+from ambient.shipped import SHIPPED_MODELS
 
 if TYPE_CHECKING:
     from ambient.transcribers.transcription import Transcriber

@@ -12,7 +12,7 @@ from ambient.music_transformer.memorisation import TrainingNotes
 from ambient.music_transformer.tokens import notes_to_tokens
 from ambient.notes import Note
 from ambient.piece_settings import texts_to_primer
-from stages import generate
+from ambient.stages import generate
 
 PRIMER = [Note(i * 0.5, 60 + i % 5, i * 0.5 + 0.4, 65) for i in range(12)]
 

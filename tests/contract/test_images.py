@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 IMAGES = ("audio", "generate", "music-transformer", "onsets-and-frames")
+NOT_IN_IMAGES = ("src/ambient/deployment", "src/ambient/studio")
 
 
 def instructions(image):
@@ -61,11 +62,21 @@ def test_what_is_copied_is_there_and_sent_to_the_builder(image):
     for source in sources:
         assert (ROOT / source).exists(), source
         for path in (ROOT / source, *(ROOT / source).rglob("*")):
-            assert "__pycache__" in path.parts or is_sent(path.relative_to(ROOT).as_posix()), path
+            name = path.relative_to(ROOT).as_posix()
+            assert "__pycache__" in path.parts or name.startswith(NOT_IN_IMAGES) or is_sent(name), path
 
 
 @pytest.mark.parametrize(
-    "path", ["pyproject.toml", ".git/config", ".localpach/x", "src/localpach/cli.py", "samples/midi/1.mid", "a/b.lock"]
+    "path",
+    [
+        "pyproject.toml",
+        ".git/config",
+        ".localpach/x",
+        "src/localpach/cli.py",
+        "samples/midi/1.mid",
+        "a/b.lock",
+        *(f"{folder}/x.py" for folder in NOT_IN_IMAGES),
+    ],
 )
 def test_nothing_else_is_sent_to_the_builder(path):
     assert not is_sent(path)

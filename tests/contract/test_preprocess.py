@@ -7,7 +7,7 @@ import pytest
 
 from ambient.midi import write_midi
 from ambient.notes import Note
-from stages import preprocess
+from ambient.stages import preprocess
 
 NOTES = [Note(i * 0.5, 60 + i, i * 0.5 + 0.4, 65) for i in range(8)]
 
@@ -226,7 +226,7 @@ def test_help_loads_no_framework(help_imports):
 
 
 def test_preprocessing_loads_no_framework(midi_folder, pfs):
-    program = "import sys; from stages.preprocess import main; main(sys.argv[1:]); print(*sys.modules)"
+    program = "import sys; from ambient.stages.preprocess import main; main(sys.argv[1:]); print(*sys.modules)"
     command = [sys.executable, "-c", program, str(midi_folder), str(pfs / "out")]
     modules = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     assert "ambient.music_transformer.records" in modules

@@ -6,7 +6,7 @@ import pytest
 
 from ambient.midi import read_midi, write_midi
 from ambient.notes import Note
-from stages import generate
+from ambient.stages import generate
 
 PRIMER = [Note(i * 0.5, 60 + i % 5, i * 0.5 + 0.4, 65) for i in range(12)]
 PROGRAM = Path(__file__).parents[2] / "scripts" / "regenerate.py"

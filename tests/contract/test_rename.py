@@ -152,7 +152,7 @@ def test_killed_stage_leaves_no_half_file(pfs, songs):
         "    open(target, 'w').write('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "shutil.copyfile = killed\n"
-        "from stages.rename import main\n"
+        "from ambient.stages.rename import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     command = [sys.executable, "-c", code, "--input", str(songs), "--output", str(pfs / "out")]

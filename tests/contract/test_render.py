@@ -13,7 +13,7 @@ from ambient.audio import decode_to_wav, find_ffmpeg
 from ambient.midi import write_midi
 from ambient.notes import Note
 from ambient.sound.preset import preset_names
-from stages.render import main
+from ambient.stages.render import main
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"numpy", "tensorflow", "keras", "ffmpeg", "pretty_midi", "midirenderer", "matplotlib", "soxr"}

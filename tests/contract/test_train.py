@@ -14,8 +14,8 @@ from ambient.music_transformer.config import KIND, SHIPPED_MODEL, ModelConfig
 from ambient.music_transformer.fields import notes_to_fields
 from ambient.music_transformer.memorisation import TrainingNotes
 from ambient.notes import Note
-from stages import generate, train
-from stages.common import SHIPPED_MODELS
+from ambient.shipped import SHIPPED_MODELS
+from ambient.stages import generate, train
 
 SCRATCH = ["--from_scratch", "--size", "tiny", "--num_layers", "1", "--epochs", "2", "--max_seq", "32", "--l_r", "0.01"]
 SCRATCH += ["--minutes", "0"]  # so that the learning rate does not follow the clock
@@ -29,7 +29,7 @@ def song(index, notes=60):
 @pytest.fixture
 def corpus(pfs):
     """Three songs of fifteen seconds as preprocess writes them, reports included."""
-    from stages import preprocess
+    from ambient.stages import preprocess
 
     midi = pfs / "midi"
     midi.mkdir()
@@ -125,7 +125,7 @@ def test_a_base_model_without_its_notes_is_fine_tuned_without_rehearsal(run_trai
 
 
 def test_a_transcribed_corpus_is_known_as_one(run_train, corpus, pfs):
-    from stages import preprocess
+    from ambient.stages import preprocess
 
     write_midi(pfs / "midi" / "heard.mid", song(9), texts=["transcriber: onsets-and-frames", "confidence: 0.9000"])
     assert preprocess.main([str(pfs / "midi"), str(corpus)]) == 0
@@ -210,7 +210,7 @@ def test_the_course_is_written_where_tensorboard_looks(run_train, pfs):
 
 
 def test_songs_that_are_nearly_the_same_are_named(run_train, corpus, pfs):
-    from stages import preprocess
+    from ambient.stages import preprocess
 
     write_midi(pfs / "midi" / "again.mid", [Note(n.start_s, n.pitch + 2, n.end_s, n.velocity) for n in song(1)])
     assert preprocess.main([str(pfs / "midi"), str(corpus)]) == 0

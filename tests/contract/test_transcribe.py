@@ -13,9 +13,9 @@ from ambient.errors import InputError
 from ambient.midi import read_midi
 from ambient.model_folder import load_config, model_digest, save_config, save_model_folder, weights_of
 from ambient.notes import Note
+from ambient.stages import transcribe
+from ambient.stages.transcribe import build_parser, main, open_transcriber
 from ambient.transcribers.transcription import Transcription, texts_to_note_confidences
-from stages import transcribe
-from stages.transcribe import build_parser, main, open_transcriber
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ class Server:
         self.start()
 
     def start(self):
-        words = ["-m", "studio", "--state", str(self.state), "--port", str(self.port)]
+        words = ["-m", "ambient.studio", "--state", str(self.state), "--port", str(self.port)]
         path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
         self.process = subprocess.Popen(
             [sys.executable, *words], cwd=ROOT, env={**os.environ, "PYTHONPATH": path},
@@ -217,8 +217,8 @@ def test_keys_are_listed_and_lead_everywhere(page):
 
 
 def test_two_versions_are_heard_with_one_key_and_an_older_one_made_to_compose(page, server):
-    from studio.services.models import SHIPPED_FOLDER
-    from studio.store import MODEL, LocalStore
+    from ambient.studio.services.models import SHIPPED_FOLDER
+    from ambient.studio.store import MODEL, LocalStore
 
     expect = playwright.expect
     store = LocalStore(server.state, ROOT / "pipelines")

@@ -19,8 +19,8 @@ import grpc
 import pytest
 from pachyderm_sdk.api import pfs, pps, version
 
-from deployment.pachd import Pachd, connect
-from deployment.retry import Retry
+from ambient.deployment.pachd import Pachd, connect
+from ambient.deployment.retry import Retry
 
 NOW = datetime.datetime(2026, 1, 31, tzinfo=datetime.UTC)
 # method -> (service, kind, request class); kind: unary or stream, first of the request, then of the answer

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from deployment import specs
-from deployment.cluster import Cluster
-from deployment.errors import DeployError, JobsFailedError, NoClusterError, OldServerError, TokenRefusedError
-from deployment.follow import explain, follow
-from deployment.pachd import connect
-from deployment.retry import Retry
-from deployment.songs import songs_below
+from ambient.deployment import specs
+from ambient.deployment.cluster import Cluster
+from ambient.deployment.errors import DeployError, JobsFailedError, NoClusterError, OldServerError, TokenRefusedError
+from ambient.deployment.follow import explain, follow
+from ambient.deployment.pachd import connect
+from ambient.deployment.retry import Retry
+from ambient.deployment.songs import songs_below
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = [pipeline.name for pipeline in specs.shipped(ROOT / "pipelines", cpu=False)]

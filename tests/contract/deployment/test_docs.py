@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deployment import specs, template
-from deployment.program import build_parser
+from ambient.deployment import specs, template
+from ambient.deployment.program import build_parser
 
 ROOT = Path(__file__).resolve().parents[3]
 MANUAL = (ROOT / "docs" / "pachyderm.md").read_text()
@@ -88,7 +88,7 @@ def test_calls_of_pachctl_with_the_template_render():
 
 
 def template_name():
-    from deployment.program import TEMPLATE
+    from ambient.deployment.program import TEMPLATE
 
     return TEMPLATE
 

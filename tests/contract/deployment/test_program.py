@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from deployment.program import build_parser, chosen_pipelines, main, where
-from deployment.specs import MADE_BY
+from ambient.deployment.program import build_parser, chosen_pipelines, main, where
+from ambient.deployment.specs import MADE_BY
 from localpach.cli import main as localpach_main
 from localpach.serving.runner import Runner
 
@@ -29,7 +29,7 @@ def deploy(tmp_path, monkeypatch, capfd):
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
-        code = main([str(word) for word in words], root=ROOT)
+        code = main([str(word) for word in words])
         out, err = capfd.readouterr()
         return SimpleNamespace(returncode=code, stdout=out, stderr=err)
 
@@ -165,7 +165,7 @@ def test_bad_value_is_named_with_every_problem(deploy, server):
 )
 def test_wrong_usage_ends_with_2(words, capsys):
     with pytest.raises(SystemExit) as end:
-        main(words, root=ROOT)
+        main(words)
     assert end.value.code == 2
 
 

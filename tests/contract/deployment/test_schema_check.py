@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from deployment import specs, template
-from deployment.errors import DeployError, SpecProblemsError
-from deployment.field_names import snake_case
-from deployment.pachd import CREATE_PIPELINE_REQUEST
-from deployment.policy_check import set_problems, spec_problems
-from deployment.schema_check import problems
+from ambient.deployment import specs, template
+from ambient.deployment.errors import DeployError, SpecProblemsError
+from ambient.deployment.field_names import snake_case
+from ambient.deployment.pachd import CREATE_PIPELINE_REQUEST
+from ambient.deployment.policy_check import set_problems, spec_problems
+from ambient.deployment.schema_check import problems
 
 ROOT = Path(__file__).resolve().parents[3]
 PIPELINES = ROOT / "pipelines"

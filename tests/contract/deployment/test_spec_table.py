@@ -6,7 +6,7 @@ import datetime
 import betterproto
 import pytest
 
-from deployment.pachd import CREATE_PIPELINE_REQUEST
+from ambient.deployment.pachd import CREATE_PIPELINE_REQUEST
 from localpach.spec.spec_fields import MESSAGES
 
 INTEGERS = {"int32", "sint32", "uint32", "int64", "sint64", "uint64"}

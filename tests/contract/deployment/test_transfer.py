@@ -4,14 +4,14 @@ import io
 
 import pytest
 
-from deployment import upload
-from deployment.cluster import Cluster
-from deployment.download import download, newest_good_commit
-from deployment.errors import DeployError, WentAwayError
-from deployment.pachd import connect
-from deployment.progress import Progress
-from deployment.retry import Retry, TransientError
-from deployment.songs import songs_below
+from ambient.deployment import upload
+from ambient.deployment.cluster import Cluster
+from ambient.deployment.download import download, newest_good_commit
+from ambient.deployment.errors import DeployError, WentAwayError
+from ambient.deployment.pachd import connect
+from ambient.deployment.progress import Progress
+from ambient.deployment.retry import Retry, TransientError
+from ambient.deployment.songs import songs_below
 
 REPO = "audio-unprocessed"
 STANDARD = {"/a.wav": b"a" * 50, "/live-b.flac": b"b" * 30, "/sigur-ros-remix.mp3": b"r" * 100}

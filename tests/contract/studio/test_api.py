@@ -11,9 +11,9 @@ from starlette.testclient import TestClient
 
 from ambient.midi import write_midi
 from ambient.notes import Note
-from studio.app import STATIC, make_app
-from studio.services.studio import Studio
-from studio.store import MIDI, SONGS
+from ambient.studio.app import STATIC, make_app
+from ambient.studio.services.studio import Studio
+from ambient.studio.store import MIDI, SONGS
 
 ROOT = Path(__file__).resolve().parents[3]
 MARKUP = '<img src=x onerror="alert(1)">'

@@ -2,7 +2,7 @@
 
 import pytest
 
-from studio.services.studio import Studio
+from ambient.studio.services.studio import Studio
 
 
 @pytest.fixture

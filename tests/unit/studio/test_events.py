@@ -1,7 +1,7 @@
 import asyncio
 import json
 
-from studio.events import Hub
+from ambient.studio.events import Hub
 
 
 def read(texts):

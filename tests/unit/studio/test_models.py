@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from studio.services.models import SHIPPED, SHIPPED_FOLDER
-from studio.store import MODEL, StoreError
+from ambient.studio.services.models import SHIPPED, SHIPPED_FOLDER
+from ambient.studio.store import MODEL, StoreError
 
 
 def version(studio, **training):

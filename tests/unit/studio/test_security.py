@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from studio.security import Guard, is_loopback
+from ambient.studio.security import Guard, is_loopback
 
 
 def ask(headers, *, method="GET", path="/api/flow", host="127.0.0.1", token=""):

@@ -4,8 +4,8 @@ import pytest
 
 from ambient.midi import write_midi
 from ambient.notes import Note
-from studio.services.songs import PEAKS
-from studio.store import MIDI, SET_ASIDE, SONGS, WAV, StoreError
+from ambient.studio.services.songs import PEAKS
+from ambient.studio.store import MIDI, SET_ASIDE, SONGS, WAV, StoreError
 
 
 def song(studio, name, notes=(), texts=()):

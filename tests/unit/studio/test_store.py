@@ -2,12 +2,12 @@ import json
 
 import pytest
 
+from ambient.studio.store import SONGS, LocalStore, StoreError, plain, safe_name
 from localpach.actions.pipelines import create_pipelines
 from localpach.actions.repos import create_repo
 from localpach.running.jobs import run_jobs
 from localpach.spec.spec import parse
 from localpach.storage.store import Store as State
-from studio.store import SONGS, LocalStore, StoreError, plain, safe_name
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import threading
 import pytest
 
 from ambient.notes import Note
-from studio.services.notes import notes_of, read_music
-from studio.services.takes import TakeError, Takes, Wish, _later
-from studio.services.titles import title
-from studio.services.work import Work
-from studio.store import KEPT
+from ambient.studio.services.notes import notes_of, read_music
+from ambient.studio.services.takes import TakeError, Takes, Wish, _later
+from ambient.studio.services.titles import title
+from ambient.studio.services.work import Work
+from ambient.studio.store import KEPT
 
 PRIMER = [Note(i * 0.5, 60 + i * 5 % 12, i * 0.5 + 0.6, 60) for i in range(24)]
 

@@ -3,8 +3,8 @@ import wave
 
 import pytest
 
-from studio.services.uploads import UploadError, Uploads
-from studio.store import SET_ASIDE, SONGS
+from ambient.studio.services.uploads import UploadError, Uploads
+from ambient.studio.store import SET_ASIDE, SONGS
 
 
 def wav(path, value=0):

@@ -1,6 +1,6 @@
 import threading
 
-from studio.services.work import Task, Work
+from ambient.studio.services.work import Task, Work
 
 
 def run(words, *, stop_after_line=False):
