@@ -61,7 +61,11 @@ def installed(wheel, tmp_path_factory):
 
 
 def test_site_packages_get_two_names(files):
-    assert {name.split("/")[0] for name in files} == {"ambient", "localpach", "ambient_music_generation-0.1.0.dist-info"}
+    assert {name.split("/")[0] for name in files} == {
+        "ambient",
+        "localpach",
+        "ambient_music_generation-0.1.0.dist-info",
+    }
 
 
 def test_every_module_of_the_checkout_is_in_it(files):
