@@ -139,7 +139,15 @@ def build_parser() -> argparse.ArgumentParser:
         help="at most so many notes start within a second, 0 for no bound (%(default)s)",
     )
     parser.add_argument(
-        "--keep_loops", action="store_true", help="let a figure repeat itself for ever, where the model is stuck"
+        "--modulation",
+        type=number(float, least=0, most=1),
+        default=DEFAULTS.modulation,
+        help="how far harmony may go from the primer's, 1 minus the cosine of pitch classes; 1: anywhere (%(default)s)",
+    )
+    parser.add_argument(
+        "--keep_loops",
+        action="store_true",
+        help="let a figure repeat itself for ever, where the model is stuck, and all figures return",
     )
     parser.add_argument("--beam", type=number(int, least=1), help="search with so many beams instead of drawing")
     parser.add_argument("--note_end_rate", type=float, help=argparse.SUPPRESS)  # of 0.1; notes have lengths now

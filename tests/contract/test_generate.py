@@ -266,6 +266,7 @@ def test_the_program_is_written(compose, pfs):
         ["--shape", ""],
         ["--length", "5", "--minutes", "1"],
         ["--creativity", "6"],
+        ["--modulation", "-0.1"],
     ],
 )
 def test_wrong_usage_exits_with_two(bad):

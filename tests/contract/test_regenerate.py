@@ -62,6 +62,7 @@ def again(regenerate, tiny_composer, tmp_path):
         ["--minutes", 0.1, "--keep_primer", "--temperature", 1.1, "--timing_temperature", 0.8, "--program", 4],
         ["--length", 40, "--top_k", 9, "--timing_top_k", 5, "--top_k_offset", 1, "--min_p", 0.02, "--keep_loops"],
         ["--length", 20, "--beam", 2, "--creativity", -0.5],
+        ["--length", 200, "--modulation", 0.3],
     ],
 )
 def test_a_piece_is_made_again_to_the_same_bytes(generated, again, primer, flags):

@@ -12,6 +12,7 @@ import numpy as np
 
 from ambient.music_transformer.config import SamplingConfig
 from ambient.music_transformer.fields import Fields, steps_to_bins
+from ambient.music_transformer.harmony import HarmonyWatch
 from ambient.music_transformer.loops import FigureWatch, LoopWatch
 from ambient.music_transformer.placement import REMEMBERED, Alignment, place
 from ambient.music_transformer.rows import (
@@ -108,6 +109,7 @@ class _Song:
             for start, pitch in zip(self.starts, self.pitches, strict=True):
                 self.figures.observe(start, pitch)
             self.figures.allow_as_heard()
+        self.harmony = HarmonyWatch(self.starts, self.pitches, sampling.modulation)
         self.broken_s: list[float] = []
         self.begin = self.starts[-1] if self.starts else 0
         self.steering = Steering(wishes.percentiles, self.begin) if wishes.percentiles else None
@@ -130,6 +132,7 @@ class _Song:
         other = copy(self)
         for name in ("starts", "pitches", "ends", "velocities", "gaps", "broken_s", "choice", "_moments", "steering"):
             setattr(other, name, copy(getattr(self, name)))
+        other.harmony = self.harmony.copy()
         other.loops, other.figures = self.loops and self.loops.copy(), self.figures and self.figures.copy()
         return other
 
@@ -143,13 +146,17 @@ class _Song:
             return allowed_pitches(last, together=self.choice[GAP] == 0, looped=looped)
         return _LENGTHS if field == LENGTH else _VELOCITIES
 
-    def varied(self, field: int, logits: np.ndarray) -> np.ndarray:
-        """Return logits [C] of a field with what would bring back too many figures made less likely."""
-        pitches, nats = self.figures.discouraged() if self.figures and field == PITCH else ([], 0.0)
-        if not pitches:
+    def led(self, field: int, logits: np.ndarray) -> np.ndarray:
+        """Return logits [C] of a field with what leads away from the primer, or in circles, made less likely."""
+        if field != PITCH:
             return logits
-        logits = logits.copy()
-        logits[pitches] -= nats
+        away = self.harmony.nats()
+        if away is not None:
+            logits = logits + away
+        pitches, nats = self.figures.discouraged() if self.figures else ([], 0.0)
+        if pitches:
+            logits = logits.copy()
+            logits[pitches] -= nats
         return logits
 
     def _soonest(self) -> int:
@@ -175,6 +182,7 @@ class _Song:
             self.loops.observe(pitch)
         if self.figures:
             self.figures.observe(start, pitch)
+        self.harmony.observe(start, pitch)
         self._end_same_pitch(start, pitch)
         self._count_events(start, start + length)
         if self.starts:
@@ -341,8 +349,8 @@ def _choose_all(
             drawn = undescribed + GUIDANCE * (logits - undescribed)
         for index, song in enumerate(songs):
             if not done[index]:
-                logits_of_song = song.varied(field, drawn[index])
-                choice = draw(field, logits_of_song, song.allowed(field), sampling, rngs[index])
+                led = song.led(field, drawn[index])
+                choice = draw(field, led, song.allowed(field), sampling, rngs[index])
                 surprise[index] -= log_probabilities(logits[index])[choice]
                 song.choice[field] = choice
         if field < VELOCITY:

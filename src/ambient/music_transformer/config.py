@@ -168,7 +168,9 @@ class SamplingConfig:
         creativity: Nats taken from a gap each time it doubles beyond 100 ms: above 0 more happens, below 0 there are
             more rests.
         notes_per_second: At most so many notes start within a second; 0 sets no bound.
-        break_loops: Forbid the note that would carry on a loop (`loops.py`).
+        modulation: How far the pitch classes of a minute may be from the primer's, 1 - cosine, before pitches that
+            lead farther become less likely (`harmony.py`); 1 lets the music go anywhere.
+        break_loops: Forbid the note that would carry on a loop, and hold back figures that return (`loops.py`).
     """
 
     temperature: float = 1.0
@@ -180,4 +182,5 @@ class SamplingConfig:
     min_p: float = 0.0
     creativity: float = 0.0
     notes_per_second: int = 0
+    modulation: float = 0.04
     break_loops: bool = True
