@@ -1,4 +1,4 @@
-"""Does new music stay in its primer's harmony? Hears the pitches as they start and says which ones lead away from it."""
+"""Does new music stay in its primer's harmony? Hears the pitches as they start, and says which ones lead away."""
 
 from collections import deque
 
