@@ -23,13 +23,15 @@ from ambient.music_transformer.descriptions import (
 )
 from ambient.music_transformer.fields import Fields
 from ambient.music_transformer.rows import CLEAN, HEARD
-from ambient.music_transformer.tokens import STEPS_PER_SECOND
+from ambient.music_transformer.tokens import STEPS_PER_SECOND, VELOCITY_BINS
 
+LOUDNESS = NAMES.index("loudness")
 FADE_WINDOW_STEPS = 6 * STEPS_PER_SECOND
 FADED = 0.5  # of the typical number of notes in a window, or of their velocity
 STEERING = 0.05  # bins a second for each bin that is missing
 FORGETTING = 0.02  # a second; so that what was asked for long ago does not make the music swing
 MOST_STEERING = 10.0  # bins
+VELOCITY_NATS = 0.05  # for each bin of loudness that is missing and each velocity bin
 LONGEST_STEP_S = 5.0  # a rest counts for no more
 MOST_FADE = 0.4  # of a primer; what is sparse for longer is the music
 
@@ -100,6 +102,15 @@ class Steering:
         """Return the bins to ask for; what is not wished is not asked for."""
         asked = np.clip(np.rint(wished + self.offsets), 1, DESCRIPTION_BINS).astype(np.int32)
         return np.where(wished == UNKNOWN, UNKNOWN, asked)
+
+    def velocity_nats(self) -> np.ndarray:
+        """Return what is to be added to the logits of the velocities, [32].
+
+        Scores have one velocity, and after them the network takes a wish for another loudness less seriously than what
+        it hears: so louder choices become likelier by themselves while loudness is missing, softer ones otherwise.
+        """
+        nats: np.ndarray = VELOCITY_NATS * self.offsets[LOUDNESS] * np.arange(VELOCITY_BINS)
+        return nats
 
     def is_due(self, now: int) -> bool:
         """Say whether there is enough new music to measure again."""
