@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from configparser import ConfigParser
 from email.parser import Parser
@@ -14,6 +15,8 @@ import pytest
 from ambient.midi import read_midi
 
 ROOT = Path(__file__).resolve().parents[2]
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+DIST_INFO = f"ambient_music_generation-{VERSION}.dist-info"
 SOURCES = ("src", "stages", "pipelines", "samples", "trained-models", "pyproject.toml", "README.md", "LICENSE")
 
 
@@ -61,11 +64,7 @@ def installed(wheel, tmp_path_factory):
 
 
 def test_site_packages_get_two_names(files):
-    assert {name.split("/")[0] for name in files} == {
-        "ambient",
-        "localpach",
-        "ambient_music_generation-0.1.0.dist-info",
-    }
+    assert {name.split("/")[0] for name in files} == {"ambient", "localpach", DIST_INFO}
 
 
 def test_every_module_of_the_checkout_is_in_it(files):
@@ -90,7 +89,7 @@ def test_page_and_presets_and_marks_of_types_are_in_it(files):
 
 
 def test_its_metadata_say_who_made_it_and_where_it_runs(files):
-    text = files["ambient_music_generation-0.1.0.dist-info/METADATA"].decode()
+    text = files[f"{DIST_INFO}/METADATA"].decode()
     metadata = Parser().parsestr(text)
     assert set(metadata["Requires-Python"].split(",")) == {">=3.11", "<3.14"}
     assert metadata["License-Expression"] == "Apache-2.0"
@@ -98,7 +97,7 @@ def test_its_metadata_say_who_made_it_and_where_it_runs(files):
     assert metadata.get_all("Project-URL")
     assert "Typing :: Typed" in metadata.get_all("Classifier")
     scripts = ConfigParser()
-    scripts.read_string(files["ambient_music_generation-0.1.0.dist-info/entry_points.txt"].decode())
+    scripts.read_string(files[f"{DIST_INFO}/entry_points.txt"].decode())
     assert dict(scripts["console_scripts"]) == {"ambient": "ambient.__main__:main", "localpach": "localpach.cli:main"}
 
 
