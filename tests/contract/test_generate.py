@@ -387,5 +387,11 @@ def test_the_same_primer_model_and_seed_give_this_piece(compose, pfs, seeds):
     assert made_by(song)["seed"] == 1
 
 
+def test_without_flags_it_draws_at_temperature_1_with_top_p_095_and_seed_1():
+    defaults = vars(generate.build_parser().parse_args([]))
+    wanted = {"temperature": 1.0, "top_p": 0.95, "top_k": 0, "seed": 1, "length": 2048, "songs": 1, "program": 0}
+    assert {name: defaults[name] for name in wanted} == wanted
+
+
 def test_a_song_may_share_24_notes_in_a_row_with_a_training_piece_and_no_more():
     assert generate.build_parser().parse_args([]).copy_limit == 24
