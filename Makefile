@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ORACLE := .venv-oracle
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo studio test format lint types unit contract e2e test-slow generated-samples images test-containers oracle lock clean clean-demo
+.PHONY: help demo studio test format lint types unit contract e2e test-slow generated-samples images test-containers oracle lock release clean clean-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,7 +52,7 @@ images: ## build the four images; ENGINE= and BASE_IMAGE= choose with what (see 
 
 test-containers: $(INSTALLED) images ## stages and chain in the images, without network
 	$(BIN)/python -m pytest -m container tests/container tests/unit/localpach/test_container.py
-test-containers: export LOCALPACH_TEST_IMAGE = ambient-music-generation/generate:0.1.0
+test-containers: export LOCALPACH_TEST_IMAGE = ambient-music-generation/generate:$(VERSION)
 ifdef ENGINE
 test-containers: export LOCALPACH_ENGINE = $(ENGINE)
 endif
@@ -65,6 +66,11 @@ lock: $(INSTALLED) ## resolve requirements/*.lock anew from pyproject.toml (need
 	for group in audio generate onsets-and-frames music-transformer gpu studio dev; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	    --extra $$group pyproject.toml -o requirements/$$group.lock --quiet || exit 1; done
+
+release: $(INSTALLED) ## check version and changelog, run the tests, build the wheel into dist/, set the tag
+	$(BIN)/python scripts/release.py check
+	$(MAKE) test
+	$(BIN)/python scripts/release.py build
 
 clean: ## remove the environments and caches; .localpach/ and demo/ stay
 	rm -rf $(VENV) $(ORACLE) .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info

@@ -1,5 +1,5 @@
 # preprocess and train: TensorFlow and the shipped base model.
-# --build-arg GROUP=gpu takes TensorFlow's CUDA build; `make images GPU=1` tags music-transformer's as 0.1.0-gpu.
+# --build-arg GROUP=gpu takes TensorFlow's CUDA build; `make images GPU=1` tags music-transformer's as VERSION-gpu.
 ARG BASE=python:3.11-slim
 FROM scratch AS lock
 ARG GROUP=music-transformer

@@ -288,7 +288,7 @@ def calibrated(folder: Path, caches: Sequence[Path]) -> bool:
     import numpy as np
 
     from ambient.model_folder import load_config, save_config
-    from ambient.onsets_and_frames.calibration import fit_confidence, fit_evidence, judge
+    from ambient.onsets_and_frames.calibration import fit_confidence, fit_evidence, label
     from ambient.onsets_and_frames.config import EvidenceConfig
     from ambient.onsets_and_frames.inference import Transcriber
     from ambient.onsets_and_frames.rendering import load_take, take_names
@@ -297,8 +297,8 @@ def calibrated(folder: Path, caches: Sequence[Path]) -> bool:
     takes = [load_take(cache / "valid", name) for cache in caches for name in take_names(cache / "valid")]
     heard = [(transcriber.hear_spectrogram(take.mel.astype(np.float32)), take) for take in takes]
     transcriber.evidence = fit_evidence(heard, transcriber.evidence or EvidenceConfig())
-    judged = [judge(transcriber, probabilities, take) for probabilities, take in heard]
-    confidence = fit_confidence(judged)
+    labelled = [label(transcriber, probabilities, take) for probabilities, take in heard]
+    confidence = fit_confidence(labelled)
     if confidence is None:
         return False
     config = load_config(folder, kind=KIND) | {"confidence": asdict(confidence)}
@@ -306,10 +306,10 @@ def calibrated(folder: Path, caches: Sequence[Path]) -> bool:
     if transcriber.evidence is not None:
         config["evidence"] = asdict(transcriber.evidence)
     save_config(folder, kind=KIND, config=config)
-    notes = sum(len(take.right) for take in judged)
-    right = sum(int(take.right.sum()) for take in judged)
+    notes = sum(len(take.right) for take in labelled)
+    right = sum(int(take.right.sum()) for take in labelled)
     log(f"{folder}: {transcriber.evidence}, {confidence}")
-    log(f"{folder}: from {notes} notes in {len(judged)} takes, {right} of them right")
+    log(f"{folder}: from {notes} notes in {len(labelled)} takes, {right} of them right")
     return True
 
 

@@ -194,7 +194,7 @@ def run(arguments: argparse.Namespace, hear: HearNote | None = None) -> None:
     if arguments.beam and (arguments.minutes or arguments.songs > 1):
         build_parser().error("--beam needs a --length and finds one song: leave out --minutes and --songs")
     folder = arguments.load_path or SHIPPED_MODELS / SHIPPED_MODEL
-    decoder = cached_decoder(folder, arguments.beam or min(arguments.songs, SONGS_TOGETHER))  # a fault is told once
+    decoder = cached_decoder(folder, arguments.beam or min(arguments.songs, SONGS_TOGETHER))  # a fault is reported once
     settings = {
         "model": model_digest(folder),
         "keep_primer": arguments.keep_primer,
@@ -272,13 +272,13 @@ class _Work:
             if not copied or arguments.beam:
                 break
             for index in copied:
-                log(f"  seed {made[index].seed} {_told(made[index].match)}; made again")
+                log(f"  seed {made[index].seed} {_match_text(made[index].match)}; made again")
             again = self._scored(primer, [arguments.seed + index + attempt * arguments.songs for index in copied])
             for index, song in zip(copied, again, strict=True):
                 made[index] = min(made[index], song, key=lambda each: each.copied_notes)
         for song in made:
             if self._is_copy(song):
-                log(f"  warning: seed {song.seed} {_told(song.match)}")
+                log(f"  warning: seed {song.seed} {_match_text(song.match)}")
         return made
 
     def _is_copy(self, song: "Candidate") -> bool:
@@ -401,7 +401,7 @@ def _description(song: "Candidate") -> str:
     return f"{len(song.notes)} notes, {seconds:.0f} s, {surprise}{copied}{loops if moments else ''}"
 
 
-def _told(match: "Match | None") -> str:
+def _match_text(match: "Match | None") -> str:
     assert match is not None, "only a song with a match is over the limit"
     return (
         f"has {match.notes} notes in a row, at {match.at_s:.0f} s, that are in {match.source} "

@@ -209,10 +209,10 @@ def _decode(reading: _Reading, target: Path, rate_hz: int, *, channel: int | Non
     filters = [f"volume={reading.volume}"] if reading.volume != 1 else []
     if channel is not None:
         filters.append(f"pan=mono|c0=c{channel}")
-    manner = {"map": "0:a:0", **_BIT_EXACT, **({"af": ",".join(filters)} if filters else {})}
+    options = {"map": "0:a:0", **_BIT_EXACT, **({"af": ",".join(filters)} if filters else {})}
     stream = ffmpeg.input(reading.address, **reading.options)
-    mono = stream.output(f"file:{target}", format="wav", acodec="pcm_s16le", ac=1, ar=rate_hz, **manner)
-    every = stream.output("pipe:1", format="au", acodec="pcm_s16be", ar=_COMPARED_AT_HZ, **manner)
+    mono = stream.output(f"file:{target}", format="wav", acodec="pcm_s16le", ac=1, ar=rate_hz, **options)
+    every = stream.output("pipe:1", format="au", acodec="pcm_s16be", ar=_COMPARED_AT_HZ, **options)
     process = ffmpeg.run_async(
         mono if channel is not None else ffmpeg.merge_outputs(mono, every),
         cmd=_command(), pipe_stdout=True, pipe_stderr=True, overwrite_output=True,

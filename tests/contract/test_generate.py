@@ -366,3 +366,32 @@ def test_beams_are_refused_together_with_many_songs_or_minutes(model_folder, pfs
     with pytest.raises(SystemExit) as ended:
         generate.main([*map(str, ["--load_path", model_folder, "--save_path", pfs / "x.mid", "--beam", 2, *others])])
     assert ended.value.code == 2
+
+
+# What a random model of fixed weights composes after PRIMER with the defaults, in hundredths of a second: start, pitch,
+# length, velocity. A change of the composer that is not meant to change music leaves it as it is; with one that is,
+# put in what the failing test prints.
+GOLDEN = [
+    (0, 120, 2, 121), (3, 55, 16, 57), (10, 3, 14, 65), (13, 99, 2, 57), (14, 51, 2, 33),
+    (27, 40, 2, 125), (52, 92, 5, 33), (53, 123, 2, 21), (62, 97, 8, 121),
+]  # fmt: skip
+
+
+def test_the_same_primer_model_and_seed_give_this_piece(compose, pfs, seeds):
+    song = pfs / "out" / "song.mid"
+    assert compose("--inputs", seeds / "calm.mid", "--length", 44, "--save_path", song)[0] == 0
+    notes = [
+        (round(n.start_s * 100), n.pitch, round((n.end_s - n.start_s) * 100), n.velocity) for n in read_midi(song).notes
+    ]
+    assert notes == GOLDEN, f"{notes}"
+    assert made_by(song)["seed"] == 1
+
+
+def test_without_flags_it_draws_at_temperature_1_with_top_p_095_and_seed_1():
+    defaults = vars(generate.build_parser().parse_args([]))
+    wanted = {"temperature": 1.0, "top_p": 0.95, "top_k": 0, "seed": 1, "length": 2048, "songs": 1, "program": 0}
+    assert {name: defaults[name] for name in wanted} == wanted
+
+
+def test_a_song_may_share_24_notes_in_a_row_with_a_training_piece_and_no_more():
+    assert generate.build_parser().parse_args([]).copy_limit == 24

@@ -272,7 +272,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_midi(songs, model_folder, content
     def full(tape, first, rows):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("ambient.onsets_and_frames.tape.Tape.write", full)
+    monkeypatch.setattr("ambient.onsets_and_frames.disk_array.DiskArray.write", full)
     song = str(songs / "in" / "song.wav")
     assert main(["--input", song, "--output", str(songs / "out"), "--model", str(model_folder)]) == 1
     said = capfd.readouterr().err

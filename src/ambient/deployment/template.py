@@ -24,7 +24,7 @@ def render(template: Path, arguments: dict[str, str]) -> Any:
         import _jsonnet  # optional: only who changes something needs it
     except ModuleNotFoundError:
         raise DeployError(
-            "jsonnet: not installed; expected it, to change pipelines by flags. Run pip install '.[deploy]'"
+            "jsonnet: not installed; expected it, to change pipelines by flags. Run pip install jsonnet"
         ) from None
     try:
         return json.loads(_jsonnet.evaluate_file(str(template), tla_vars=arguments))

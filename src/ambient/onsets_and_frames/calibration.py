@@ -38,7 +38,7 @@ _ANY = 1e-9  # likely enough for every note
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Labelled:
     """The notes heard in a take.
 
     Attributes:
@@ -50,11 +50,11 @@ class Judged:
     right: np.ndarray
 
 
-def judge(transcriber: Transcriber, probabilities: Probabilities, take: Take) -> Judged:
+def label(transcriber: Transcriber, probabilities: Probabilities, take: Take) -> Labelled:
     """Read the notes of a take off what the network says of it, and mark which are right."""
     decoded = transcriber.decode(probabilities, take.mel.astype(np.float32))
     right = right_notes(_true_notes(take), decoded.notes, tolerance_s=TOLERANCE_S)
-    return Judged(decoded.evidence, np.array(right, dtype=bool))
+    return Labelled(decoded.evidence, np.array(right, dtype=bool))
 
 
 def fit_evidence(heard: Sequence[tuple[Probabilities, Take]], config: EvidenceConfig) -> EvidenceConfig | None:
@@ -75,14 +75,14 @@ def fit_evidence(heard: Sequence[tuple[Probabilities, Take]], config: EvidenceCo
     return None if faded is None else replace(config, faded=FadedWeights(*faded))
 
 
-def _struck(probabilities: Probabilities, take: Take, config: EvidenceConfig) -> Judged:
+def _struck(probabilities: Probabilities, take: Take, config: EvidenceConfig) -> Labelled:
     heard = stretch_of(probabilities, take.mel.astype(np.float32))
     found = struck_candidates(heard, 0, len(heard.onset), config)
     notes = [
         Note(each.row * FRAME_S, each.key + LOWEST_PITCH, max(each.last, each.row + 1) * FRAME_S, 64) for each in found
     ]
     right = right_notes(_true_notes(take), notes, tolerance_s=TOLERANCE_S)
-    return Judged(np.array([each.evidence for each in found]), np.array(right, dtype=bool))
+    return Labelled(np.array([each.evidence for each in found]), np.array(right, dtype=bool))
 
 
 def _with_starts(config: EvidenceConfig, heard: Sequence[tuple[Probabilities, Take]]) -> EvidenceConfig:
@@ -110,14 +110,14 @@ def _with_starts(config: EvidenceConfig, heard: Sequence[tuple[Probabilities, Ta
     )
 
 
-def _faded(probabilities: Probabilities, take: Take, config: EvidenceConfig) -> Judged:
+def _faded(probabilities: Probabilities, take: Take, config: EvidenceConfig) -> Labelled:
     reader = EvidenceReader(replace(config, faded=FadedWeights(), least_faded=_ANY))
     reader.feed(probabilities, take.mel.astype(np.float32))
     found = reader.finish_with_begins()
     right = right_notes(_true_notes(take), [note for note, _ in found], tolerance_s=FADE_TOLERANCE_S)
-    judged = [(begin.faded, is_right) for (_, begin), is_right in zip(found, right, strict=True) if begin.faded]
-    return Judged(
-        np.array([evidence for evidence, _ in judged]), np.array([is_right for _, is_right in judged], dtype=bool)
+    labelled = [(begin.faded, is_right) for (_, begin), is_right in zip(found, right, strict=True) if begin.faded]
+    return Labelled(
+        np.array([evidence for evidence, _ in labelled]), np.array([is_right for _, is_right in labelled], dtype=bool)
     )
 
 
@@ -125,7 +125,7 @@ def _true_notes(take: Take) -> list[Note]:
     return [note for note in take.notes if note.start_s < len(take.mel) * FRAME_S]
 
 
-def _fitted(takes: Sequence[Judged]) -> list[float] | None:
+def _fitted(takes: Sequence[Labelled]) -> list[float] | None:
     takes = [take for take in takes if len(take.right)]
     if sum(len(take.right) for take in takes) < _FEWEST_NOTES:
         return None
@@ -134,7 +134,7 @@ def _fitted(takes: Sequence[Judged]) -> list[float] | None:
     return [round(weight, 4) for weight in _logistic(evidence, right, share / share.mean(), penalty=_EVIDENCE_PENALTY)]
 
 
-def fit_confidence(takes: Iterable[Judged]) -> ConfidenceConfig | None:
+def fit_confidence(takes: Iterable[Labelled]) -> ConfidenceConfig | None:
     """Fit what makes a note sure.
 
     Args:
@@ -143,12 +143,12 @@ def fit_confidence(takes: Iterable[Judged]) -> ConfidenceConfig | None:
     Returns:
         None if there are fewer than a hundred notes, or none that is right or none that is wrong.
     """
-    judged = [take for take in takes if len(take.right)]
-    right = np.concatenate([np.zeros(0, dtype=bool), *(take.right for take in judged)])
+    labelled = [take for take in takes if len(take.right)]
+    right = np.concatenate([np.zeros(0, dtype=bool), *(take.right for take in labelled)])
     if len(right) < _FEWEST_NOTES or right.all() or not right.any():
         return None
-    evidence = np.concatenate([take.evidence for take in judged])
-    share = np.concatenate([np.full(len(take.right), 1 / len(take.right)) for take in judged])
+    evidence = np.concatenate([take.evidence for take in labelled])
+    share = np.concatenate([np.full(len(take.right), 1 / len(take.right)) for take in labelled])
     bias, onset, recording, below = _logistic(evidence, right, share / share.mean())
     return ConfidenceConfig(round(bias, 4), round(onset, 4), round(recording, 4), round(below, 4))
 

@@ -6,8 +6,8 @@ A recording is read three times: for its level, for its tuning, and for the spec
 loudest bin before it is heard. The convolution stacks see 3 frames to each side, so they run over pieces that overlap
 by 3 frames, exactly; beyond the true ends they see zeros, as in one pass. The LSTMs run over pieces too, forward from
 the start and backward from the end, and take their state along. So the answer is that of one pass over the whole
-recording. What must be kept between the passes, M + 2 D + 8 K numbers a frame, lies on tapes, which are temporary
-files; memory does not grow with length.
+recording. What must be kept between the passes, M + 2 D + 8 K numbers a frame, lies in disk-backed arrays; memory
+does not grow with length.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,10 +30,10 @@ from ambient.onsets_and_frames.config import (
     ModelConfig,
 )
 from ambient.onsets_and_frames.decoding import Decoded, NoteReader, Probabilities
+from ambient.onsets_and_frames.disk_array import DiskArray
 from ambient.onsets_and_frames.fading import EvidenceReader
 from ambient.onsets_and_frames.network import Network
 from ambient.onsets_and_frames.spectrogram import floored, frame_count, log_mel, mel_db_between, normalised
-from ambient.onsets_and_frames.tape import Tape
 from ambient.transcribers.recording import Recording
 from ambient.transcribers.transcription import Transcription
 from ambient.transcribers.tuning import Tuning, constant_tuning, estimate_tuning
@@ -175,7 +175,7 @@ class Transcriber:
             return normalised(recording.read_clean(first, count), level)
 
         loudest_db = -np.inf
-        with Tape(MEL_BINS, folder=scratch) as unfloored:
+        with DiskArray(MEL_BINS, folder=scratch) as unfloored:
             for first, last in _spans(frames, self.piece_frames):
                 piece = mel_db_between(read, first, last, len(recording), tuning)
                 loudest_db = max(loudest_db, float(piece.max()))
@@ -217,41 +217,41 @@ class Transcriber:
         Yields:
             The answers piece by piece, in order: arrays of [up to `piece_frames`, K].
         """
-        with ExitStack() as tapes:
+        with ExitStack() as arrays:
 
-            def tape(columns: int) -> Tape:
-                return tapes.enter_context(Tape(columns, folder=scratch))
+            def array(columns: int) -> DiskArray:
+                return arrays.enter_context(DiskArray(columns, folder=scratch))
 
-            heard = {name: tape(columns) for name, columns in self.network.columns.items()}
+            heard = {name: array(columns) for name, columns in self.network.columns.items()}
             for first, last in _spans(frames, self.piece_frames):
                 left, right = max(first - CONTEXT_FRAMES, 0), min(last + CONTEXT_FRAMES, frames)
                 for name, answer in self.network.acoustic(spectrogram(left, right)).items():
                     heard[name].write(first, answer[first - left : last - left])
 
-            onset = self._run_head("onset", heard["onset"].read, frames, tape)
+            onset = self._run_head("onset", heard["onset"].read, frames, array)
             heard["onset"].close()
-            offset = self._run_head("offset", heard["offset"].read, frames, tape)
+            offset = self._run_head("offset", heard["offset"].read, frames, array)
             heard["offset"].close()
 
             def evidence(first: int, last: int) -> np.ndarray:
                 parts = [onset(first, last), heard["activation"].read(first, last), offset(first, last)]
                 return np.concatenate(parts, axis=-1)  # [F, 3 K]
 
-            frame = self._run_head("frame", evidence, frames, tape)
+            frame = self._run_head("frame", evidence, frames, array)
             for span in _spans(frames, self.piece_frames):
                 yield Probabilities(
                     onset=onset(*span), offset=offset(*span), frame=frame(*span), velocity=heard["velocity"].read(*span)
                 )
 
     def _run_head(
-        self, name: str, evidence: Callable[[int, int], np.ndarray], frames: int, tape: Callable[[int], Tape]
+        self, name: str, evidence: Callable[[int, int], np.ndarray], frames: int, array: Callable[[int], DiskArray]
     ) -> Callable[[int, int], np.ndarray]:
         """Run an LSTM in both directions and its dense layer: stretches of [F, D] to stretches of [F, K].
 
         Both directions go piece by piece, each piece beginning in the state in which the one before ended; for the
         second direction time runs the other way, so it starts at the end and its pieces are turned round.
         """
-        ahead, behind = tape(KEYS), tape(KEYS)  # what each direction adds to the logits
+        ahead, behind = array(KEYS), array(KEYS)  # what each direction adds to the logits
         state = self.network.start()
         for first, last in _spans(frames, self.piece_frames):
             step = self.network.step(name, evidence(first, last), evidence(frames - last, frames - first)[::-1], state)

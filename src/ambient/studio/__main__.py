@@ -38,7 +38,8 @@ def _serve(arguments: argparse.Namespace) -> int:
         from ambient.studio.services.studio import Studio
         from ambient.studio.store import StoreError
     except ImportError as error:
-        return _fail(f"{error.name} is not installed; run `pip install '.[all,studio]'`, or `make studio`")
+        remedy = "run `pip install 'ambient-music-generation[all,studio]'`, or `make studio`"
+        return _fail(f"{error.name} is not installed; {remedy}")
     try:
         listening = socket.create_server((arguments.host, arguments.port), family=_family(arguments.host))
     except (OSError, OverflowError) as error:

@@ -20,7 +20,7 @@ from ambient.wav_header import NotWavError, Stored, WavHeader, read_wav_header, 
 
 SAMPLE_RATE_HZ = 16_000  # what stages.to_wav writes and the transcribers are given
 _EXPECTED = "expected 16 kHz WAV"
-_REMEDY = "Convert it with python3 -m stages.to_wav"
+_REMEDY = "Convert it with ambient to-wav, or python3 -m stages.to_wav"
 _SAMPLES_A_PIECE = 1024 * BLOCK_SAMPLES
 
 

@@ -36,9 +36,11 @@ def examine(folder: Path) -> list[Feature]:
     return [
         _private_pfs(),
         _containers(),
-        _package("serve", "pachyderm_sdk", "`localpach serve` for Pachyderm's own clients", "pip install '.[serve]'"),
-        _package("YAML", "yaml", "specs and `-o yaml`", "pip install '.[yaml]'"),
-        _package("jsonnet", "_jsonnet", "`create pipeline --jsonnet`", "pip install '.[deploy]'"),
+        _package(
+            "serve", "pachyderm_sdk", "`localpach serve` for Pachyderm's own clients", "pip install pachyderm-sdk"
+        ),
+        _package("YAML", "yaml", "specs and `-o yaml`", "pip install pyyaml"),
+        _package("jsonnet", "_jsonnet", "`create pipeline --jsonnet`", "pip install jsonnet"),
         Feature("state", _unwritable(folder), f"{folder}, SQLite {sqlite3.sqlite_version}"),
         Feature("processors", "", f"{os.cpu_count()}, so many datums of a pipeline run side by side at most"),
         Feature("Python", "", f"{sys.version.split()[0]}, {sys.executable}; it is the python3 of programs"),

@@ -12,7 +12,7 @@ try:
     from betterproto.lib.google.protobuf import BytesValue, Empty
     from pachyderm_sdk.api import admin, pfs, pps, transaction, version
 except ModuleNotFoundError as missing:
-    raise ServeError(f"{missing.name} is not installed; run pip install '.[serve]'") from None
+    raise ServeError(f"{missing.name} is not installed; run pip install pachyderm-sdk") from None
 
 __all__ = [
     "BytesValue", "Empty", "Method", "admin", "as_fields", "filled", "grpc", "is_set", "pfs", "pps", "set_field",

@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from localpach.cli import main as localpach_main
 from localpach.serving.runner import Runner
 
 ROOT = Path(__file__).resolve().parents[3]
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 @pytest.fixture
@@ -138,7 +140,7 @@ def test_pipelines_changed_by_flags_reach_the_cluster(deploy, server):
         "--address", server.address, "up", "--image_prefix", "r.example.com/me", "--gpus", "0", "--workers", "4"
     )
     assert done.returncode == 0, done.stderr
-    assert server.specs["midi"]["transform"]["image"] == "r.example.com/me/onsets-and-frames:0.1.0"
+    assert server.specs["midi"]["transform"]["image"] == f"r.example.com/me/onsets-and-frames:{VERSION}"
     assert server.specs["midi"]["parallelism_spec"] == {"constant": 4}
     assert "gpu" not in server.specs["music-transformer"]["resource_limits"]
 

@@ -90,7 +90,8 @@ def test_a_module_of_ours_that_is_missing_is_a_bug(ambient, monkeypatch):
 def test_commands_of_specs_name_the_stage_as_it_is_installed(monkeypatch):
     cmd = ["python3", "-m", "stages.transcribe", "--input", "/pfs/stages.wav"]
     assert command_here(cmd) == cmd  # this is a checkout
-    monkeypatch.setattr(shipped, "STAGES", "ambient.stages")
-    assert command_here(cmd) == ["python3", "-m", "ambient.stages.transcribe", "--input", "/pfs/stages.wav"]
+    monkeypatch.setattr(shipped, "IS_CHECKOUT", False)
+    assert command_here(cmd) == ["python3", "-m", "ambient", "transcribe", "--input", "/pfs/stages.wav"]
+    assert command_here(["python3", "-m", "stages.to_wav"]) == ["python3", "-m", "ambient", "to-wav"]
     for other in (["sh"], ["python3", "-m"], ["python3", "-m", "stagesque.x"], ["cp", "-r", "stages.a", "b"]):
         assert command_here(other) == other

@@ -108,6 +108,18 @@ def test_all_sound_off_ends_what_the_pedal_holds_too_and_the_pedal_stays_down(wr
     assert ends(read_midi(write_smf([*keys, (720, "b04000")]))) == [(60, 0.0, 0.5), (62, 0.5, 1.5)]
 
 
+@pytest.mark.parametrize(("value", "end_s"), [("3f", 0.25), ("40", 1.0)])
+def test_the_pedal_is_down_from_64_on(write_smf, value, end_s):
+    path = write_smf([(0, f"b040{value}"), (0, "903c50"), (240, "803c40"), (720, "b04000")])
+    assert ends(read_midi(path)) == [(60, 0.0, end_s)]
+
+
+@pytest.mark.parametrize(("value", "end_s"), [("3f", 0.5), ("40", 1.0)])
+def test_the_pedal_is_up_below_64(write_smf, value, end_s):
+    path = write_smf([(0, "b0407f"), (0, "903c50"), (240, "803c40"), (240, f"b040{value}"), (480, "b04000")])
+    assert ends(read_midi(path)) == [(60, 0.0, end_s)]
+
+
 def test_reset_of_all_controllers_lifts_the_pedal(write_smf):
     path = write_smf([(0, "b0407f"), (0, "903c50"), (240, "803c40"), (240, "b07900"), (480, "b04000")])
     assert ends(read_midi(path)) == [(60, 0.0, 0.5)]

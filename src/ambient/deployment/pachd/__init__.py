@@ -19,7 +19,7 @@ try:
     from ambient.deployment.pachd.repos import Pipelines, Repos
 except ModuleNotFoundError as missing:
     raise DeployError(
-        f"{missing.name}: not installed; expected pachyderm-sdk, which deploy.py needs. Run pip install '.[deploy]' "
+        f"{missing.name}: not installed; expected pachyderm-sdk, which deploy.py needs. Run pip install pachyderm-sdk "
         "or make test's environment; localpach's own commands need nothing"
     ) from None
 

@@ -61,6 +61,12 @@ def test_whole_songs_are_held_out_and_stand_on_one_side_only(corpus):
     assert split.held_out_seconds == pytest.approx(sum(r.seconds for r in corpus if is_held_out(r.digest)))
 
 
+# A tenth of all 32-bit numbers, 429,496,729.6, lies between these two.
+@pytest.mark.parametrize(("digest", "held_out"), [("19999999", True), ("1999999a", False), ("00", True), ("ff", False)])
+def test_a_song_is_held_out_if_its_digest_lies_in_the_first_tenth(digest, held_out):
+    assert is_held_out(digest) == held_out
+
+
 def test_adding_or_removing_a_song_never_moves_another(corpus):
     before = names(split_records(corpus[:30], source="in").held_out)
     after = names(split_records(corpus[::-1], source="in").held_out)

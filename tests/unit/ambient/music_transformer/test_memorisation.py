@@ -58,6 +58,14 @@ def test_no_passage_leads_from_one_piece_into_the_next(corpus):
     assert whole.longest_match(melody(1)).notes == 30
 
 
+def test_two_notes_that_sound_together_are_no_passage_across_two_pieces():
+    # Each piece begins at 0 s, so the step between two pieces looks like that within a chord.
+    notes = [Note(0.5 * i, pitch, 0.5 * i + 0.4, 64) for i, pitch in enumerate([60, 67, 62, 69, 64])]
+    notes += [Note(2.0 + 0.5 * i, pitch, 2.4 + 0.5 * i, 64) for i, pitch in enumerate([71, 65, 72, 66])]
+    assert index_of(("whole.mid", notes)).longest_match(notes).notes == 9
+    assert index_of(("one.mid", notes[:5]), ("two.mid", notes[5:])).longest_match(notes).notes == 5
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=2, max_size=20), st.integers(0, 50))
 def test_the_longest_match_equals_a_slow_search(figure, seed):

@@ -1,7 +1,8 @@
 import numpy as np
 
+from ambient.music_transformer import parallel
 from ambient.music_transformer.config import SamplingConfig
-from ambient.music_transformer.parallel import SONGS_TOGETHER, CompositionRequest, compose_songs
+from ambient.music_transformer.parallel import CompositionRequest, compose_songs
 from ambient.music_transformer.wishes import Wishes, make_primer
 
 
@@ -13,11 +14,33 @@ def test_songs_in_several_processes_come_in_the_order_of_their_seeds(tiny_config
     def music(seeds):
         return [(song.fields.starts.tolist(), song.fields.pitches.tolist()) for song in compose_songs(request, seeds)]
 
-    seeds = list(range(SONGS_TOGETHER + 2))
+    seeds = list(range(10))
     together = music(seeds)
-    assert together[:SONGS_TOGETHER] == music(seeds[:SONGS_TOGETHER])
-    assert together[SONGS_TOGETHER:] == music(seeds[SONGS_TOGETHER:])
+    assert together[:8] == music(seeds[:8])
+    assert together[8:] == music(seeds[8:])
     assert len({str(song) for song in together}) == len(seeds)
+
+
+def test_eight_songs_share_the_work_of_one_process(monkeypatch):
+    groups = []
+
+    class Pool:
+        def __init__(self, workers, mp_context):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def map(self, compose, requests, seeds):
+            groups.extend(seeds)
+            return seeds  # each seed stands for its song
+
+    monkeypatch.setattr(parallel, "ProcessPoolExecutor", Pool)
+    assert compose_songs(None, range(19)) == list(range(19))
+    assert [len(group) for group in groups] == [8, 8, 3]
 
 
 def test_a_song_may_be_asked_for_in_seconds(tiny_config, tiny_model_folder, bars):

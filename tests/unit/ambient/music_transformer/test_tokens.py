@@ -229,3 +229,8 @@ def test_stretching_by_one_changes_nothing():
     tokens = np.array(notes_to_tokens(notes), dtype=np.int16)
     assert stretch_tokens(tokens, 1.0).tolist() == tokens.tolist()
     assert max(tokens[(tokens >= TIME_SHIFT) & (tokens < VELOCITY)]) == TIME_SHIFT + MAX_SHIFT_STEPS - 1
+
+
+def test_a_stream_without_a_velocity_begins_with_that_of_bin_16():
+    note_on, one_second, note_off = 60, 355, 188
+    assert tokens_to_notes([note_on, one_second, note_off]).notes == [Note(0.0, 60, 1.0, 65)]

@@ -7,11 +7,11 @@ from ambient.model_folder import weights_of
 from ambient.notes import Note
 from ambient.onsets_and_frames.calibration import (
     EARLY_S,
-    Judged,
+    Labelled,
     calibration_error,
     fit_confidence,
     fit_evidence,
-    judge,
+    label,
 )
 from ambient.onsets_and_frames.config import DecodingConfig, EvidenceConfig
 from ambient.onsets_and_frames.decoding import Decoded, Probabilities, probabilities_to_notes
@@ -28,16 +28,16 @@ def drawn(random, notes, *, weights=(0.8, 0.3, -2.0), bias=-1.0):
     odds = random.normal(2.0, 1.5, notes)
     evidence = np.column_stack([odds, np.full(notes, odds.mean()), random.random(notes)])
     likely = 1 / (1 + np.exp(-(bias + evidence @ np.array(weights))))
-    return Judged(evidence, random.random(notes) < likely)
+    return Labelled(evidence, random.random(notes) < likely)
 
 
 def test_the_weights_that_made_the_notes_are_found():
     random = np.random.default_rng(0)
     found = fit_confidence([drawn(random, 400) for _ in range(60)])
     assert (found.onset, found.below) == pytest.approx((0.8, -2.0), abs=0.15)
-    judged = [drawn(random, 400) for _ in range(60)]
-    sure = [value for take in judged for value in Decoded([], take.evidence).confidences(found)]
-    right = np.concatenate([take.right for take in judged])
+    labelled = [drawn(random, 400) for _ in range(60)]
+    sure = [value for take in labelled for value in Decoded([], take.evidence).confidences(found)]
+    right = np.concatenate([take.right for take in labelled])
     assert calibration_error(sure, right) < 0.02
     half = np.abs(np.array(sure) - 0.5) < 0.05
     assert half.sum() > 500
@@ -46,7 +46,7 @@ def test_the_weights_that_made_the_notes_are_found():
 
 def test_each_take_counts_the_same_however_many_notes_it_has():
     def take(notes, share):
-        return Judged(np.zeros((notes, 3)), np.arange(notes) < share * notes)
+        return Labelled(np.zeros((notes, 3)), np.arange(notes) < share * notes)
 
     found = fit_confidence([take(10_000, 0.9), take(100, 0.1)])
     assert Decoded([], np.zeros((1, 3))).confidences(found) == pytest.approx([0.5], abs=1e-3)
@@ -55,13 +55,13 @@ def test_each_take_counts_the_same_however_many_notes_it_has():
 def test_too_few_notes_or_notes_of_one_kind_calibrate_nothing():
     random = np.random.default_rng(0)
     assert fit_confidence([]) is None
-    assert fit_confidence([Judged(np.zeros((0, 3)), np.zeros(0, dtype=bool)), drawn(random, 99)]) is None
-    assert fit_confidence([Judged(random.normal(size=(200, 3)), np.ones(200, dtype=bool))]) is None
+    assert fit_confidence([Labelled(np.zeros((0, 3)), np.zeros(0, dtype=bool)), drawn(random, 99)]) is None
+    assert fit_confidence([Labelled(random.normal(size=(200, 3)), np.ones(200, dtype=bool))]) is None
 
 
 def test_evidence_that_parts_right_from_wrong_gives_weights_that_are_finite():
     evidence = np.column_stack([np.linspace(-5, 5, 200), np.zeros(200), np.zeros(200)])
-    found = fit_confidence([Judged(evidence, evidence[:, 0] > 0)])
+    found = fit_confidence([Labelled(evidence, evidence[:, 0] > 0)])
     assert 0 < found.onset < 1000
 
 
@@ -85,11 +85,11 @@ def test_a_take_is_judged_by_the_notes_that_it_holds(network, sound):
     transcriber = Transcriber(Network(network.config, weights_of(network.full)), DecodingConfig(onset_threshold=0.52))
     spectrogram = log_mel(sound).astype(np.float16)
     probabilities = transcriber.hear_spectrogram(spectrogram.astype(np.float32))
-    heard = judge(transcriber, probabilities, Take(spectrogram, []))
+    heard = label(transcriber, probabilities, Take(spectrogram, []))
     assert len(heard.right) > 20
     assert not heard.right.any()
     decoded = probabilities_to_notes(probabilities, transcriber.decoding)
-    again = judge(transcriber, probabilities, Take(spectrogram, decoded.notes[: len(decoded.notes) // 2]))
+    again = label(transcriber, probabilities, Take(spectrogram, decoded.notes[: len(decoded.notes) // 2]))
     np.testing.assert_array_equal(again.evidence, heard.evidence)
     assert len(decoded.notes) // 2 <= again.right.sum() < len(decoded.notes)
 

@@ -56,6 +56,13 @@ def test_reverb_rings_on_after_the_sound_and_is_no_louder(tone):
     assert loudness_db(wet[: len(tone)], rate_hz=RATE_HZ) == pytest.approx(loudness_db(tone, rate_hz=RATE_HZ), abs=2)
 
 
+@pytest.mark.parametrize("amount", [0.2, 0.7])
+def test_sound_and_room_share_the_power_by_the_amount(tone, amount):
+    shared, room = (add_reverb(tone, rate_hz=RATE_HZ, amount=share, seed=1) for share in (amount, 1.0))
+    shared[: len(tone)] -= (1.0 - amount) ** 0.5 * tone
+    np.testing.assert_allclose(shared, amount**0.5 * room, atol=1e-5)
+
+
 def test_loudness_of_a_tone_is_its_rms(tone):
     assert loudness_db(tone, rate_hz=RATE_HZ) == pytest.approx(20 * np.log10(0.1 / np.sqrt(2)), abs=0.01)
 

@@ -59,6 +59,19 @@ def test_no_room_answers_with_silence():
     assert room.dry == 1.0
 
 
+@pytest.mark.parametrize("amount", [0.1, 0.3, 0.8])
+def test_sound_and_room_share_the_power_by_the_amount(amount):
+    noise = np.random.default_rng(0).standard_normal((2, BLOCK)).astype(np.float32)
+
+    def answered(share):
+        room = Room(Space(amount=share, reverb_s=0.5, motion=0.0), rate_hz=RATE_HZ, seed=0)
+        return room.dry**2, room(noise, 0)
+
+    dry, wet = answered(amount)
+    assert dry == pytest.approx(1.0 - amount, rel=1e-5)
+    np.testing.assert_allclose(wet, amount**0.5 * answered(1.0)[1], rtol=1e-4, atol=1e-6)
+
+
 def test_bass_is_mono_and_what_lies_above_stays_wide():
     time_s = np.arange(2 * BLOCK) / RATE_HZ
     for hz, most, least in ((50, 0.05, 0.0), (1_000, 1.1, 0.95)):

@@ -9,7 +9,7 @@ import numpy as np
 _BYTES = 4  # of a float32
 
 
-class Tape:
+class DiskArray:
     """Rows of float32 in a temporary file that has no name and goes when it is closed; a context manager.
 
     A file that is read and written, not a mapped one: mapped pages count as memory of the program.
@@ -23,7 +23,7 @@ class Tape:
         self._columns = columns
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed by __exit__
 
-    def __enter__(self) -> "Tape":
+    def __enter__(self) -> "DiskArray":
         return self
 
     def __exit__(
