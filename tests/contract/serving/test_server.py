@@ -55,9 +55,17 @@ def test_other_calls_are_refused_in_one_line(client):
     assert refused.value.details() == "Fsck is not among the calls that localpach answers"
 
 
-def test_there_are_no_users(client):
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.auth.who_am_i(),
+        lambda client: client.identity.delete_all(),
+        lambda client: client.license.delete_all(),
+    ],
+)
+def test_there_are_no_users(client, ask):
     with pytest.raises(AuthServiceNotActivated):
-        client.auth.who_am_i()
+        ask(client)
 
 
 def test_version_is_that_of_pachyderm_and_may_be_chosen(serve):
