@@ -438,3 +438,28 @@ def test_names_of_what_differs_hold_the_directories_too(world, run):
     rows = [line.split()[::2] for line in run("diff", "file", "d@master", "--name-only")[1].splitlines()[1:]]
     assert rows == [["+", "/"], ["-", "/"], ["+", "/a/"], ["-", "/a/"], ["+", "/a/y"]]
     assert run("diff", "file", "d@master")[1].splitlines()[:2] == ["--- /dev/null", "+++ /a/y"]
+
+
+# 13
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"pipeline": {"name": "P", "project": {"name": "studio"}}}, r"\$\.pipeline\.project"),
+        ({"input": {"pfs": {"repo": "in", "project": "studio", "glob": "/"}}}, r"\$\.input\.pfs"),
+        ({"input": {"cron": {"name": "c", "project": "studio", "spec": "@daily"}}}, r"\$\.input\.cron\.project"),
+    ],
+)
+def test_another_project_is_refused_with_its_place(change, place):
+    with pytest.raises(SpecError, match=place + r".*(has one project|of the default project)"):
+        spec.parse(json.dumps({**SPEC, **change}))
+
+
+def test_default_project_may_be_named():
+    named = {
+        "pipeline": {"name": "P", "project": {"name": "default"}},
+        "input": {"pfs": {"repo": "in", "project": "default", "glob": "/*"}},
+    }
+    (found,) = spec.parse(json.dumps({**SPEC, **named}))
+    assert found.upstream == [("in", "master")]
