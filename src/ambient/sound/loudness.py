@@ -189,7 +189,9 @@ class GainCurve:
         width, before, after = self._ahead, self._ahead + self._behind, 2 * self._ahead
         first, last = max(0, begin - width), min(self.steps, end + width)  # edges that the mean takes in
         low = _lowest(self._edges(first - before, last + after), before=before, after=after)
-        low = np.pad(low, (first - begin + width, end + width - last), mode="edge")
+        beyond = first - begin + width, end + width - last
+        if any(beyond):  # at the ends of the piece; padding takes longer than all the rest
+            low = np.pad(low, beyond, mode="edge")
         smooth = np.convolve(low, self._kernel, mode="valid")
         return np.asarray(level * np.minimum(smooth, 1.0))
 
