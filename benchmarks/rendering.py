@@ -1,11 +1,14 @@
 """How quickly is each preset rendered, and in how much memory? Prints a table, one process a row, on one core.
 
     taskset -c 0 python3 benchmarks/rendering.py [--seconds 180] [--preset NAME] [--format mp3] [--repeats 3]
+    taskset -c 0 python3 benchmarks/rendering.py --demo [--repeats 3]
 
 The piece is the seven primers one after another, repeated to the length asked for. Each row is the whole program, from
 its start to the finished file: imports, reading, playing, measuring, encoding. It is given per second by the clock and
 per second of processor time (user and system) of the program and its ffmpeg together. The clock counts only on an idle
 machine; other programs disturb the processor time less, and of several runs the quickest is the least disturbed one.
+
+With --demo it renders the demo's seven pieces as the pipeline does, a process each, with pictures, and adds them up.
 """
 
 import argparse
@@ -24,6 +27,7 @@ from ambient.sound.preset import preset_names
 
 ROOT = Path(__file__).resolve().parent.parent
 PRIMERS = ROOT / "samples" / "midi"
+DEMO = ROOT / "samples" / "generated"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,7 +40,10 @@ def main(argv: list[str] | None = None) -> int:
         "--repeats", type=int, default=3, help="keep the quickest of so many runs (default: %(default)s)"
     )
     parser.add_argument("--picture", action="store_true", help="with the picture beside the sound")
+    parser.add_argument("--demo", action="store_true", help="the demo's pieces, in place of the table")
     arguments = parser.parse_args(argv)
+    if arguments.demo:
+        return demo(arguments.repeats)
     with tempfile.TemporaryDirectory() as folder:
         piece = Path(folder) / "piece.mid"
         notes = long_piece(arguments.seconds)
@@ -51,6 +58,32 @@ def main(argv: list[str] | None = None) -> int:
             wall_s, processor_s, memory_mb = min(wall for wall, _, _ in runs), min(p for _, p, _ in runs), runs[0][2]
             speed, steady = arguments.seconds / wall_s, arguments.seconds / processor_s
             print(f"| {name} | {speed:.0f} | {steady:.0f} | {memory_mb:.0f} |", flush=True)
+    return 0
+
+
+def demo(repeats: int) -> int:
+    """Render the demo's pieces one after another and print what each costs."""
+    sums = [0.0, 0.0]
+    print("| piece | seconds by the clock | seconds of processor time | memory MB |")
+    print("| --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as folder:
+        for piece in sorted(DEMO.glob("*.mid")):
+            target = Path(folder) / f"{piece.stem}.mp3"
+            command = [
+                sys.executable,
+                "-m",
+                "stages.render",
+                "--input",
+                str(piece),
+                "--output",
+                str(target),
+                "--picture",
+            ]
+            runs = [cost(command) for _ in range(repeats)]
+            quickest = [min(run[i] for run in runs) for i in (0, 1)]
+            sums = [total + seconds for total, seconds in zip(sums, quickest, strict=True)]
+            print(f"| {piece.name} | {quickest[0]:.1f} | {quickest[1]:.1f} | {runs[0][2]:.0f} |", flush=True)
+    print(f"| all | {sums[0]:.1f} | {sums[1]:.1f}: {sums[1] / 2:.1f} s of two cores | |")
     return 0
 
 

@@ -234,6 +234,10 @@ class UnsupportedError(LocalpachError):
         super().__init__(f"{what} is not here; {remedy}")
 
 
+class ConfigError(LocalpachError):
+    """A file of contexts, or a context, that is not as pachctl writes it."""
+
+
 class OneProjectError(LocalpachError):
     """Another project than the one there is."""
 

@@ -16,7 +16,7 @@ from ambient.sound.preset import preset_names
 from ambient.stages.render import main
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = {"numpy", "tensorflow", "keras", "ffmpeg", "pretty_midi", "midirenderer", "matplotlib", "soxr"}
+HEAVY = {"numpy", "tensorflow", "keras", "ffmpeg", "pretty_midi", "midirenderer", "PIL", "soxr"}
 CHORD = [Note(0.0, 43, 1.0, 70), Note(0.0, 55, 1.0, 70), Note(0.5, 64, 1.0, 70)]
 
 

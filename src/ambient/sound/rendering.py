@@ -26,7 +26,7 @@ from ambient.notes import Note
 from ambient.sound.encoding import FULL_SCALE, LOSSLESS, Encoder
 from ambient.sound.file_sounds import FileSoundsPlayer
 from ambient.sound.filters import HalfBand
-from ambient.sound.loudness import PEAK_STEP, TARGET_LUFS, Meter, gain_curve
+from ambient.sound.loudness import PEAK_STEP, TARGET_LUFS, Fades, GainCurve, Meter, gain_curve
 from ambient.sound.preset import Preset, Sampled, Struck, Sustained, Tone
 from ambient.sound.soundfont import SoundfontPlayer
 from ambient.sound.space import Room
@@ -244,9 +244,10 @@ def render_piece(layers: Sequence[Layer], target: Path, settings: Settings, tags
     """
     with ExitStack() as stack:
         names, spools, meters = [], [], []
-        for name, strand in _strands(layers, settings):
+        strands = _strands(layers, settings)
+        for name, strand in strands:
             spool = _Spool(stack.enter_context(tempfile.TemporaryFile()))
-            meter = Meter(settings.rate_hz)
+            meter = Meter(settings.rate_hz, with_peaks=len(strands) == 1)
             cut = settings.longest_s * settings.rate_hz
             while meter.samples < min(strand.samples, cut):
                 block = strand.block()
@@ -277,9 +278,9 @@ def render_piece(layers: Sequence[Layer], target: Path, settings: Settings, tags
         for first in range(0, samples, BLOCK):
             count = min(BLOCK, samples - first)
             gain = _interpolated(curve, first, count) * np.float32(FULL_SCALE)
-            strands = [_rounded(sound * gain) for sound in _scaled(sources, first, count)]
-            mix = sum(strands[1:], start=strands[0])
-            for file, sound in zip(files, (mix, *strands), strict=False):
+            sounds = [_rounded(sound * gain) for sound in _scaled(sources, first, count)]
+            mix = sum(sounds[1:], start=sounds[0])
+            for file, sound in zip(files, (mix, *sounds), strict=False):
                 file.write(sound.T)
             if picture is not None:
                 picture(mix * np.float32(1 / FULL_SCALE), first)
@@ -332,27 +333,23 @@ def _measured(sources: list[tuple[_Spool, float, int]], rate_hz: int) -> Meter:
     return meter
 
 
-def _ends(meter: Meter, settings: Settings) -> tuple[int, np.ndarray]:
-    """Return how many samples are worth keeping, and the fades at both ends: [peak steps + 1]."""
+def _ends(meter: Meter, settings: Settings) -> tuple[int, Fades]:
+    """Return how many samples are worth keeping, and how they end."""
     peaks = meter.peaks
-    audible = np.flatnonzero(peaks > peaks.max(initial=0.0) * 10 ** (_SILENT_DB / 20))
-    steps = int(audible[-1]) + 1 if len(audible) else len(peaks)
+    audible = peaks > peaks.max(initial=0.0) * 10 ** (_SILENT_DB / 20)
+    steps = len(peaks) - int(np.argmax(audible[::-1])) if audible.any() else len(peaks)
     fade_s = _FADE_S
     cut = int(settings.longest_s * settings.rate_hz / PEAK_STEP) if settings.longest_s < math.inf else steps
     if cut < steps:
         steps, fade_s = cut, min(_CUT_FADE_S, settings.longest_s / 3)
-    fades = np.zeros(len(peaks) + 1, np.float32)
-    fades[: steps + 1] = 1.0
     width = min(int(fade_s * settings.rate_hz / PEAK_STEP), steps)
-    if width:
-        fades[steps - width : steps + 1] = 0.5 + 0.5 * np.cos(np.linspace(0.0, np.pi, width + 1))
-    return min(steps * PEAK_STEP, meter.samples), fades
+    return min(steps * PEAK_STEP, meter.samples), Fades(steps, width)
 
 
-def _interpolated(curve: np.ndarray, first: int, count: int) -> np.ndarray:
+def _interpolated(curve: GainCurve, first: int, count: int) -> np.ndarray:
     """Return the gain of each sample from `first`, a multiple of 64, on: [count] float32."""
     begin, steps = first // PEAK_STEP, -(-count // PEAK_STEP)
-    values = curve[begin : begin + steps + 1]
+    values = curve.values(begin, begin + steps)
     ramp = np.arange(PEAK_STEP, dtype=np.float32) / np.float32(PEAK_STEP)
     return (values[:-1, None] + (values[1:] - values[:-1])[:, None] * ramp).reshape(-1)[:count]
 

@@ -67,16 +67,27 @@ def delete_repo(call: Call, request: Any) -> Any:
 
 
 def delete_repos(call: Call, request: Any) -> Any:
-    """Remove all repos that no pipeline writes."""
-    deleted = []
-    if request.all or PROJECT in [each.name for each in request.projects]:
-        with call.store.transaction():
-            written = {pipeline.name for pipeline in Records(call.store).pipelines()}
-            for repo in call.store.repos():
-                if repo.type == "user" and repo.name not in written:
-                    repos.delete_repo(call.store, repo.name, force=request.force)
-                    deleted.append(pfs.Repo(name=repo.name, type="user", project=pfs.Project(name=PROJECT)))
-    return pfs.DeleteReposResponse(repos=deleted)
+    """Remove all repos of some projects."""
+    wanted = request.all or PROJECT in [each.name for each in request.projects]
+    names = _delete_all(call, force=request.force) if wanted else []
+    project = pfs.Project(name=PROJECT)
+    return pfs.DeleteReposResponse(repos=[pfs.Repo(name=name, type="user", project=project) for name in names])
+
+
+def delete_all(call: Call, _request: Any) -> Any:
+    """Remove all repos, as scripts do before they begin."""
+    _delete_all(call, force=True)
+    return Empty()
+
+
+def _delete_all(call: Call, *, force: bool) -> list[str]:
+    """Remove the repos that no pipeline writes."""
+    with call.store.transaction():
+        written = {pipeline.name for pipeline in Records(call.store).pipelines()}
+        names = [repo.name for repo in call.store.repos() if repo.type == "user" and repo.name not in written]
+        for name in names:
+            repos.delete_repo(call.store, name, force=force)
+    return names
 
 
 def create_branch(call: Call, request: Any) -> Any:
@@ -138,6 +149,7 @@ METHODS = {
     "ListRepo": Method(list_repo, pfs.ListRepoRequest, streams_out=True),
     "DeleteRepo": Method(delete_repo, pfs.DeleteRepoRequest),
     "DeleteRepos": Method(delete_repos, pfs.DeleteReposRequest),
+    "DeleteAll": Method(delete_all, Empty),
     "CreateBranch": Method(create_branch, pfs.CreateBranchRequest),
     "InspectBranch": Method(inspect_branch, pfs.InspectBranchRequest),
     "ListBranch": Method(list_branch, pfs.ListBranchRequest, streams_out=True),

@@ -104,6 +104,12 @@ def delete_pipelines(call: Call, request: Any) -> Any:
     return pps.DeletePipelinesResponse(pipelines=[pps.Pipeline(name=name, project=project) for name in names])
 
 
+def delete_all(call: Call, _request: Any) -> Any:
+    """Delete all pipelines, as scripts do before they begin."""
+    _delete_all(call, keep_repo=False)
+    return Empty()
+
+
 def _delete_all(call: Call, *, keep_repo: bool) -> list[str]:
     with call.store.transaction():
         names = [each.name for each in Records(call.store).pipelines()]
@@ -166,6 +172,7 @@ METHODS = {
     "ListPipeline": Method(list_pipeline, pps.ListPipelineRequest, streams_out=True),
     "DeletePipeline": Method(delete_pipeline, pps.DeletePipelineRequest),
     "DeletePipelines": Method(delete_pipelines, pps.DeletePipelinesRequest),
+    "DeleteAll": Method(delete_all, Empty),
     "StartPipeline": Method(start_pipeline, pps.StartPipelineRequest),
     "StopPipeline": Method(stop_pipeline, pps.StopPipelineRequest),
     "RerunPipeline": Method(rerun_pipeline, pps.RerunPipelineRequest),

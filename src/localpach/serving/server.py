@@ -33,7 +33,7 @@ MESSAGE_BYTES = 20 * 2**20  # as pachd; the SDK sends parts of 19 MB
 _CALLS_AT_ONCE = 256  # a client that waits for a job keeps a thread
 _GRACE_S = 2.0
 _NOT_ACTIVATED = "the auth service is not activated"
-_AUTH = "auth_v2.API"
+_FOR_USERS = ("/auth_v2.API/", "/identity_v2.API/", "/license_v2.API/")
 
 _CODES = (
     (errors.NotFoundError, "NOT_FOUND"),
@@ -185,7 +185,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC has no ty
         name, method = self._server.find(details.method)
         if not self._server.has_token(details.invocation_metadata):
             return _refusing("UNAUTHENTICATED", "the token is missing or wrong; give the one that the server has")
-        if details.method.startswith(f"/{_AUTH}/"):
+        if details.method.startswith(_FOR_USERS):
             return _refusing("UNIMPLEMENTED", _NOT_ACTIVATED)
         if method is None:
             return _refusing("UNIMPLEMENTED", f"{name} is not among the calls that localpach answers")

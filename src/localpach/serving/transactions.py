@@ -59,6 +59,7 @@ class Transactions:
             "InspectTransaction": Method(self.inspect, transaction.InspectTransactionRequest),
             "ListTransaction": Method(self.list, transaction.ListTransactionRequest),
             "DeleteTransaction": Method(self.delete, transaction.DeleteTransactionRequest),
+            "DeleteAll": Method(self.delete_all, transaction.DeleteAllRequest),
             "FinishTransaction": Method(self.finish, transaction.FinishTransactionRequest),
         }
 
@@ -105,6 +106,12 @@ class Transactions:
         with self._lock:
             self._find(request.transaction.id)
             del self._open[request.transaction.id]
+        return Empty()
+
+    def delete_all(self, _call: Call, _request: Any) -> Any:
+        """Give all transactions up."""
+        with self._lock:
+            self._open.clear()
         return Empty()
 
     def finish(self, call: Call, request: Any) -> Any:

@@ -213,6 +213,20 @@ def test_secret_is_stored_listed_used_and_never_shown(words):
     assert client.pps.list_secret().secret_info == []
 
 
+def test_everything_is_deleted_as_scripts_do_before_they_begin(copied):
+    client = copied.client
+    copied.repo("other")
+    client.transaction.start_transaction()
+    client.transaction_id = None
+    client.pfs.delete_all()  # before the pipelines are, which keep what they write
+    assert {info.repo.name for info in client.pfs.list_repo()} == {"P"}
+    client.pps.delete_all()
+    client.pfs.delete_all()
+    client.transaction.delete_all()
+    assert list(client.pps.list_pipeline()) == list(client.pfs.list_repo()) == []
+    assert client.transaction.list_transaction().transaction_info == []
+
+
 def test_all_pipelines_are_deleted_and_named(copied):
     copied.create("Q", repo="P")
     deleted = copied.client.pps.delete_pipelines(all=True)

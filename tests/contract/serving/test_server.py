@@ -1,5 +1,6 @@
 """What a server owes to many clients, bad ones too: tokens, limits, half streams, transactions, a clean end."""
 
+import io
 import json
 import os
 import re
@@ -55,9 +56,17 @@ def test_other_calls_are_refused_in_one_line(client):
     assert refused.value.details() == "Fsck is not among the calls that localpach answers"
 
 
-def test_there_are_no_users(client):
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.auth.who_am_i(),
+        lambda client: client.identity.delete_all(),
+        lambda client: client.license.delete_all(),
+    ],
+)
+def test_there_are_no_users(client, ask):
     with pytest.raises(AuthServiceNotActivated):
-        client.auth.who_am_i()
+        ask(client)
 
 
 def test_version_is_that_of_pachyderm_and_may_be_chosen(serve):
@@ -81,6 +90,15 @@ def test_context_of_pachctl_leads_to_the_server(server, tmp_path):
     config = tmp_path / "config.json"
     context = {"pachd_address": server.address}
     config.write_text(json.dumps({"user_id": "u", "v2": {"active_context": "here", "contexts": {"here": context}}}))
+    assert Client.from_config(config).get_version().major == 2
+
+
+def test_context_that_localpach_sets_leads_to_the_server(server, tmp_path, monkeypatch):
+    config = tmp_path / "pach" / "config.json"
+    monkeypatch.setenv("PACH_CONFIG", str(config))
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps({"pachd_address": server.address})))
+    assert main(["config", "set", "context", "here"]) == 0
+    assert main(["config", "set", "active-context", "here"]) == 0
     assert Client.from_config(config).get_version().major == 2
 
 

@@ -194,7 +194,7 @@ def test_body_that_is_no_json_is_refused_like_any_other(client):
 
 
 def test_server_is_there_before_anything_heavy_is_loaded():
-    heavy = ["tensorflow", "keras", "torch", "jax", "onnxruntime", "matplotlib", "numpy"]
+    heavy = ["tensorflow", "keras", "torch", "jax", "onnxruntime", "PIL", "numpy"]
     code = f"import sys, studio.app, studio.__main__; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "src", capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

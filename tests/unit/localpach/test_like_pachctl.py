@@ -311,12 +311,87 @@ def test_job_that_is_deleted_while_it_waits_is_stopped(toy_pipeline, run):
     assert toy_pipeline.run() == []
 
 
-def test_contexts_are_accepted_and_there_is_one(run, world):
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """The file of contexts, which is not there yet."""
+    path = tmp_path / "pach" / "config.json"
+    monkeypatch.setenv("PACH_CONFIG", str(path))
+    return path
+
+
+def test_without_a_file_of_contexts_there_is_one(run, config):
     assert run("config", "get", "active-context")[1] == "local\n"
-    assert json.loads(run("config", "get", "context", "local")[1])["project"] == "default"
-    code, _, told = run("config", "set", "active-context", "other")
-    assert (code, "nothing was set" in told) == (0, True)
-    assert run("config", "update", "context", "--project", "default")[0] == 0
+    assert json.loads(run("config", "get", "context", "local")[1]) == {"source": "NONE", "project": "default"}
+    assert run("config", "list", "context")[1] == "* local\n"
+    assert run("config", "set", "active-context", "local")[0] == 0
+    assert not config.exists()
+
+
+def test_contexts_are_kept_in_the_file_of_pachctl_and_what_else_it_holds_stays(run, config, stdin):
+    config.parent.mkdir()
+    old = {"pachd_address": "grpc://192.0.2.1:30650", "session_token": "t"}
+    more = {"active_context": "old", "contexts": {"old": old}, "metrics": True}
+    config.write_text(json.dumps({"user_id": "u", "v2": more}))
+    stdin('{"pachd_address": "grpc://127.0.0.1:30650"}')
+    assert run("config", "set", "context", "here")[0] == 0
+    assert run("config", "get", "active-context")[1] == "old\n"
+    code, _, told = run("config", "set", "active-context", "here")
+    assert (code, "clients go there; localpach itself works in" in told) == (0, True)
+    assert run("config", "list", "context")[1] == "* here\n  old\n"
+    assert (
+        run("config", "update", "context", "--pachd-address", "grpc://127.0.0.1:30651", "--project", "default")[0] == 0
+    )
+    assert json.loads(config.read_text()) == {
+        "user_id": "u",
+        "v2": {
+            "active_context": "here",
+            "contexts": {"old": old, "here": {"pachd_address": "grpc://127.0.0.1:30651", "project": "default"}},
+            "metrics": True,
+        },
+    }
+    assert json.loads(run("config", "get", "context")[1])["pachd_address"] == "grpc://127.0.0.1:30651"
+    assert config.stat().st_mode & 0o777 == 0o600
+    assert run("config", "delete", "context", "old")[0] == 0
+    assert list(json.loads(config.read_text())["v2"]["contexts"]) == ["here"]
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "error"),
+    [
+        ("set context here", "{}", "error: context here already exists; --overwrite replaces it\n"),
+        ("set context new", "grpc://127.0.0.1", "error: stdin: no JSON: Expecting value: line 1 column 1 (char 0)\n"),
+        ("set context new", "[]", "error: stdin: list in place of an object\n"),
+        ("get context new", "", "error: context new not found; there is here\n"),
+        ("set active-context new", "", "error: context new not found; there is here\n"),
+        ("update context new", "", "error: context new not found; there is here\n"),
+        ("delete context here", "", "error: context here is active; make another one active first\n"),
+    ],
+)
+def test_context_that_cannot_be_set_changes_nothing(run, config, stdin, words, given, error):
+    config.parent.mkdir()
+    before = '{"v2": {"active_context": "here", "contexts": {"here": {}}}}'
+    config.write_text(before)
+    stdin(given)
+    code, _, told = run("config", *words.split())
+    assert (code, told, config.read_text()) == (1, error, before)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("{", "no JSON: "), ("7", "int in place of an object"), ('{"v2": 7}', "v2.contexts is no object")],
+)
+def test_file_of_contexts_that_is_damaged_is_told_and_stays(run, config, text, problem):
+    config.parent.mkdir()
+    config.write_text(text)
+    code, _, told = run("config", "set", "active-context", "x")
+    assert (code, told.startswith(f"error: {config}: {problem}"), told.count("\n")) == (1, True, 1)
+    assert config.read_text() == text
+
+
+def test_words_of_config_that_do_not_go_together_are_wrong_usage(run, config):
+    assert run("config", "update", "metrics")[0] == 2
+    assert run("config", "set", "context")[0] == 2
+    assert run("config", "get", "metrics")[1] == "false\n"
 
 
 def test_help_is_a_word(run):
@@ -363,3 +438,28 @@ def test_names_of_what_differs_hold_the_directories_too(world, run):
     rows = [line.split()[::2] for line in run("diff", "file", "d@master", "--name-only")[1].splitlines()[1:]]
     assert rows == [["+", "/"], ["-", "/"], ["+", "/a/"], ["-", "/a/"], ["+", "/a/y"]]
     assert run("diff", "file", "d@master")[1].splitlines()[:2] == ["--- /dev/null", "+++ /a/y"]
+
+
+# 13
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"pipeline": {"name": "P", "project": {"name": "studio"}}}, r"\$\.pipeline\.project"),
+        ({"input": {"pfs": {"repo": "in", "project": "studio", "glob": "/"}}}, r"\$\.input\.pfs"),
+        ({"input": {"cron": {"name": "c", "project": "studio", "spec": "@daily"}}}, r"\$\.input\.cron\.project"),
+    ],
+)
+def test_another_project_is_refused_with_its_place(change, place):
+    with pytest.raises(SpecError, match=place + r".*(has one project|of the default project)"):
+        spec.parse(json.dumps({**SPEC, **change}))
+
+
+def test_default_project_may_be_named():
+    named = {
+        "pipeline": {"name": "P", "project": {"name": "default"}},
+        "input": {"pfs": {"repo": "in", "project": "default", "glob": "/*"}},
+    }
+    (found,) = spec.parse(json.dumps({**SPEC, **named}))
+    assert found.upstream == [("in", "master")]

@@ -1,5 +1,5 @@
 import numpy as np
-from matplotlib.image import imread
+from PIL import Image
 
 from ambient.notes import Note
 from ambient.sound.pictures import write_picture
@@ -37,7 +37,7 @@ def test_silence_is_a_dark_picture(tmp_path):
 def pixels(path, notes, primer=()):
     spectrogram = Spectrogram(48_000, 1.0).picture()
     write_picture(path, title="a", notes=notes, seconds=1.0, spectrogram=spectrogram, rate_hz=48_000, primer=primer)
-    return imread(path)[:, :, :3]  # [640, 1200, 3]
+    return np.asarray(Image.open(path).convert("RGB")) / 255  # [640, 1200, 3]
 
 
 def bars(image, column):
