@@ -91,7 +91,7 @@ class RenderBody(Body):
 
     piece: Id
     preset: Annotated[str, Field(max_length=50)] = "auto"
-    kind: Literal["mp3", "wav", "flac", "stems", "picture"] = "mp3"
+    kind: Literal["mp3", "wav", "flac", "stems", "picture", "score", "loudness"] = "mp3"
 
 
 class TokenBody(Body):

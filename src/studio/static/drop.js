@@ -1,6 +1,7 @@
 // Songs that are dropped or picked: sent one after another, what is odd is named, then one commit.
 import { attempt, post, send, upload } from "./api.js";
 import { dialog, h, plural, size, toast } from "./dom.js";
+import { setUndo } from "./undo.js";
 
 export function wireDrop() {
   const cover = document.getElementById("drop");
@@ -66,7 +67,9 @@ export async function putIn(files) {
       done = true;
       const answer = await post(`/api/uploads/${batch.id}/put`, { files: chosen() });
       box.close();
-      toast(`${plural(answer.put, "song")} put in`, { action: "Undo", run: () => attempt(() => post(`/api/commits/${answer.commit}/undo`)) });
+      const undo = () => attempt(() => post(`/api/commits/${answer.commit}/undo`));
+      setUndo(undo);
+      toast(`${plural(answer.put, "song")} put in`, { action: "Undo", run: undo });
     });
     for (const row of rows) row.tick.addEventListener("change", refresh);
     button.addEventListener("click", put);

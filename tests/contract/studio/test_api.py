@@ -13,7 +13,7 @@ from ambient.midi import write_midi
 from ambient.notes import Note
 from studio.app import STATIC, make_app
 from studio.services.studio import Studio
-from studio.store import MIDI, SONGS
+from studio.store import GENERATED, MIDI, SONGS
 
 ROOT = Path(__file__).resolve().parents[3]
 MARKUP = '<img src=x onerror="alert(1)">'
@@ -170,6 +170,70 @@ def test_compose_keep_render_and_download(client, studio, tmp_path):
     wait_for(lambda: client.post(f"/api/pieces/{take}/remake?ask=true").json()["state"] == "done")
     again = client.post(f"/api/pieces/{take}/remake?ask=true").json()
     assert (again["error"], again["answer"]) == ("", {"same": True})
+
+
+def test_piece_of_the_chain_is_composed_again_from_a_moment_on(client, studio):
+    piece = (ROOT / "samples" / "generated" / "1.mid").read_bytes()
+    studio.store.put(GENERATED, {"1.mid": piece})
+    [listed] = client.get("/api/pieces").json()
+    before = client.get(f"/api/pieces/{listed['id']}").json()
+    asked = {"at_s": 10, "count": 1, "minutes": 0.1}
+    [take] = client.post(f"/api/pieces/{listed['id']}/again", json=asked).json()["takes"]
+    wait_for(lambda: client.get(f"/api/takes/{take}").json()["state"] == "done")
+    after = client.get(f"/api/takes/{take}").json()
+    stays = [row[1] for row in before["notes"] if row[0] < 10]
+    assert [row[1] for row in after["notes"]][: len(stays)] == stays
+    assert after["notes"][-1][0] > 12
+    assert (after["kept_s"], after["primer_label"]) == (10, "1.mid")
+    assert [row[1] for row in after["primer"]] == [row[1] for row in before["primer"]]
+    refused = client.post(f"/api/pieces/{listed['id']}/again", json={"at_s": before["notes"][0][0] / 2 or 1e-6})
+    assert refused.status_code == 409
+    assert client.post(f"/api/takes/{take}/undo").json() == {"removed": 1}
+    assert client.get("/api/takes").json() == []
+
+
+def test_take_is_rendered_as_far_as_it_has_come(client, studio, monkeypatch):
+    notes = [Note(0.5 + i, 60, 1.4 + i, 70) for i in range(10)]
+    monkeypatch.setattr(type(studio.takes), "so_far", lambda self, id_: (notes, True))
+    asked = {"piece": "growing", "preset": "felt piano", "kind": "mp3"}
+    first = client.post("/api/renderings", json=asked).json()
+    assert (first["state"], first["begins_s"], first["until_s"]) == ("rendering", 0.5, 9.5)
+    wait_for(lambda: client.post("/api/renderings", json=asked).json()["state"] == "ready")
+    assert len(client.get(first["file"]).content) > 50_000
+    refused = client.post("/api/renderings", json=asked | {"kind": "wav"})
+    assert (refused.status_code, "still being composed" in refused.json()["error"]) == (409, True)
+    files = [first["file"]]
+    for _ in range(7):  # of the beginnings only the last few are kept
+        notes.append(Note(notes[-1].start_s + 1, 64, notes[-1].start_s + 1.5, 70))
+        files.append(client.post("/api/renderings", json=asked).json()["file"])
+        wait_for(lambda: client.post("/api/renderings", json=asked).json()["state"] == "ready")
+    assert [client.get(each).status_code for each in files] == [404, 404, 200, 200, 200, 200, 200, 200]
+
+
+def test_score_and_loudness_of_a_piece(client, studio):
+    seed = (ROOT / "samples" / "midi" / "7.mid").read_bytes()
+    without = (ROOT / "samples" / "generated" / "2.mid").read_bytes()
+    studio.store.put(GENERATED, {"even.mid": seed, "free.mid": without})
+    even, free = (each["id"] for each in client.get("/api/pieces").json())
+
+    def rendered(piece, kind):
+        asked = {"piece": piece, "preset": "felt piano", "kind": kind}
+        wait_for(lambda: client.post("/api/renderings", json=asked).json()["state"] != "rendering")
+        return client.post("/api/renderings", json=asked).json()
+
+    score = client.get(rendered(even, "score")["file"], params={"title": "even"})
+    assert b"<score-partwise" in score.content
+    assert score.headers["content-disposition"].endswith("even.musicxml")
+    asked = {"piece": free, "preset": "auto", "kind": "score"}
+    client.post("/api/renderings", json=asked)
+    failed = {}
+    wait_for(lambda: failed.update(studio.sound.listed()) or any(each["state"] == "failed" for each in failed.values()))
+    assert "no steady beat" in next(each["error"] for each in failed.values() if each["error"])
+    early = client.post("/api/renderings", json={"piece": even, "preset": "felt piano", "kind": "loudness"}).json()
+    assert (early["state"], "play it" in early["error"]) == ("failed", True)
+    assert rendered(even, "mp3")["state"] == "ready"
+    loudness = client.get(rendered(even, "loudness")["file"]).json()
+    assert loudness["lufs"] == -16.0  # what every rendering is brought to
 
 
 def test_song_that_was_heard_is_composed_from(client, studio, tmp_path):
