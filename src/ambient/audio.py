@@ -111,6 +111,31 @@ def decode_to_wav(source: Path, target: Path, *, rate_hz: int = TRANSCRIPTION_RA
     return DecodedAudio(seconds, complaint, ended.channel)
 
 
+def decoded_blocks(source: Path, *, rate_hz: int, channels: int) -> Iterator[np.ndarray]:
+    """Yield a recording as ffmpeg decodes and mixes it, a block at a time: [channels, samples] float32.
+
+    Raises:
+        InputError: there is no sound in it that can be decoded.
+    """
+    output = ffmpeg.input(str(source)).output(
+        "pipe:1", format="f32le", acodec="pcm_f32le", ac=channels, ar=rate_hz, map="0:a:0"
+    )
+    process = ffmpeg.run_async(output, cmd=_command(), pipe_stdout=True, pipe_stderr=True)
+    found, size = False, 4 * channels
+    with process, ThreadPoolExecutor(1) as pool:
+        try:
+            said = pool.submit(process.stderr.read)
+            while block := process.stdout.read(size * _READ_SAMPLES):
+                samples = np.frombuffer(block[: len(block) // size * size], dtype="<f4").reshape(-1, channels)
+                found = found or bool(len(samples))
+                yield samples.T
+            process.wait()
+            if not found:
+                raise InputError(source, ffmpeg_words.failure(said.result(), source), _EXPECTED, _EXPORT_AGAIN)
+        finally:
+            process.kill()
+
+
 def write_wav(path: Path, samples: np.ndarray, *, rate_hz: int) -> None:
     """Write [samples, channels] float32 as 16-bit WAV."""
     with wave.open(str(path), "wb") as writer:

@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "ambient.piece_settings": ("ambient.notes",),
     "ambient.notes": ("numpy",),
     "ambient.character": ("ambient.notes", "numpy"),
+    "ambient.beat": ("ambient.notes", "numpy"),
     "ambient.model_folder": ("ambient.errors", "numpy", "safetensors*"),
     "ambient.smf_track": (),
     "ambient.smf": ("ambient.errors", "ambient.smf_track"),
@@ -118,6 +119,7 @@ MAY_IMPORT = {
     "ambient.studio.store": ("ambient.shipped", "localpach*"),
     "ambient.studio.events": (),
     "ambient.studio.security": (),
+    "ambient.studio.services.score": ("ambient.*", "music21*"),
     "ambient.studio.services*": (
         "ambient.studio.services*",
         "ambient.studio.store",
@@ -147,6 +149,7 @@ DOORS = {
     "midirenderer": "src/ambient/sound/soundfont.py",
     "soxr": "src/ambient/sound/soundfont.py",
     "PIL": "src/ambient/sound/pictures.py",
+    "music21": "src/ambient/studio/services/score.py",
     "pedalboard": "src/ambient/sound/plugin.py",
     "yaml": "src/localpach/spec/yaml_text.py",
     "mir_eval": "src/ambient/onsets_and_frames/metrics.py",

@@ -3,6 +3,7 @@
 It needs a Chromium: Debian's package `chromium`, or any that STUDIO_CHROMIUM names; without one it is left out.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium found: apt-get install chromium, or name one in STUDIO_CHROMIUM"
 )
 LONG_MS = 240_000
+AXE = ROOT / "tests" / "vendor" / "axe-core" / "axe.min.js"
+AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 VIEWS = ("flow", "songs", "compose", "pieces", "models")
 
 
@@ -142,6 +145,10 @@ def test_drop_a_song_hear_it_compose_from_it_keep_download_kill_and_go_on(page, 
     expect(page.locator(".take[data-state=done]")).to_have_count(4, timeout=LONG_MS)
     first = page.locator(".take").first
     title = first.locator(".take-title").inner_text()
+    page.get_by_label("Instrument").select_option("felt piano")
+    first.get_by_role("button", name="Play").click()
+    expect(page.locator("#transport .about")).to_have_text("felt piano", timeout=LONG_MS)  # first the light one
+    expect(page.locator("#transport .time")).not_to_have_text(re.compile(r"^0:00"))
     first.get_by_role("button", name="Keep", exact=True).click()
     expect(first).to_have_attribute("data-verdict", "kept")
     page.locator(".take").nth(1).get_by_role("button", name="Discard").click()
@@ -157,6 +164,17 @@ def test_drop_a_song_hear_it_compose_from_it_keep_download_kill_and_go_on(page, 
     with page.expect_download(timeout=LONG_MS) as sound:
         page.get_by_role("button", name="MP3").click()
     assert Path(sound.value.path()).stat().st_size > 50_000
+    page.locator(".stage").get_by_role("button", name="Play").first.click()
+    expect(page.locator(".loudness-box")).to_contain_text("-16.0 LUFS", timeout=LONG_MS)
+    page.get_by_role("button", name="MusicXML").click()
+    expect(page.locator(".stage")).to_contain_text("Looking for the beat")
+    page.locator("#view").focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="Again from here").click()
+    expect(page.locator(".toast").last).to_contain_text(re.compile("2 takes from 0:.* on"))
+    page.locator("#view").focus()
+    page.keyboard.press("z")
+    expect(page.locator(".toast").last).to_contain_text("Taken back")
 
     server.kill()
     expect(page.locator("#line")).to_contain_text("waiting for it")
@@ -166,6 +184,74 @@ def test_drop_a_song_hear_it_compose_from_it_keep_download_kill_and_go_on(page, 
     page.keyboard.press("3")
     expect(page.locator(".take")).to_have_count(3)
     assert [each["name"] for each in server.get("/api/songs")] == ["<b>My song<-b>.mp3"]
+
+
+def test_file_that_is_half_sent_when_the_server_is_killed_is_sent_again_by_the_page(page, server, tmp_path):
+    expect = playwright.expect
+    big = tmp_path / "big.wav"
+    content = excerpt(tmp_path, "small.wav", seconds=5).read_bytes()
+    big.write_bytes(
+        content[:4] + (len(content) + 30_000_000 - 8).to_bytes(4, "little") + content[8:] + bytes(30_000_000)
+    )
+    slow = page.context.new_cdp_session(page)
+    slow.send("Network.enable")
+    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 4_000_000}
+    slow.send("Network.emulateNetworkConditions", conditions)
+    drop(page, big)
+    bar = page.locator(".uploads progress")
+    expect(bar).to_be_visible()
+    for _ in range(600):
+        if bar.evaluate("bar => bar.value") > 4e6:
+            break
+        page.wait_for_timeout(100)
+    assert 4e6 < bar.evaluate("bar => bar.value") < 25e6
+    server.kill()
+    slow.send("Network.emulateNetworkConditions", {**conditions, "uploadThroughput": -1})
+    server.start()
+    expect(page.locator(".toast").first).to_contain_text("1 song put in", timeout=LONG_MS)
+    [song] = server.get("/api/songs")
+    assert (song["name"], song["bytes"]) == ("big.wav", big.stat().st_size)
+    left = server.state / "studio" / "uploads"
+    assert [path for path in left.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault_in_any_view(browser, server, scheme):
+    """Rules of WCAG 2.2 A and AA and of good practice, over every view with something in it; the phone once."""
+    from ambient.studio.store import GENERATED, MIDI, SONGS, LocalStore
+
+    assert hashlib.sha256(AXE.read_bytes()).hexdigest() == AXE_SHA256
+    store = LocalStore(server.state, ROOT / "pipelines")
+    store.put(SONGS, {"calm.mp3": (ROOT / "samples" / "songs" / "slow-tide.mp3").read_bytes()})
+    store.put(MIDI, {"calm.mid": (ROOT / "samples" / "midi" / "2.mid").read_bytes()})
+    store.put(GENERATED, {"1.mid": (ROOT / "samples" / "generated" / "1.mid").read_bytes()})
+    shown = {
+        "flow": ".chain .node", "songs": ".song-name", "compose": ".lane-slider",
+        "pieces": ".stage .facts", "models": ".model .facts",
+    }  # fmt: skip
+    found = []
+    for width in (1280, 390) if scheme == "light" else (1280,):
+        context = browser.new_context(
+            viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce", bypass_csp=True
+        )
+        page = context.new_page()
+        for view, sign in shown.items():
+            page.goto(f"{server.address}/#/{view}")
+            page.wait_for_selector(f".view-{view} {sign}")
+            if view == "songs":
+                page.locator(".song-name").click()
+                page.wait_for_selector(".deck .roll")
+            if page.evaluate("typeof axe") == "undefined":
+                page.evaluate(AXE.read_text(encoding="utf-8"))
+            result = page.evaluate("axe.run(document)")
+            assert len(result["passes"]) > 15
+            found += [
+                (view, width, each["id"], each["nodes"][0]["html"][:200])
+                for each in result["violations"]
+                if each["impact"] in ("serious", "critical")
+            ]
+        context.close()
+    assert found == []
 
 
 def test_notes_appear_and_sound_while_they_are_composed_and_what_was_killed_goes_on(page, server):

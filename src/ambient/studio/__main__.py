@@ -1,6 +1,7 @@
 """Open the studio: serve the page over the local store until Ctrl-C."""
 
 import argparse
+import gc
 import secrets
 import socket
 import sys
@@ -30,6 +31,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    gc.disable()  # what is made until the page is there stays: to look for garbage meanwhile makes the start longer
     try:
         import uvicorn
 
@@ -51,6 +53,8 @@ def _serve(arguments: argparse.Namespace) -> int:
         app = make_app(studio, host=arguments.host, token=token)
     except StoreError as error:
         return _fail(str(error))
+    gc.freeze()
+    gc.enable()
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, server_header=False)
     )

@@ -1,5 +1,7 @@
 """A studio over an empty state, and one whose chain has heard songs."""
 
+import threading
+
 import pytest
 
 from ambient.studio.services.studio import Studio
@@ -11,3 +13,17 @@ def studio(tmp_path):
     yield made
     made.work.close()
     made.store.stop()
+
+
+@pytest.fixture
+def wait_for():
+    """Waits for at most a minute until something is so."""
+
+    def wait(is_so):
+        for _ in range(600):
+            if is_so():
+                return
+            threading.Event().wait(0.1)
+        raise AssertionError("it did not come about")
+
+    return wait

@@ -73,3 +73,24 @@ def test_model_is_found_by_the_weights_that_a_piece_names(studio):
 
     assert studio.models.with_weights(model_digest(SHIPPED_FOLDER)) == SHIPPED
     assert studio.models.with_weights("0" * 16) is None
+
+
+def test_test_split_is_shown_clean_and_heard_and_a_version_without_one_says_so(studio):
+    version(studio)
+    found, shipped = studio.models.listed()
+    assert found["test"] == {"clean": None, "heard": None}
+    assert shipped["test"]["clean"]["what"] == "122 pieces"
+    assert 0 < shipped["test"]["clean"]["bits_per_second"] < shipped["test"]["heard"]["bits_per_second"]
+
+
+def test_faithfulness_is_measured_once_and_remembered(studio, wait_for):
+    primers = [path for _, path in studio.primers.samples()][:2]
+    assert studio.models.faithfulness(SHIPPED, primers, ask=True)["state"] == "unknown"
+    assert studio.models.faithfulness(SHIPPED, primers)["state"] == "working"
+    wait_for(lambda: studio.models.faithfulness(SHIPPED, primers, ask=True)["state"] == "done")
+    found = studio.models.faithfulness(SHIPPED, primers, ask=True)
+    assert (found["error"], found["answer"]["primers"]) == ("", 2)
+    assert found["answer"]["own"]["pitch_classes"] >= 0
+    assert found["answer"]["composed"].keys() == found["answer"]["own"].keys()
+    first = version(studio)  # the same weights: nothing is measured again
+    assert studio.models.faithfulness(first, primers, ask=True) == found

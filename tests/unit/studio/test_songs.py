@@ -97,3 +97,27 @@ def test_peaks_are_the_largest_amplitudes_of_equal_parts(studio, tmp_path):
     assert len(found["peaks"]) == PEAKS
     assert found["peaks"][: PEAKS // 2] == [0.0] * (PEAKS // 2)
     assert found["peaks"][PEAKS // 2 :] == [0.5] * (PEAKS // 2)
+
+
+def test_song_that_is_set_aside_before_it_was_heard_has_a_waveform(studio, tmp_path):
+    path = tmp_path / "a.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        quiet, loud = (1000).to_bytes(2, "little"), (16384).to_bytes(2, "little")
+        file.writeframes(quiet * 16000 + loud * 16000)
+    studio.store.put(SET_ASIDE, {"aside.wav": path.read_bytes()})
+    [found] = studio.songs.listed()
+    peaks = studio.songs.peaks(found["id"])
+    assert peaks["seconds"] == 4.0
+    assert max(peaks["peaks"][:190]) == pytest.approx(1000 / 32768, abs=0.002)
+    assert peaks["peaks"][-10:] == [0.5] * 10
+    path.unlink()
+    assert studio.songs.peaks(found["id"]) == peaks
+
+
+def test_song_without_sound_has_no_waveform(studio):
+    studio.store.put(SONGS, {"new.mp3": b"not a recording"})
+    [found] = studio.songs.listed()
+    assert studio.songs.peaks(found["id"]) == {"peaks": [], "seconds": None}

@@ -134,6 +134,18 @@ def test_composing_can_be_stopped_and_the_take_removed(studio, ended):
     assert studio.takes.listed() == []
 
 
+def test_request_is_taken_back_but_what_was_kept_of_it_stays(studio, ended):
+    first, second = studio.takes.compose(wish())
+    ended()
+    studio.takes.judge(first, "kept")
+    assert studio.takes.take_back(second) == 1
+    assert [each["id"] for each in studio.takes.listed()] == [first]
+    running = studio.takes.compose(wish(minutes=20.0))
+    assert studio.takes.take_back(running[0]) == 2
+    assert [each["id"] for each in studio.takes.listed()] == [first]
+    assert studio.takes.midi(first).exists()
+
+
 def test_model_that_is_gone_fails_the_take_with_its_reason(studio, ended):
     [id_] = studio.takes.compose(wish(count=1, model="0" * 32))
     ended()

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ambient.studio.services.takes import MOST_MINUTES, MOST_TAKES
+from ambient.studio.services.uploads import MOST_FILES
 
 Point = tuple[Annotated[float, Field(ge=0, le=240)], Annotated[float, Field(ge=0, le=100)]]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
@@ -26,7 +27,9 @@ class ErrorAnswer(BaseModel):
 class UploadBody(Body):
     """The names of the files that will be sent."""
 
-    names: list[Annotated[str, Field(min_length=1, max_length=1000)]]
+    names: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=1000)]], Field(min_length=1, max_length=MOST_FILES)
+    ]
 
 
 class PutBody(Body):
@@ -91,7 +94,7 @@ class RenderBody(Body):
 
     piece: Id
     preset: Annotated[str, Field(max_length=50)] = "auto"
-    kind: Literal["mp3", "wav", "flac", "stems", "picture"] = "mp3"
+    kind: Literal["mp3", "wav", "flac", "stems", "picture", "score", "loudness"] = "mp3"
 
 
 class TokenBody(Body):

@@ -12,7 +12,7 @@ from ambient.studio.routes.bodies import AgainBody, ComposeBody, MoreBody, Rende
 from ambient.studio.services.primers import MOST_MIDI_BYTES
 from ambient.studio.services.sound import presets
 from ambient.studio.services.studio import Studio
-from ambient.studio.services.takes import CONTROLS, Wish
+from ambient.studio.services.takes import CONTROLS, TakeError, Wish
 from ambient.studio.services.uploads import UploadError
 
 TakeId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,80}$")]
@@ -92,6 +92,11 @@ def router(studio: Studio) -> APIRouter:
         """Keep a take up to a moment and compose what follows anew; from its end on, continue it."""
         return {"takes": studio.takes.again_from(take, body.at_s, count=body.count, minutes=body.minutes)}
 
+    @routes.post("/takes/{take}/undo", tags=["compose"])
+    def take_back(take: TakeId) -> dict[str, int]:
+        """Take back a request: stop it and remove its takes, but for those that were kept or discarded meanwhile."""
+        return {"removed": studio.takes.take_back(take)}
+
     @routes.delete("/takes/{take}", tags=["compose"])
     def forget(take: TakeId) -> dict[str, bool]:
         """Remove a take that was stopped or failed."""
@@ -107,6 +112,11 @@ def router(studio: Studio) -> APIRouter:
     def piece(piece: TakeId) -> dict[str, Any]:
         """A piece with its notes, its primer, and what it was made from."""
         return studio.pieces.shown(piece)
+
+    @routes.post("/pieces/{piece}/again", tags=["pieces"])
+    def again_from_piece(piece: TakeId, body: AgainBody) -> dict[str, list[str]]:
+        """Keep a piece up to a moment and compose what follows anew; of the chain's pieces, too."""
+        return {"takes": studio.pieces.again_from(piece, body.at_s, count=body.count, minutes=body.minutes)}
 
     @routes.get("/pieces/{piece}/midi", tags=["pieces"], response_class=FileResponse)
     def midi(piece: TakeId) -> FileResponse:
@@ -130,12 +140,22 @@ def router(studio: Studio) -> APIRouter:
 
     @routes.post("/renderings", tags=["sound"])
     def render(body: RenderBody) -> dict[str, Any]:
-        """Render a piece, or say where that stands; ask again after the event `sound`."""
-        return studio.sound.render(studio.pieces.midi(body.piece), body.preset, body.kind)
+        """Render a piece, or say where that stands; ask again after the event `sound`.
+
+        A take that is still composed is rendered as far as it has come, as MP3; `until_s` says how far. A rendering
+        begins with the first note, at `begins_s`. `score` is MusicXML and fails where the music has no steady beat;
+        `loudness` is what the rendering as MP3 measures.
+        """
+        content, covers = studio.pieces.sounding(body.piece)
+        if covers["until_s"] is not None:
+            if body.kind != "mp3":
+                raise TakeError("this take is still being composed; wait for its end")
+            return studio.sound.render_beginning(content, body.preset) | covers
+        return studio.sound.render(content, studio.pieces.title(body.piece), body.preset, body.kind) | covers
 
     @routes.get("/renderings/{name}", tags=["sound"], response_class=FileResponse)
     def rendering(
-        name: Annotated[str, Path(pattern=r"^[0-9a-f]{32}\.(mp3|wav|flac|zip|png)$")],
+        name: Annotated[str, Path(pattern=r"^[0-9a-f]{32}\.(mp3|wav|flac|zip|png|musicxml|json)$")],
         title: Annotated[str, Query(max_length=100)] = "",
     ) -> FileResponse:
         """A file that was rendered; with a title as a download."""
@@ -156,6 +176,11 @@ def router(studio: Studio) -> APIRouter:
         studio.models.choose(model)
         return {"composes": model}
 
+    @routes.post("/models/{model}/faithfulness", tags=["models"])
+    def measure(model: TakeId, ask: bool = False) -> dict[str, Any]:
+        """Measure how like its primers a model composes; ask again after the event `answers`. With `ask` only say."""
+        return studio.models.faithfulness(model, [path for _, path in studio.primers.samples()], ask=ask)
+
     @routes.get("/training", tags=["models"])
     def training() -> dict[str, Any]:
         """The curve of the training that runs now."""
@@ -166,6 +191,7 @@ def router(studio: Studio) -> APIRouter:
 
 _MEDIA = {
     "mp3": "audio/mpeg", "wav": "audio/wav", "flac": "audio/flac", "zip": "application/zip", "png": "image/png",
+    "musicxml": "application/vnd.recordare.musicxml+xml", "json": "application/json",
 }  # fmt: skip
 
 

@@ -5,12 +5,14 @@ import json
 import re
 import shutil
 import threading
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from ambient.shipped import SHIPPED_MODELS
+from ambient.studio.services.work import Task, Work
 from ambient.studio.store import MODEL, SONGS, LocalStore, Version
 
 SHIPPED = "shipped"
@@ -25,10 +27,13 @@ class Models:
     Args:
         store: Has the versions of the chain.
         folder: Where folders of versions are laid out when they are needed.
+        work: Measures them.
+        changed: Called when a measurement is there.
     """
 
-    def __init__(self, store: LocalStore, folder: Path) -> None:
-        self._store, self._folder = store, folder
+    def __init__(self, store: LocalStore, folder: Path, work: Work, changed: Callable[[], None]) -> None:
+        self._store, self._folder, self._work, self._changed = store, folder, work, changed
+        self._measuring: dict[str, str] = {}  # key -> error, empty while it runs
         self._chosen = folder / "chosen"
         self._lock = threading.Lock()
 
@@ -82,6 +87,49 @@ class Models:
                 partial.replace(target)
         return target
 
+    def faithfulness(self, model: str, primers: Sequence[Path], *, ask: bool = False) -> dict[str, Any]:
+        """Say how like its primers a model composes, measured in the background and remembered by weights and primers.
+
+        Raises:
+            StoreError: there is no such model.
+        """
+        place = self.place(model)
+        weights = place / "weights.safetensors"
+        named = "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in primers)
+        digest = _digest(weights, weights.stat().st_mtime_ns) if weights.exists() else ""
+        memory = self._folder / f"faithful-{digest}-{hashlib.sha256(named.encode()).hexdigest()[:16]}.json"
+        if memory.exists():
+            return {"state": "done", "answer": json.loads(memory.read_text(encoding="utf-8")), "error": ""}
+        with self._lock:
+            error = self._measuring.get(memory.name)
+            if error is None and not ask:
+                self._measuring[memory.name] = ""
+                words = ["ambient.studio.worker", "faithfulness", str(place), *map(str, primers)]
+                self._work.add(
+                    Task(words, lambda line: self._keep(memory, line), lambda end: self._measured(memory, end))
+                )
+                return {"state": "working", "answer": None, "error": ""}
+        return {
+            "state": "unknown" if error is None else "done" if error else "working",
+            "answer": None,
+            "error": error or "",
+        }
+
+    def _keep(self, memory: Path, line: str) -> None:
+        if line.startswith("{"):
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            partial = memory.with_suffix(".partial")
+            partial.write_text(line, encoding="utf-8")
+            partial.replace(memory)
+
+    def _measured(self, memory: Path, error: str) -> None:
+        with self._lock:
+            if error:
+                self._measuring[memory.name] = error
+            else:
+                self._measuring.pop(memory.name, None)
+        self._changed()
+
     def with_weights(self, digest: str) -> str | None:
         """Find the model whose weights have a digest (16 hex digits of SHA-256, as pieces name them)."""
         for model in [*(each.id for each in self._store.versions(MODEL)), SHIPPED]:
@@ -131,4 +179,19 @@ def _training(record: dict[str, Any]) -> dict[str, Any]:
     curve = [[e.get("step"), e.get("training"), e.get("held_out")] for e in history[::step]]
     held_out = record.get("held_out") or {}
     names = ("bits_per_second", "nats_per_note", "nats_per_note_before", "what")
-    return {"curve": curve, "held_out": {name: held_out.get(name) for name in names}, "data": record.get("data") or {}}
+    return {
+        "curve": curve,
+        "held_out": {name: held_out.get(name) for name in names},
+        "test": _test(record.get("test") or []),
+        "data": record.get("data") or {},
+    }
+
+
+def _test(rows: list[Any]) -> dict[str, Any]:
+    """Take from the rows of a record's test split the bits a second of all pieces, clean and heard, and of what."""
+    found: dict[str, Any] = {"clean": None, "heard": None}
+    for row in rows:
+        name, _, pieces = str(row[0]).partition(", all, ")
+        if pieces and name in found:
+            found[name] = {"bits_per_second": row[1], "what": pieces}
+    return found

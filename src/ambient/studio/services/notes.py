@@ -6,6 +6,7 @@ Conventions: a row is [start_s, pitch, end_s, velocity], sorted by start, then p
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ambient.midi import smf_to_piece, write_midi
@@ -96,6 +97,14 @@ def notes_of(table: Iterable[Sequence[float]]) -> list[Note]:
 def moved(notes: Iterable[Note], by_s: float) -> list[Note]:
     """Move notes in time."""
     return [Note(max(0.0, n.start_s + by_s), n.pitch, n.end_s + by_s, n.velocity) for n in notes]
+
+
+def midi_of(notes: Sequence[Note]) -> bytes:
+    """Return notes as a MIDI file."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "notes.mid"
+        write_midi(path, list(notes), program=0, texts=[])
+        return path.read_bytes()
 
 
 def save(path: Path, notes: Sequence[Note], texts: Sequence[str] = ()) -> None:

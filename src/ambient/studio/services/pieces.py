@@ -1,6 +1,7 @@
 """Finished pieces: those that were kept, and those that the chain composed; what each was made from, and again."""
 
 import json
+import secrets
 import shutil
 import threading
 from collections.abc import Callable
@@ -8,9 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ambient.notes import Note
 from ambient.studio.services.models import Models
-from ambient.studio.services.notes import Music, read_music, rows
-from ambient.studio.services.takes import KEPT_, Takes
+from ambient.studio.services.notes import Music, midi_of, read_music, rows
+from ambient.studio.services.takes import CONTROLS, KEPT_, TakeError, Takes, Wish, from_moment
 from ambient.studio.services.work import Task, Work
 from ambient.studio.store import GENERATED, SEEDS, LocalStore
 
@@ -60,6 +62,25 @@ class Pieces:
         if _is_of_chain(id_):
             return self._store.place(self._store.file([GENERATED], id_).digest)
         return self._takes.midi(id_)
+
+    def sounding(self, id_: str) -> tuple[bytes, dict[str, Any]]:
+        """Return the MIDI file of a piece, or of a take as far as it has come, and what it covers.
+
+        What it covers: `begins_s`, when its first note starts, which is where a rendering begins; `until_s`, up to
+        where all notes are there, None for the end.
+
+        Raises:
+            StoreError, TakeError: there is none, or it has no notes yet.
+        """
+        if not _is_of_chain(id_):
+            notes, grows = self._takes.so_far(id_)
+            if grows:
+                if not notes:
+                    raise TakeError("this take has no notes yet")
+                return midi_of(notes), {"begins_s": notes[0].start_s, "until_s": notes[-1].start_s}
+        content = self.midi(id_).read_bytes()
+        first = min((note.start_s for note in _notes_of(self.midi(id_))), default=0.0)
+        return content, {"begins_s": first, "until_s": None}
 
     def title(self, id_: str) -> str:
         """Return the name of a piece, for a file name."""
@@ -129,6 +150,32 @@ class Pieces:
         self._answers.pop(f"again {made}", None)
         return self._asked(f"again {made}", words, lambda line: None, {"same": True})
 
+    def again_from(self, id_: str, at_s: float, *, count: int, minutes: float | None = None) -> list[str]:
+        """Keep a piece up to a moment and compose what follows anew; returns the IDs of the takes.
+
+        A piece of the chain goes on with the model that composed it, or where that is gone with the one that composes.
+
+        Raises:
+            StoreError, TakeError: it is not there, or has no notes before that moment.
+        """
+        if not _is_of_chain(id_):
+            return self._takes.again_from(id_, at_s, count=count, minutes=minutes)
+        music, name = read_music(self.midi(id_), self.title(id_)), self.title(id_)
+        primer = music.primer
+        wish = Wish(
+            primer=primer,
+            context_s=max((note.end_s for note in primer), default=0.0),
+            primer_label=str(music.settings.get("primer", "nothing")),
+            primer_texts=music.heard_texts,
+            model=self._lineage(music)["model"] or self._models.composing(),
+            minutes=1.0,
+            count=count,
+            seed=secrets.randbelow(1_000_000),
+            controls={each: _curve(str(music.settings[each])) for each in CONTROLS if each in music.settings},
+            parent=f"from {name}",
+        )
+        return self._takes.compose(from_moment(wish, music.notes, at_s, minutes))
+
     def remade(self, id_: str) -> dict[str, Any]:
         """Say where `again` stands."""
         made = self.midi(id_) if _is_of_chain(id_) else self._takes.made(id_)[0]
@@ -159,6 +206,17 @@ class Pieces:
 @lru_cache(maxsize=256)
 def _music(place: Path) -> Music:
     return read_music(place, "a piece of the chain")
+
+
+@lru_cache(maxsize=64)
+def _notes_of(place: Path) -> list[Note]:
+    return read_music(place, "a piece").notes
+
+
+def _curve(text: str) -> list[tuple[float, float]]:
+    """Read a percentile, or `minute:percentile` pairs, as they stand in a piece."""
+    pairs = [point.rpartition(":") for point in text.split()]
+    return [(float(minute or 0), float(value)) for minute, _, value in pairs]
 
 
 def _is_of_chain(id_: str) -> bool:

@@ -49,11 +49,15 @@ class Primers:
     def listed(self) -> list[dict[str, Any]]:
         """Describe the samples: the files of the repo `seeds`, or where it has none those of the project."""
         listed = []
-        for id_, (name, path) in self._samples().items():
+        for id_, (name, path) in self._named_samples().items():
             music = read_music(path, name)
             entry = {"id": id_, "name": name, "notes": rows(music.notes), "seconds": music.seconds}
             listed.append(entry)
         return listed
+
+    def samples(self) -> list[tuple[str, Path]]:
+        """Return name and file of each sample."""
+        return list(self._named_samples().values())
 
     def receive(self, name: str, content: bytes) -> dict[str, Any]:
         """Take in a MIDI file.
@@ -113,12 +117,12 @@ class Primers:
             if not id_.isalnum() or not path.exists():
                 raise TakeError("this MIDI file is not here any more; choose it again", 404)
             return read_music(path, "MIDI file"), "a MIDI file"
-        if id_ not in self._samples():
+        if id_ not in self._named_samples():
             raise TakeError("this sample is not there any more; choose another one", 404)
-        name, path = self._samples()[id_]
+        name, path = self._named_samples()[id_]
         return read_music(path, name), f"sample {name}"
 
-    def _samples(self) -> dict[str, tuple[str, Path]]:
+    def _named_samples(self) -> dict[str, tuple[str, Path]]:
         stored = {
             e.digest: (e.path.removesuffix(".mid"), self._store.place(e.digest)) for e in self._store.files(SEEDS)
         }

@@ -4,17 +4,21 @@ import json
 import statistics
 import threading
 import wave
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ambient.errors import InputError
 from ambient.names import is_audio_name, standard_names
 from ambient.studio.services.notes import Music, read_music, rows
 from ambient.studio.store import MIDI, SET_ASIDE, SONGS, WAV, LocalStore, StoredFile
 
+if TYPE_CHECKING:
+    import numpy as np
+
 PEAKS = 1200
+_PEAK_RATE_HZ, _PEAK_STEP = 8000, 80
 _FEW_SONGS = 5  # among fewer, none can be said to be unlike the others
 _UNLIKE = 4.0  # robust standard deviations from the median
 _LEAST_SPREAD = {"pitch": 3.0, "density": 0.4, "length": 0.1, "together": 0.4}
@@ -33,13 +37,14 @@ class Songs:
 
     Args:
         store: Where they are.
-        folder: Remembers what was heard in songs that are set aside now.
+        folder: Remembers what was heard in songs that are set aside now, and waveforms of songs that were not heard.
     """
 
     def __init__(self, store: LocalStore, folder: Path) -> None:
-        self._store = store
+        self._store, self._folder = store, folder
         self._memory = folder / "heard.json"
         self._lock = threading.Lock()
+        self._measuring = threading.Semaphore(2)  # recordings that are decoded at a time
         folder.mkdir(parents=True, exist_ok=True)
 
     def listed(self) -> list[dict[str, Any]]:
@@ -90,13 +95,29 @@ class Songs:
     def peaks(self, song: str) -> dict[str, Any]:
         """Measure the waveform: the largest amplitude, 0-1, of each of many equal parts."""
         place = self.sound(song)
-        return _peaks(place) if place else {"peaks": [], "seconds": None}
+        return _peaks(place) if place else self._own_peaks(song)
 
     def sound(self, song: str) -> Path | None:
         """Return the WAV that the chain made of a song; None if there is none yet."""
         wav = self._heard(self._store.files(SONGS)).get(song, {}).get("wav")
         place = self._store.place(wav) if wav else None
         return place if place and place.exists() else None
+
+    def _own_peaks(self, song: str) -> dict[str, Any]:
+        """Measure a recording that the chain has not made a WAV of, and remember it; nothing if it has no sound."""
+        from ambient.audio import decoded_blocks  # here, because numpy comes with it
+
+        memory = self._folder / f"peaks-{song}.json"
+        with self._measuring:
+            if not memory.exists():
+                try:
+                    found = _peaks_of(decoded_blocks(self._store.place(song), rate_hz=_PEAK_RATE_HZ, channels=1))
+                except (InputError, OSError):
+                    return {"peaks": [], "seconds": None}
+                partial = memory.with_suffix(".partial")
+                partial.write_text(json.dumps(found), encoding="utf-8")
+                partial.replace(memory)
+        return _read_json(memory)
 
     def _heard(self, used: list[StoredFile]) -> Mapping[str, Mapping[str, str]]:
         """Say by the digest of a song which WAV and MIDI the chain has made of it, also of those made before."""
@@ -199,8 +220,28 @@ def _peaks(place: Path) -> dict[str, Any]:
     with wave.open(str(place)) as file:
         frames, rate, channels = file.getnframes(), file.getframerate(), file.getnchannels()
         samples = np.frombuffer(file.readframes(frames), dtype="<i2").reshape(-1, channels)[:, 0]
-    part = max(1, -(-len(samples) // PEAKS))
-    padded = np.zeros(-(-len(samples) // part) * part, dtype=np.int32)
-    padded[: len(samples)] = np.abs(samples.astype(np.int32))
-    peaks = padded.reshape(-1, part).max(axis=1) / 32768 if len(samples) else np.zeros(0)
-    return {"peaks": peaks.round(3).tolist(), "seconds": frames / rate}
+    return {"peaks": _largest(np.abs(samples.astype(np.float32)) / 32768), "seconds": frames / rate}
+
+
+def _peaks_of(blocks: "Iterable[np.ndarray]") -> dict[str, Any]:
+    """Measure a recording while it is decoded: [channels, samples] blocks at the rate of peaks."""
+    import numpy as np  # here, because the page is there before it is needed
+
+    largest, samples, rest = [], 0, np.zeros(0, np.float32)
+    for block in blocks:
+        samples += block.shape[1]
+        line = np.concatenate([rest, np.abs(block).max(axis=0)])
+        whole = len(line) // _PEAK_STEP * _PEAK_STEP
+        largest.append(line[:whole].reshape(-1, _PEAK_STEP).max(axis=1))
+        rest = line[whole:]
+    steps = np.concatenate([*largest, *([rest.max(keepdims=True)] if len(rest) else [])])
+    return {"peaks": _largest(steps), "seconds": samples / _PEAK_RATE_HZ}
+
+
+def _largest(amplitudes: "np.ndarray") -> list[float]:
+    """Return the largest of each of at most PEAKS equal parts."""
+    import numpy as np  # here, because the page is there before it is needed
+
+    part = max(1, -(-len(amplitudes) // PEAKS))
+    padded = np.pad(amplitudes, (0, -len(amplitudes) % part))
+    return [round(min(1.0, float(each)), 3) for each in padded.reshape(-1, part).max(axis=1)]

@@ -1,9 +1,14 @@
-"""Sound on demand: a piece with a preset in a format, rendered once and kept; stems and pictures likewise."""
+"""Sound on demand: a piece with a preset in a format, rendered once and kept; stems, pictures and scores likewise.
+
+A take that is still composed is rendered as far as it has come, so that it is heard with its instrument meanwhile. Such
+a beginning is of no use later: the last few are kept.
+"""
 
 import hashlib
 import shutil
 import threading
 import zipfile
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -13,10 +18,12 @@ from typing import Any
 from ambient.sound.preset import find_preset, preset_names
 from ambient.studio.services.work import Task, Work
 
-FORMATS = ("mp3", "wav", "flac", "stems", "picture")
+FORMATS = ("mp3", "wav", "flac", "stems", "picture", "score", "loudness")
 AUTO = "auto"
 READY, RENDERING, FAILED = "ready", "rendering", "failed"
-_FILES = {"stems": "zip", "picture": "png"}
+_FILES = {"stems": "zip", "picture": "png", "score": "musicxml", "loudness": "json"}
+ENDINGS = ("mp3", "wav", "flac", *_FILES.values())
+_MOST_BEGINNINGS = 6
 
 
 class SoundError(Exception):
@@ -35,7 +42,6 @@ def presets() -> list[dict[str, str]]:
 class _Rendering:
     state: str
     error: str = ""
-    task: Task | None = None
 
 
 class Sound:
@@ -51,12 +57,14 @@ class Sound:
         self._folder, self._work, self._changed = folder, work, changed
         self._lock = threading.Lock()
         self._renderings: dict[str, _Rendering] = {}
+        self._beginnings: deque[str] = deque()
 
-    def render(self, midi: Path, preset: str, kind: str) -> dict[str, Any]:
+    def render(self, content: bytes, title: str, preset: str, kind: str) -> dict[str, Any]:
         """Say where a rendering stands, and begin it if it was not.
 
         Args:
-            midi: The piece.
+            content: The MIDI file of the piece.
+            title: Its name, for a score.
             preset: One of `presets`.
             kind: One of `FORMATS`.
 
@@ -65,20 +73,32 @@ class Sound:
         """
         if kind not in FORMATS or preset not in [each["id"] for each in presets()]:
             raise SoundError(f"no preset {preset!a} or no format {kind!a}; load the page again")
-        content = midi.read_bytes()
-        key = hashlib.sha256(b"\0".join([content, preset.encode(), kind.encode()])).hexdigest()[:32]
+        key = _key(content, title if kind == "score" else preset, kind)
         with self._lock:
             known = self._renderings.get(key)
             if self._target(key, kind).exists():
                 known = self._renderings[key] = _Rendering(READY)
             elif known is None or known.state != RENDERING:
-                known = self._renderings[key] = self._begin(key, content, preset, kind)
+                known = self._renderings[key] = self._begin(key, content, title, preset, kind)
         return {
             "key": key,
             "state": known.state,
             "error": known.error,
             "file": f"/api/renderings/{key}.{_ending(kind)}",
         }
+
+    def render_beginning(self, content: bytes, preset: str) -> dict[str, Any]:
+        """Render a take as far as it has come; only the last few of these are kept."""
+        answer = self.render(content, "", preset, "mp3")
+        with self._lock:
+            if answer["key"] not in self._beginnings:
+                self._beginnings.append(answer["key"])
+            while len(self._beginnings) > _MOST_BEGINNINGS:
+                old = self._beginnings.popleft()
+                if self._renderings[old].state != RENDERING:
+                    self._target(old, "mp3").unlink(missing_ok=True)
+                    del self._renderings[old]
+        return answer
 
     def listed(self) -> dict[str, Any]:
         """Say how each rendering since the start stands."""
@@ -93,24 +113,32 @@ class Sound:
         """
         key, _, ending = name.partition(".")
         path = self._folder / f"{key}.{ending}"
-        if not key.isalnum() or ending not in ("mp3", "wav", "flac", "zip", "png") or not path.exists():
+        if not key.isalnum() or ending not in ENDINGS or not path.exists():
             raise SoundError("this has not been rendered, or was removed; ask for it again")
         return path
 
-    def _begin(self, key: str, content: bytes, preset: str, kind: str) -> _Rendering:
+    def _begin(self, key: str, content: bytes, title: str, preset: str, kind: str) -> _Rendering:
+        heard = self._target(_key(content, preset, "mp3"), "mp3")
+        if kind == "loudness" and not heard.exists():
+            return _Rendering(FAILED, "this has not been rendered as MP3 yet; play it, then ask again")
         place = self._folder / f"{key}.work"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         (place / "piece.mid").write_bytes(content)
-        sound = {"stems": "flac", "picture": "mp3"}.get(kind, kind)
-        words = [
-            "ambient.stages.render",
-            "--input",
-            str(place / "piece.mid"),
-            "--output",
-            str(place / f"piece.{sound}"),
-        ]
-        words += ["--preset", preset, *{"stems": ["--stems"], "picture": ["--picture"]}.get(kind, [])]
+        if kind == "score":
+            words = ["ambient.studio.worker", "score", str(place / "piece.mid"), str(place / "piece.musicxml"), title]
+        elif kind == "loudness":
+            words = ["ambient.studio.worker", "listen", str(heard), str(place / "piece.json")]
+        else:
+            sound_of = {"stems": "flac", "picture": "mp3"}.get(kind, kind)
+            words = [
+                "ambient.stages.render",
+                "--input",
+                str(place / "piece.mid"),
+                "--output",
+                str(place / f"piece.{sound_of}"),
+            ]
+            words += ["--preset", preset, *{"stems": ["--stems"], "picture": ["--picture"]}.get(kind, [])]
 
         def ended(error: str) -> None:
             with self._lock:
@@ -120,12 +148,15 @@ class Sound:
                 self._renderings[key] = _Rendering(FAILED if error else READY, error)
             self._changed()
 
-        task = Task(words, lambda line: None, ended)
-        self._work.add(task, first=True)
-        return _Rendering(RENDERING, task=task)
+        self._work.add(Task(words, lambda line: None, ended), first=True)
+        return _Rendering(RENDERING)
 
     def _target(self, key: str, kind: str) -> Path:
         return self._folder / f"{key}.{_ending(kind)}"
+
+
+def _key(content: bytes, manner: str, kind: str) -> str:
+    return hashlib.sha256(b"\0".join([content, manner.encode(), kind.encode()])).hexdigest()[:32]
 
 
 def _ending(kind: str) -> str:

@@ -31,7 +31,7 @@ class Studio:
         self.store = LocalStore(state, SHIPPED_PIPELINES)
         self.hub = Hub(lambda: self.takes.growing())
         self.work = Work()
-        self.models = Models(self.store, own / "models")
+        self.models = Models(self.store, own / "models", self.work, self._answers_changed)
         self.takes = Takes(own / "takes", self.store, self.models, self.work, self._takes_changed, self.hub.wake)
         self.songs = Songs(self.store, own / "songs")
         self.sound = Sound(own / "rendered", self.work, self._sound_changed)

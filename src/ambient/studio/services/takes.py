@@ -33,6 +33,7 @@ CONTROLS = ("density", "register", "polyphony", "loudness", "note_length")
 MOST_TAKES, MOST_MINUTES, LONGEST_PRIMER_S = 8, 30.0, 600.0
 OPEN, KEPT_, DISCARDED = "open", "kept", "discarded"
 VERDICTS = (OPEN, KEPT_, DISCARDED)
+_TICK_S = 0.005  # a MIDI file rounds times by less
 WAITING, COMPOSING, DONE, FAILED, CANCELLED = "waiting", "composing", "done", "failed", "cancelled"
 
 
@@ -187,19 +188,8 @@ class Takes:
         if take.state != DONE:
             raise TakeError("this take is still being composed; wait for its end, or stop it")
         notes = notes_of(self._notes(group, take))
-        stays = [note for note in notes if note.start_s < at_s]
-        if not stays:
-            raise TakeError("no notes before this moment; choose a later one, or `more like this`")
-        context_s = group.request["context_s"]
-        context = self._context(group)
-        stays = [Note(n.start_s, n.pitch, min(n.end_s, max(at_s, n.start_s + 0.05)), n.velocity) for n in stays]
-        left = max(0.25, (_end(notes) - at_s) / 60)
         wish = self._wish_of(group, count=count, seed=secrets.randbelow(1_000_000), parent=id_)
-        controls = {name: _later(points, at_s / 60) for name, points in wish.controls.items()}
-        primer = [*context, *moved(stays, context_s)]
-        return self.compose(
-            replace(wish, primer=primer, kept_s=at_s, minutes=minutes or round(left, 2), controls=controls)
-        )
+        return self.compose(from_moment(replace(wish, primer=self._context(group)), notes, at_s, minutes))
 
     def _wish_of(self, group: Group, *, count: int, seed: int, parent: str) -> Wish:
         request = group.request
@@ -256,6 +246,12 @@ class Takes:
         if not path.exists():
             raise TakeError("this take is not finished yet")
         return path
+
+    def so_far(self, id_: str) -> tuple[list[Note], bool]:
+        """Return the notes that a take has now, and whether more will come."""
+        group, take = self._find(id_)
+        with self._lock:
+            return notes_of(self._notes(group, take)), take.state in (WAITING, COMPOSING)
 
     def made(self, id_: str) -> tuple[Path, Path | None, str]:
         """Return for a finished take what the composer wrote, its primer, and the model."""
@@ -316,13 +312,32 @@ class Takes:
         if take.state not in (CANCELLED, FAILED):
             raise TakeError("only a take that was stopped or failed can be removed; discard this one")
         with self._lock:
-            group.takes.remove(take)
-            if group.takes:
-                self._save_states(group)
-            else:
-                del self._groups[group.id]
-                shutil.rmtree(self._folder / group.id, ignore_errors=True)
+            self._remove(group, [take])
         self._changed()
+
+    def take_back(self, id_: str) -> int:
+        """Undo a request: stop it and remove its takes, but for those that were kept or discarded meanwhile.
+
+        Returns:
+            How many were removed.
+        """
+        group, _ = self._find(id_)
+        if group.is_active:
+            self.cancel(id_)
+        with self._lock:
+            gone = [take for take in group.takes if take.verdict == OPEN]
+            self._remove(group, gone)
+        self._changed()
+        return len(gone)
+
+    def _remove(self, group: Group, gone: list[Take]) -> None:
+        for take in gone:
+            group.takes.remove(take)
+        if group.takes:
+            self._save_states(group)
+        else:
+            del self._groups[group.id]
+            shutil.rmtree(self._folder / group.id, ignore_errors=True)
 
     # Running
 
@@ -399,7 +414,7 @@ class Takes:
     def _stays(self, group: Group) -> list[Row]:
         """Return the beginning of the piece that is not composed."""
         context_s = group.request["context_s"]
-        stays = [n for n in self._primer(group) if n.start_s >= context_s] if group.request["kept_s"] else []
+        stays = [n for n in self._primer(group) if n.start_s >= context_s - _TICK_S] if group.request["kept_s"] else []
         return rows(moved(stays, -context_s))
 
     def _notes(self, group: Group, take: Take) -> list[Row]:
@@ -410,7 +425,7 @@ class Takes:
 
     def _context(self, group: Group) -> list[Note]:
         """Return the notes that the piece goes on from."""
-        return [note for note in self._primer(group) if note.start_s < group.request["context_s"]]
+        return [note for note in self._primer(group) if note.start_s < group.request["context_s"] - _TICK_S]
 
     def _offset(self, group: Group, start: float) -> float:
         """Return where the composer's time begins in the piece: it counts from the last note of the primer."""
@@ -454,7 +469,7 @@ class Takes:
             notes = music.notes
             if group.request["kept_s"]:
                 context_s = group.request["context_s"]
-                notes = moved([n for n in notes if n.start_s >= context_s - 0.005], -context_s)
+                notes = moved([n for n in notes if n.start_s >= context_s - _TICK_S], -context_s)
             save(self._path(group, "take", take), notes, music.texts)
             take.finish(rows(notes))
         for path in files:
@@ -516,6 +531,28 @@ class Takes:
             for take in group.takes
         }  # fmt: skip
         _write_json(self._folder / group.id / "states.json", states)
+
+
+def from_moment(wish: Wish, notes: list[Note], at_s: float, minutes: float | None) -> Wish:
+    """Return the wish that keeps a piece up to a moment and composes what follows anew.
+
+    Args:
+        wish: What the piece was made from, with its primer alone.
+        notes: The piece.
+        at_s: The moment.
+        minutes: New music; None for as much as the piece had from there on.
+
+    Raises:
+        TakeError: there are no notes before the moment.
+    """
+    stays = [note for note in notes if note.start_s < at_s]
+    if not stays:
+        raise TakeError("no notes before this moment; choose a later one, or `more like this`")
+    stays = [Note(n.start_s, n.pitch, min(n.end_s, max(at_s, n.start_s + 0.05)), n.velocity) for n in stays]
+    left = max(0.25, (_end(notes) - at_s) / 60)
+    controls = {name: _later(points, at_s / 60) for name, points in wish.controls.items()}
+    primer = [*wish.primer, *moved(stays, wish.context_s)]
+    return replace(wish, primer=primer, kept_s=at_s, minutes=minutes or round(left, 2), controls=controls)
 
 
 def _end(notes: list[Note]) -> float:

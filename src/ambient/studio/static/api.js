@@ -52,7 +52,7 @@ export function upload(path, file, progress, tries = 40) {
       let body = {};
       try { body = JSON.parse(request.responseText); } catch { body = { error: request.responseText }; }
       if (request.status < 300) resolve(body);
-      else reject(new ApiError(body.error || `the server answered ${request.status}`));
+      else reject(Object.assign(new ApiError(body.error || `the server answered ${request.status}`), { status: request.status }));
     });
     request.addEventListener("error", () => {
       if (!tries) reject(new ApiError(`${file.name}: the studio does not answer; start it and drop the file again`));

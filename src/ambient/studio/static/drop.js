@@ -1,6 +1,7 @@
 // Songs that are dropped or picked: sent one after another, what is odd is named, then one commit.
 import { attempt, post, send, upload } from "./api.js";
 import { dialog, h, plural, size, toast } from "./dom.js";
+import { setUndo } from "./undo.js";
 
 export function wireDrop() {
   const cover = document.getElementById("drop");
@@ -50,14 +51,18 @@ export async function putIn(files) {
       h("footer", {}, h("span", { class: "about" }, "All chosen files become one commit; it can be undone."), button));
     let done = false;
     box.addEventListener("close", () => { if (!done) send("DELETE", `/api/uploads/${batch.id}`).catch(() => {}); });
-    for (const [index, file] of files.entries()) {
+    let again = 0;
+    for (let index = 0; index < files.length; index++) {
       if (!box.isConnected) return;
       if (batch.files[index].state === "refused") continue;
       try {
-        batch = await upload(`/api/uploads/${batch.id}/${index}`, file, (sent) => rows[index].progress(sent));
+        batch = await upload(`/api/uploads/${batch.id}/${index}`, files[index], (sent) => rows[index].progress(sent));
         rows[index].show(batch.files[index]);
       } catch (error) {
-        rows[index].show({ state: "refused", problem: error.message });
+        if (error.status === 404 && again++ < 5) { // the server was started anew and has forgotten what it had: all of it once more
+          batch = await post("/api/uploads", { names: files.map((file) => file.name) });
+          index = -1;
+        } else rows[index].show({ state: "refused", problem: error.message });
       }
     }
     const chosen = () => rows.flatMap((row, index) => (row.tick.checked ? [index] : []));
@@ -66,7 +71,9 @@ export async function putIn(files) {
       done = true;
       const answer = await post(`/api/uploads/${batch.id}/put`, { files: chosen() });
       box.close();
-      toast(`${plural(answer.put, "song")} put in`, { action: "Undo", run: () => attempt(() => post(`/api/commits/${answer.commit}/undo`)) });
+      const undo = () => attempt(() => post(`/api/commits/${answer.commit}/undo`));
+      setUndo(undo);
+      toast(`${plural(answer.put, "song")} put in`, { action: "Undo", run: undo });
     });
     for (const row of rows) row.tick.addEventListener("change", refresh);
     button.addEventListener("click", put);

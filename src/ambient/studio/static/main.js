@@ -3,6 +3,7 @@ import { connect, on } from "./live.js";
 import { h, dialog } from "./dom.js";
 import { wireDrop } from "./drop.js";
 import * as player from "./player.js";
+import { undo } from "./undo.js";
 
 const views = {
   flow: () => import("./views/flow.js"),
@@ -36,7 +37,7 @@ async function route() {
 const KEYS = [
   ["space", "play, pause"], ["← →", "5 seconds back, on"], ["shift ← →", "1 second"], ["home", "to the beginning"],
   ["↑ ↓", "song, take or piece before, after"], ["enter", "play what is chosen"], ["k", "keep the take"], ["d", "discard it"], ["m", "more like it"],
-  ["a", "compose again from the playhead on"], ["b", "in Models: the same music by the other version"], ["1 – 5", "Flow, Songs, Compose, Pieces, Models"], ["u", "choose songs to put in"], ["?", "this list"],
+  ["a", "compose again from the playhead on"], ["b", "in Models: the same music by the other version"], ["1 – 5", "Flow, Songs, Compose, Pieces, Models"], ["c", "let the take go on"], ["z", "undo what was done last"], ["u", "choose songs to put in"], ["?", "this list"],
 ];
 
 function showKeys() {
@@ -56,6 +57,7 @@ function onKey(event) {
     ArrowRight: () => !at.matches("input, [role=slider]") && (player.seek(player.time() + step), true),
     Home: () => !own && (player.seek(0), true),
     "?": () => (showKeys(), true),
+    z: () => (undo(), true),
     u: () => (document.getElementById("pick").click(), true),
     1: () => (location.hash = "#/flow", true),
     2: () => (location.hash = "#/songs", true),

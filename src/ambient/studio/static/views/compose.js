@@ -1,10 +1,12 @@
 // Composing: what to go on from, how it should be, and takes that grow while they can be heard.
 import { attempt, get, post, send } from "../api.js";
 import { clock, h, plural, toast } from "../dom.js";
+import * as instruments from "../instrument.js";
 import { Lane } from "../lanes.js";
 import { growing, on, state } from "../live.js";
 import * as player from "../player.js";
 import { Roll } from "../roll.js";
+import { setUndo } from "../undo.js";
 
 const LANES = [
   { id: "density", low: "calm", high: "busy", hint: "How many notes start in a second" },
@@ -20,7 +22,12 @@ let desk = null; // what is set, kept while another view is shown
 export function show(place, [kind, id, begin, end]) {
   desk ||= makeDesk();
   const takes = h("section", { class: "takes", "aria-label": "Takes" });
-  place.append(desk.element, takes);
+  const sound = h("select", { "aria-label": "Instrument", onchange: () => { instruments.choose(sound.value); player.renderAnew(); } });
+  instruments.instruments().then((list) => {
+    sound.replaceChildren(...list.map((each) => h("option", { value: each.id, title: each.description }, each.name)));
+    sound.value = instruments.instrument();
+  }).catch(() => {});
+  place.append(desk.element, h("div", { class: "takes-side" }, h("label", { class: "played-by about" }, "Played by ", sound), takes));
   if (kind) desk.take(kind, id, Number(begin) || 0, end === undefined ? null : Number(end));
   else desk.refresh();
   const cards = new Map();
@@ -56,7 +63,7 @@ export function show(place, [kind, id, begin, end]) {
       event.preventDefault();
       return;
     }
-    const act = { Enter: "play", k: "keep", d: "discard", m: "more", a: "again" }[event.detail];
+    const act = { Enter: "play", k: "keep", d: "discard", m: "more", a: "again", c: "goOn" }[event.detail];
     const card = cards.get(chosen ?? (player.key() || "").replace("take ", ""));
     if (act && card) { card[act](); event.preventDefault(); }
   };
@@ -76,7 +83,17 @@ export function sourceOf(take) {
     notes: () => notesOf(take.id),
     duration: () => latest(take.id)?.seconds ?? latest(take.id)?.wanted_s ?? take.wanted_s,
     isGrowing: () => WORKING.includes(latest(take.id)?.state),
+    sound: () => post("/api/renderings", { piece: take.id, preset: instruments.instrument(), kind: "mp3" }),
+    soundName: () => instruments.about()?.name,
   };
+}
+
+// Tells of takes that were asked for; the same word takes them back, stops them if they are not finished.
+export function began(answer, words) {
+  if (!answer) return;
+  const undo = () => attempt(async () => { await post(`/api/takes/${answer.takes[0]}/undo`); toast("Taken back"); });
+  setUndo(undo);
+  toast(`${plural(answer.takes.length, "take")} ${words}`, { action: "Undo", run: undo });
 }
 
 export const latest = (id) => (state.takes || []).find((take) => take.id === id);
@@ -105,9 +122,10 @@ function cardOf(id, choose) {
   const judge = (verdict, words) => attempt(async () => {
     const before = take.verdict;
     await post(`/api/takes/${id}/verdict`, { verdict });
-    if (words) toast(`${take.title} ${words}`, { action: "Undo", run: () => attempt(() => post(`/api/takes/${id}/verdict`, { verdict: before })) });
+    const undo = () => attempt(() => post(`/api/takes/${id}/verdict`, { verdict: before }));
+    setUndo(undo);
+    if (words) toast(`${take.title} ${words}`, { action: "Undo", run: undo });
   });
-  const began = (answer, words) => answer && toast(`${plural(answer.takes.length, "take")} ${words}`, { action: "Stop", run: () => attempt(() => post(`/api/takes/${answer.takes[0]}/cancel`)) });
 
   const card = {
     element,
@@ -159,7 +177,7 @@ function cardOf(id, choose) {
     const keep = button(take.verdict === "kept" ? "Kept ✓" : "Keep", card.keep, take.verdict === "kept" ? "Kept; press to take that back" : "Keep (k)");
     keep.setAttribute("aria-pressed", String(take.verdict === "kept"));
     const away = take.verdict === "discarded" ? button("Take back", () => judge("open", ""), "Not discarded any more") : button("Discard", card.discard, "Discard (d)");
-    return [keep, away, button("More like this", card.more, "More takes of this kind (m)"), button("Again from here", card.again, "Keep it up to the playhead, compose the rest anew (a)"), button("Continue", card.goOn, "Another minute at its end")];
+    return [keep, away, button("More like this", card.more, "More takes of this kind (m)"), button("Again from here", card.again, "Keep it up to the playhead, compose the rest anew (a)"), button("Continue", card.goOn, "Another minute at its end (c)")];
   };
   return card;
 }
@@ -244,7 +262,7 @@ function makeDesk() {
     try {
       const wish = { primer: { ...primer }, minutes: Number(minutes.value), count: Number(count.value), adventure: Number(adventure.value), model: model.value };
       for (const lane of lanes) { const points = lane.points(wish.minutes); if (points) wish[lane.id] = points; }
-      await post("/api/takes", wish);
+      began(await post("/api/takes", wish), "asked for");
     } finally { go.disabled = false; }
   });
   player.onTime((playing) => { hear.textContent = playing === "primer" && player.isPlaying() ? "❚❚" : "▶"; });

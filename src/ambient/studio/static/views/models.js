@@ -13,11 +13,12 @@ export function show(place) {
   const live = h("section", { class: "panel", hidden: true });
   const bench = h("section", { class: "panel stage" });
   place.append(h("h1", {}, "Models"), live, list, bench);
-  let rolls = [];
+  let rolls = [], asks = [];
   const a = h("select", { "aria-label": "Version A" }), b = h("select", { "aria-label": "Version B" }), primer = h("select", { "aria-label": "Primer" });
   const go = h("button", { class: "primary", onclick: () => compare() }, "Compose with both");
   const heard = h("p", { class: "about", role: "status" });
   const sides = h("div", { class: "two equal" });
+  place.insertBefore(h("p", { class: "about" }, "Whichever composes here, the chain goes on: it trains its next version on the songs that are used, starting from the shipped model, and composes from the primers with the newest one."), live);
   bench.append(h("h2", {}, "Two versions, the same primer and seed"), h("div", { class: "row end" },
     h("label", { class: "field grow" }, h("span", {}, "A"), a), h("label", { class: "field grow" }, h("span", {}, "B"), b), h("label", { class: "field grow" }, h("span", {}, "Go on from"), primer), go), sides, heard);
 
@@ -63,7 +64,8 @@ export function show(place) {
     const found = await attempt(() => Promise.all([get("/api/models"), get("/api/primers")]));
     if (!found) return;
     const [models, primers] = found;
-    list.replaceChildren(...models.map((model, index) => cardOf(model, index === 0, refresh)));
+    asks = [];
+    list.replaceChildren(...models.map((model, index) => cardOf(model, index === 0, refresh, asks)));
     for (const [select, index] of [[a, 0], [b, 1]]) {
       const before = select.value;
       select.replaceChildren(...models.map((model) => h("option", { value: model.id }, model.label)));
@@ -87,6 +89,7 @@ export function show(place) {
   let last = "";
   const stops = [
     on("takes", update),
+    on("answers", () => asks.forEach((run) => run())),
     on("notes", update),
     on("flow", (flow) => { const node = flow.nodes.find((each) => each.name === "music-transformer"); const stamp = `${node.job} ${node.state}`; if (stamp !== last) { if (last) { refresh(); watch(); } last = stamp; } }),
     player.onTime((key, time) => rolls.forEach((each) => {
@@ -99,20 +102,41 @@ export function show(place) {
   return () => { clearInterval(timer); stops.forEach((stop) => stop()); place.removeEventListener("key", onKey); };
 }
 
-function cardOf(model, isNewest, refresh) {
+const ofTest = (found) => (found ? [`${found.bits_per_second.toFixed(1)} bits a second`, h("span", { class: "about" }, `  ${found.what}`)] : "this version was not tested on it");
+
+// How far from its primer music goes, composed and the primer itself; 1 is as like it as its own second half.
+const DISTANCES = { pitch_classes: "pitches", density: "density", median_length: "length of notes", polyphony: "polyphony" };
+function wordsOf({ primers, composed, own }) {
+  const said = Object.entries(DISTANCES).map(([name, word]) => `${word} ${composed[name].toFixed(2)} (${own[name].toFixed(2)})`);
+  return [said.join(", "), h("span", { class: "about" }, `  distance from ${plural(primers, "primer")}, in brackets that of their own second halves; 0 is alike`)];
+}
+
+function cardOf(model, isNewest, refresh, ask) {
   const bits = model.held_out.bits_per_second;
   const use = h("button", { "aria-pressed": String(model.composes), disabled: model.composes, onclick: () => attempt(async () => {
     await post(`/api/models/${model.id}/use`);
     toast(isNewest ? `${model.label} composes here` : `${model.label} composes here. The chain goes on with its newest version: what it composes from the primers stays as it is`);
     refresh();
   }) }, model.composes ? "Composes here" : "Let it compose here");
+  const faithful = h("dd", {}, "…");
+  const measure = h("button", { onclick: () => attempt(async () => tellFaithful(await post(`/api/models/${model.id}/faithfulness`))) }, "Measure");
+  const tellFaithful = (found) => {
+    if (found.answer && found.answer.primers) faithful.replaceChildren(...wordsOf(found.answer));
+    else if (found.state === "working") faithful.textContent = "being measured, about ten seconds";
+    else faithful.replaceChildren(found.error || (found.answer ? "no primer is long enough " : "not measured "), measure);
+  };
+  ask.push(() => attempt(async () => tellFaithful(await post(`/api/models/${model.id}/faithfulness?ask=true`))));
+  ask.at(-1)();
   const changes = [...(model.came || []).map((name) => h("li", { class: "came" }, `+ ${name}`)), ...(model.went || []).map((name) => h("li", { class: "went" }, `− ${name}`))];
   return h("li", { class: "panel model" },
     h("header", { class: "row" }, h("h2", {}, model.label), h("span", { class: "about" }, model.at ? new Date(model.at * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) : "free music, comes with the program"), use),
     h("div", { class: "model-body" },
       h("dl", { class: "facts" },
         h("dt", {}, "Learned from"), h("dd", {}, `${plural(model.songs ?? model.data.songs ?? 0, "song")}${model.data.minutes ? `, ${Math.round(model.data.minutes)} min` : ""}`),
-        h("dt", {}, "Unheard music"), h("dd", {}, bits ? `${bits.toFixed(1)} bits a second` : "not measured", h("span", { class: "about" }, model.held_out.what ? `  ${model.held_out.what}` : "")),
+        h("dt", {}, "Held-out music"), h("dd", {}, bits ? `${bits.toFixed(1)} bits a second` : "not measured", h("span", { class: "about" }, model.held_out.what ? `  ${model.held_out.what}` : "")),
+        h("dt", {}, "Test, as written"), h("dd", {}, ofTest(model.test.clean)),
+        h("dt", {}, "Test, as heard"), h("dd", {}, ofTest(model.test.heard)),
+        h("dt", {}, "Faithfulness"), faithful,
         h("dt", {}, "Before training"), h("dd", {}, model.held_out.nats_per_note_before ? `${model.held_out.nats_per_note_before.toFixed(2)} nats a note, after it ${model.held_out.nats_per_note.toFixed(2)}` : "not measured")),
       h("div", {}, curveOf(model.curve))),
     changes.length ? h("details", {}, h("summary", {}, `${plural((model.came || []).length, "song")} came, ${(model.went || []).length} went`), h("ul", { class: "changes" }, changes)) : "");

@@ -1,13 +1,14 @@
 // Finished pieces: heard with any instrument, taken along, and traced back to what they were made from.
 import { attempt, get, post } from "../api.js";
 import { clock, h, plural, toast } from "../dom.js";
+import * as instruments from "../instrument.js";
 import { on, state } from "../live.js";
+import { Loudness } from "../loudness.js";
 import * as player from "../player.js";
 import { Roll } from "../roll.js";
+import { began } from "./compose.js";
 
-const FORMATS = [["mp3", "MP3"], ["wav", "WAV"], ["flac", "FLAC"], ["stems", "Stems"], ["picture", "Picture"]];
-let presets = null;
-let preset = localStorage.getItem("preset") || "auto";
+const FORMATS = [["mp3", "MP3"], ["wav", "WAV"], ["flac", "FLAC"], ["stems", "Stems"], ["score", "MusicXML"], ["picture", "Picture"]];
 
 export function show(place, [wanted]) {
   const list = h("ul", { class: "pieces-list", "aria-label": "Pieces" });
@@ -42,6 +43,8 @@ export function show(place, [wanted]) {
       choose(pieces[Math.max(0, Math.min(pieces.length - 1, at + step))].id);
       event.preventDefault();
     } else if (event.detail === "Enter") { opened?.play(); event.preventDefault(); }
+    else if (event.detail === "a") { opened?.again(); event.preventDefault(); }
+    else if (event.detail === "c") { opened?.goOn(); event.preventDefault(); }
   };
   place.addEventListener("key", onKey);
   refresh();
@@ -57,7 +60,7 @@ export function show(place, [wanted]) {
 }
 
 async function open(stage, id) {
-  presets ||= await attempt(() => get("/api/presets"));
+  const presets = await attempt(() => instruments.instruments());
   const piece = await attempt(() => get(`/api/pieces/${id}`));
   if (!piece || !presets) { stage.replaceChildren(h("p", { class: "nothing" }, "This piece is not here any more.")); return null; }
   let rendering = null, gone = false;
@@ -66,8 +69,10 @@ async function open(stage, id) {
   roll.canvas.classList.add("tall");
   roll.set({ notes: piece.notes, primer: piece.primer, primerS: piece.primer_s, keptS: piece.kept_s || 0 });
   const status = h("p", { class: "about", role: "status" });
-  const key = () => `piece ${id} ${preset}`;
-  const chips = h("div", { class: "chips", role: "radiogroup", "aria-label": "Instrument" }, presets.map((each) => h("button", { role: "radio", title: each.description, "aria-checked": String(each.id === preset), "data-id": each.id, onclick: () => pick(each.id) }, each.name)));
+  const loudness = new Loudness(roll);
+  let measuring = null;
+  const key = () => `piece ${id} ${instruments.instrument()}`;
+  const chips = h("div", { class: "chips", role: "radiogroup", "aria-label": "Instrument" }, presets.map((each) => h("button", { role: "radio", title: each.description, "aria-checked": String(each.id === instruments.instrument()), "data-id": each.id, onclick: () => pick(each.id) }, each.name)));
   const about = h("p", { class: "about" });
   const playButton = h("button", { class: "play", onclick: () => play() }, "▶");
   const downloads = h("div", { class: "row downloads" }, h("a", { class: "button", href: `/api/pieces/${id}/midi`, download: "" }, "MIDI"),
@@ -78,41 +83,68 @@ async function open(stage, id) {
 
   const pick = (name) => {
     const wasPlaying = player.isPlaying(key()), at = player.key() === key() ? player.time() : 0;
-    preset = name;
-    localStorage.setItem("preset", name);
+    instruments.choose(name);
+    loudness.set(null);
     for (const chip of chips.children) chip.setAttribute("aria-checked", String(chip.dataset.id === name));
     rendering = null;
     tell();
     if (wasPlaying) { player.pause(); play(at); }
   };
-  const tell = () => { about.textContent = presets.find((each) => each.id === preset)?.description || ""; };
+  const tell = () => { about.textContent = instruments.about()?.description || ""; };
   const play = (at = 0) => attempt(async () => {
     if (player.key() === key() && !at) { player.toggle(); return; }
-    rendering = { at, ...(await post("/api/renderings", { piece: id, preset, kind: "mp3" })) };
+    rendering = { at, ...(await post("/api/renderings", { piece: id, preset: instruments.instrument(), kind: "mp3" })) };
     follow();
   });
   const follow = () => {
     if (gone || !rendering) return;
-    const now = state.sound[rendering.key] || rendering;
+    const now = { ...rendering, state: stateOf(rendering), error: state.sound[rendering.key]?.error || rendering.error };
     if (now.state === "failed") { status.textContent = now.error; rendering = null; } else if (now.state === "ready") {
       status.textContent = "";
-      player.load({ key: key(), title: piece.title, about: presets.find((each) => each.id === preset)?.name, url: rendering.file }, { at: rendering.at });
+      player.load({ key: key(), title: piece.title, about: instruments.about()?.name, url: rendering.file, begins: rendering.begins_s }, { at: Math.max(rendering.at, rendering.begins_s) });
       rendering = null;
+      measure();
     } else status.textContent = "Being played by the instrument; a minute of music takes a few seconds.";
   };
+  const measure = () => attempt(async () => {
+    measuring = await post("/api/renderings", { piece: id, preset: instruments.instrument(), kind: "loudness" });
+    showMeasured();
+  });
+  const showMeasured = () => attempt(async () => {
+    const asked = measuring;
+    if (gone || !asked || stateOf(asked) === "rendering") return;
+    measuring = null;
+    if (stateOf(asked) === "ready") loudness.set(await get(asked.file), asked.begins_s);
+  });
+  const measureIfRendered = async () => { // what was rendered before is measured without being asked for
+    const asked = await post("/api/renderings", { piece: id, preset: instruments.instrument(), kind: "loudness" }).catch(() => null);
+    if (asked && asked.state !== "failed") { measuring = asked; showMeasured(); }
+  };
+  // Keep it up to the playhead, and let the rest be composed anew; or let it go on at its end.
+  const anew = (at_s, more, words) => attempt(async () => began(await post(`/api/pieces/${id}/again`, { at_s, ...more }), words));
+  const onFrom = () => {
+    const at = player.key() === key() ? player.time() : 0;
+    if (at < 1) { toast("Play or click to the moment from which it should be composed anew, then press this"); return; }
+    anew(at, { count: 2 }, `from ${clock(at)} on; they are in Compose`);
+  };
+  const goOn = () => anew(piece.seconds + 0.01, { count: 1, minutes: 1 }, "goes on for a minute; it is in Compose");
   const download = (kind) => attempt(async () => {
-    const asked = await post("/api/renderings", { piece: id, preset, kind });
+    const asked = await post("/api/renderings", { piece: id, preset: instruments.instrument(), kind });
     wanted.set(kind, asked);
     fetchReady();
   });
   const fetchReady = () => {
     for (const [kind, asked] of wanted) {
-      const now = state.sound[asked.key] || asked;
+      const now = { ...asked, ...(asked.state === "rendering" ? state.sound[asked.key] : {}) };
       if (now.state === "ready") {
         wanted.delete(kind);
         status.textContent = "";
         h("a", { href: `${asked.file}?title=${encodeURIComponent(piece.title)}`, download: "" }).click();
-      } else if (now.state === "failed") { wanted.delete(kind); toast(now.error, { kind: "bad" }); } else status.textContent = `Rendering ${kind}`;
+      } else if (now.state === "failed") {
+        wanted.delete(kind);
+        status.textContent = kind === "score" ? `No score: ${now.error.replace(/^[^:]*: /, "")}` : "";
+        if (kind !== "score") toast(now.error, { kind: "bad" });
+      } else status.textContent = kind === "score" ? "Looking for the beat, and writing the score" : `Rendering ${kind}`;
     }
   };
 
@@ -140,26 +172,32 @@ async function open(stage, id) {
   const facts = [["Composer", piece.model_label], ["Learned from", piece.songs.length ? plural(piece.songs.length, "song") + " of yours" : "the free music of the shipped model"], ["Goes on from", piece.primer_label || piece.settings.primer || "nothing"], ["Seed", piece.settings.seed], ["Wishes", wishes(piece.settings)]].filter(([, value]) => value !== undefined && value !== "");
   stage.replaceChildren(
     h("header", { class: "row" }, playButton, h("div", { class: "grow" }, h("h2", {}, piece.title), h("span", { class: "about" }, `${clock(piece.seconds)} · ${plural(piece.notes.length, "note")}`))),
-    roll.canvas, chips, about, status, h("h3", {}, "Take along"), downloads,
+    roll.canvas, loudness.element, chips, about, status, h("h3", {}, "Take along"), downloads,
     h("h3", {}, "Where it comes from"), h("dl", { class: "facts" }, facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))])),
     piece.songs.length ? h("p", { class: "about" }, piece.songs.join(", ")) : "",
-    matchBox, h("div", { class: "row" }, again, remakeBox, h("a", { class: "button", href: `#/compose/piece/${id}` }, "Compose from it")));
+    matchBox, h("div", { class: "row" }, again, remakeBox, h("button", { onclick: onFrom, title: "Keep it up to the playhead, compose the rest anew (a)" }, "Again from here"), h("button", { onclick: goOn, title: "Another minute at its end (c)" }, "Continue"), h("a", { class: "button", href: `#/compose/piece/${id}` }, "Compose from it")));
   tell();
+  measureIfRendered();
   const askMatch = () => attempt(async () => { if (!gone) tellMatch(await post(`/api/pieces/${id}/match`)); });
   askMatch();
   return {
     play,
-    sound() { follow(); fetchReady(); },
+    again: onFrom,
+    goOn,
+    sound() { follow(); fetchReady(); showMeasured(); },
     answers() { askMatch(); attempt(async () => { if (!gone) tellRemake(await post(`/api/pieces/${id}/remake?ask=true`)); }); },
     time(which, time) {
       const isMine = which === key();
       roll.setPlayhead(isMine ? time : null);
+      loudness.time(isMine ? time : null);
       playButton.textContent = isMine && player.isPlaying() ? "❚❚" : "▶";
       playButton.setAttribute("aria-label", `${playButton.textContent === "▶" ? "Play" : "Pause"} ${piece.title}`);
     },
     leave() { gone = true; },
   };
 }
+
+const stateOf = (asked) => (asked.state === "rendering" ? state.sound[asked.key]?.state || "rendering" : asked.state);
 
 // A percentile, or of a curve over time the least and the most.
 function ofCurve(text) {

@@ -4,6 +4,7 @@ import { clock, h, plural, toast } from "../dom.js";
 import { on, state } from "../live.js";
 import * as player from "../player.js";
 import { Roll } from "../roll.js";
+import { setUndo } from "../undo.js";
 
 export function show(place, [wanted]) {
   const head = h("div", { class: "head-row" }, h("h1", {}, "Songs"), h("span", { class: "about" }),
@@ -72,7 +73,9 @@ function rowOf(first, choose) {
   const about = h("span", { class: "about" });
   const marks = h("span", { class: "marks" });
   const use = h("input", { type: "checkbox", role: "switch", onchange: () => attempt(async () => {
-    await post(`/api/songs/${song.id}/use`, { used: use.checked });
+    const wanted = use.checked;
+    await post(`/api/songs/${song.id}/use`, { used: wanted });
+    setUndo(() => attempt(() => post(`/api/songs/${song.id}/use`, { used: !wanted })));
     toast(use.checked ? `${song.name} is used for training` : `${song.name} is set aside; its file stays here`);
   }) });
   const deck = h("div", { class: "deck", hidden: true });
@@ -108,7 +111,7 @@ function rowOf(first, choose) {
       use.setAttribute("aria-label", `Use ${song.name} for training`);
       play.setAttribute("aria-label", `Play ${song.name}`);
       element.classList.toggle("aside", !song.used);
-      about.textContent = song.heard ? `${clock(song.seconds)} · ${plural(song.notes, "note")}${song.confidence ? ` · ${Math.round(100 * song.confidence)} % sure` : ""}` : "is being listened to";
+      about.textContent = song.heard ? `${clock(song.seconds)} · ${plural(song.notes, "note")}${song.confidence ? ` · ${Math.round(100 * song.confidence)} % sure` : ""}` : song.used ? "is being listened to" : "set aside before it was listened to";
       marks.replaceChildren(...song.unlike.map((word) => h("em", { title: "than most of your songs" }, word)), ...(song.twin ? [h("em", {}, `nearly the same as ${song.twin}`)] : []));
       if (changed) {
         loaded = true;
