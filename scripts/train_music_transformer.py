@@ -55,7 +55,7 @@ PHASES = (
     Phase(6, 384, 2, minutes=212, schedule_minutes=240),
     Phase(3, 768, 2, minutes=232, schedule_minutes=236),
     Phase(6, 384, 2, minutes=300, schedule_minutes=380),
-    Phase(6, 768, 2, minutes=350, schedule_minutes=356),
+    Phase(6, 768, 2, minutes=335, schedule_minutes=356),
 )
 RECIPE = (
     *("--from_scratch", "--optimizer", "muon", "--l_r", "8e-3", "--warmup_steps", "100", "--performed_weight", "2"),
