@@ -230,8 +230,13 @@ def test_score_and_loudness_of_a_piece(client, studio):
     wait_for(lambda: failed.update(studio.sound.listed()) or any(each["state"] == "failed" for each in failed.values()))
     assert "no steady beat" in next(each["error"] for each in failed.values() if each["error"])
     early = client.post("/api/renderings", json={"piece": even, "preset": "felt piano", "kind": "loudness"}).json()
-    assert (early["state"], "play it" in early["error"]) == ("failed", True)
+    assert (early["state"], "play it" in early["error"], early["attempt"]) == ("failed", True, 1)
     assert rendered(even, "mp3")["state"] == "ready"
+    again = client.post("/api/renderings", json={"piece": even, "preset": "felt piano", "kind": "loudness"}).json()
+    assert (again["state"], again["attempt"]) == (
+        "rendering",
+        2,
+    )  # so that nobody takes the first failure for this one's
     loudness = client.get(rendered(even, "loudness")["file"]).json()
     assert loudness["lufs"] == -16.0  # what every rendering is brought to
 
