@@ -42,6 +42,7 @@ def presets() -> list[dict[str, str]]:
 class _Rendering:
     state: str
     error: str = ""
+    attempt: int = 1
 
 
 class Sound:
@@ -77,13 +78,16 @@ class Sound:
         with self._lock:
             known = self._renderings.get(key)
             if self._target(key, kind).exists():
-                known = self._renderings[key] = _Rendering(READY)
+                known = self._renderings[key] = _Rendering(READY, attempt=known.attempt if known else 1)
             elif known is None or known.state != RENDERING:
+                attempt = known.attempt + 1 if known else 1
                 known = self._renderings[key] = self._begin(key, content, title, preset, kind)
+                known.attempt = attempt
         return {
             "key": key,
             "state": known.state,
             "error": known.error,
+            "attempt": known.attempt,
             "file": f"/api/renderings/{key}.{_ending(kind)}",
         }
 
@@ -103,7 +107,10 @@ class Sound:
     def listed(self) -> dict[str, Any]:
         """Say how each rendering since the start stands."""
         with self._lock:
-            return {key: {"state": each.state, "error": each.error} for key, each in self._renderings.items()}
+            return {
+                key: {"state": each.state, "error": each.error, "attempt": each.attempt}
+                for key, each in self._renderings.items()
+            }
 
     def file(self, name: str) -> Path:
         """Return a file that was rendered.
@@ -145,7 +152,8 @@ class Sound:
                 if not error:
                     _collect(place, kind, self._target(key, kind))
                 shutil.rmtree(place, ignore_errors=True)
-                self._renderings[key] = _Rendering(FAILED if error else READY, error)
+                attempt = self._renderings[key].attempt
+                self._renderings[key] = _Rendering(FAILED if error else READY, error, attempt)
             self._changed()
 
         self._work.add(Task(words, lambda line: None, ended), first=True)

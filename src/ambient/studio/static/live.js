@@ -14,6 +14,12 @@ function tell(topic, value) {
   for (const run of [...(listeners.get(topic) || [])]) run(value);
 }
 
+// How a rendering stands that was asked for: what came as an event counts unless it is of an earlier attempt.
+export function standOf(answer) {
+  const known = state.sound[answer.key];
+  return answer.state === "rendering" && known && known.attempt >= answer.attempt ? known : answer;
+}
+
 export function connect() {
   const source = new EventSource("/api/events");
   source.addEventListener("open", () => { state.connected = true; tell("line", true); });

@@ -25,7 +25,7 @@ export class Loudness {
     if (!found) return;
     const number = found.lufs === null ? "silent" : `${found.lufs.toFixed(1)} LUFS, peak ${found.peak_db.toFixed(1)} dB`;
     const [low, high] = [Math.min(...found.short_term), Math.max(...found.short_term)];
-    this.words.textContent = `Loudness ${number}; the line, over three seconds, goes from ${low.toFixed(0)} to ${high.toFixed(0)} LUFS. Below it the spectrum, 30 Hz to 16 kHz.`;
+    this.words.textContent = `Loudness ${number}; the line, over three seconds, goes from ${low.toFixed(0)} to ${high.toFixed(0)} LUFS. Behind it the spectrum, 30 Hz to 16 kHz.`;
     this.canvas.setAttribute("aria-label", `Loudness over ${clock(found.seconds)}: ${number}, from ${low.toFixed(0)} to ${high.toFixed(0)} LUFS; spectrum behind it`);
     this.paint();
   }

@@ -3,7 +3,7 @@
 // there; while it is still composed, beginnings of it are rendered ahead of the playhead, each longer than the last.
 import { attempt } from "./api.js";
 import { clock, h } from "./dom.js";
-import { on, state } from "./live.js";
+import { on, standOf } from "./live.js";
 import { audio, getAnalyser, playNote, setVolume, silence } from "./synth.js";
 
 const AHEAD_S = 0.25; // notes are given to the instrument so early
@@ -193,7 +193,7 @@ async function ask() {
 // Goes over to what was being rendered, if it is there.
 function arrive() {
   if (!pending || pending.asked || !current) return undefined;
-  const now = pending.state === "rendering" ? state.sound[pending.key]?.state || "rendering" : pending.state;
+  const now = standOf(pending).state;
   if (now === "rendering") return undefined;
   const found = pending;
   pending = null;

@@ -2,7 +2,7 @@
 import { attempt, get, post } from "../api.js";
 import { clock, h, plural, toast } from "../dom.js";
 import * as instruments from "../instrument.js";
-import { on, state } from "../live.js";
+import { on, standOf } from "../live.js";
 import { Loudness } from "../loudness.js";
 import * as player from "../player.js";
 import { Roll } from "../roll.js";
@@ -98,7 +98,7 @@ async function open(stage, id) {
   });
   const follow = () => {
     if (gone || !rendering) return;
-    const now = { ...rendering, state: stateOf(rendering), error: state.sound[rendering.key]?.error || rendering.error };
+    const now = standOf(rendering);
     if (now.state === "failed") { status.textContent = now.error; rendering = null; } else if (now.state === "ready") {
       status.textContent = "";
       player.load({ key: key(), title: piece.title, about: instruments.about()?.name, url: rendering.file, begins: rendering.begins_s }, { at: Math.max(rendering.at, rendering.begins_s) });
@@ -112,9 +112,9 @@ async function open(stage, id) {
   });
   const showMeasured = () => attempt(async () => {
     const asked = measuring;
-    if (gone || !asked || stateOf(asked) === "rendering") return;
+    if (gone || !asked || standOf(asked).state === "rendering") return;
     measuring = null;
-    if (stateOf(asked) === "ready") loudness.set(await get(asked.file), asked.begins_s);
+    if (standOf(asked).state === "ready") loudness.set(await get(asked.file), asked.begins_s);
   });
   const measureIfRendered = async () => { // what was rendered before is measured without being asked for
     const asked = await post("/api/renderings", { piece: id, preset: instruments.instrument(), kind: "loudness" }).catch(() => null);
@@ -135,7 +135,7 @@ async function open(stage, id) {
   });
   const fetchReady = () => {
     for (const [kind, asked] of wanted) {
-      const now = { ...asked, ...(asked.state === "rendering" ? state.sound[asked.key] : {}) };
+      const now = standOf(asked);
       if (now.state === "ready") {
         wanted.delete(kind);
         status.textContent = "";
@@ -196,8 +196,6 @@ async function open(stage, id) {
     leave() { gone = true; },
   };
 }
-
-const stateOf = (asked) => (asked.state === "rendering" ? state.sound[asked.key]?.state || "rendering" : asked.state);
 
 // A percentile, or of a curve over time the least and the most.
 function ofCurve(text) {
