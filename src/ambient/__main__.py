@@ -26,6 +26,7 @@ COMMANDS = {
     "preprocess": Command("ambient.stages.preprocess", "generate", "make MIDI into what training reads"),
     "train": Command("ambient.stages.train", "music-transformer", "train the composer on it"),
     "generate": Command("ambient.stages.generate", "generate", "compose new pieces that go on from primers: MIDI"),
+    "regenerate": Command("ambient.stages.regenerate", "generate", "make a composed piece again, to the same bytes"),
     "render": Command("ambient.stages.render", "audio", "make MIDI sound: MP3, WAV, FLAC, Ogg, Opus"),
     "studio": Command("ambient.studio.__main__", "all,studio", "open the page for working with songs and pieces"),
     "deploy": Command("ambient.deployment.program", "deploy", "put pipelines and songs on a cluster, or run them here"),

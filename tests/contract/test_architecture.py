@@ -61,6 +61,7 @@ MAY_IMPORT = {
         "imageio_ffmpeg",
     ),
     "ambient.stages": (),
+    "ambient.stages.regenerate": ("ambient.stages.generate", "ambient.*"),
     "ambient.stages.*": ("ambient.*", "numpy"),
     "ambient.sound": (),
     "ambient.sound.preset": ("ambient.errors",),

@@ -1,23 +1,18 @@
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
 from ambient.midi import read_midi, write_midi
 from ambient.notes import Note
 from ambient.stages import generate
+from ambient.stages.regenerate import main
 
 PRIMER = [Note(i * 0.5, 60 + i % 5, i * 0.5 + 0.4, 65) for i in range(12)]
-PROGRAM = Path(__file__).parents[2] / "scripts" / "regenerate.py"
 
 
 @pytest.fixture
 def regenerate():
-    spec = importlib.util.spec_from_file_location("regenerate", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    return main
 
 
 @pytest.fixture

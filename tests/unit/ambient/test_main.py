@@ -12,7 +12,18 @@ from ambient import shipped
 from ambient.shipped import command_here
 
 ROOT = Path(__file__).resolve().parents[3]
-WORDS = ["rename", "to-wav", "transcribe", "preprocess", "train", "generate", "render", "studio", "deploy"]
+WORDS = [
+    "rename",
+    "to-wav",
+    "transcribe",
+    "preprocess",
+    "train",
+    "generate",
+    "regenerate",
+    "render",
+    "studio",
+    "deploy",
+]
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ class Pieces:
         else:
             for number, seed in enumerate(self._store.files(SEEDS)):
                 shutil.copyfile(self._store.place(seed.digest), inputs / f"{number}.mid")
-        words = ["scripts.regenerate", str(place / "piece.mid"), "--load_path", str(self._models.place(model))]
+        words = ["ambient.stages.regenerate", str(place / "piece.mid"), "--load_path", str(self._models.place(model))]
         words += ["--inputs", str(inputs), "--save_path", str(place / "again.mid")]
         self._answers.pop(f"again {made}", None)
         return self._asked(f"again {made}", words, lambda line: None, {"same": True})
