@@ -31,7 +31,7 @@ FADED = 0.5  # of the typical number of notes in a window, or of their velocity
 STEERING = 0.05  # bins a second for each bin that is missing
 FORGETTING = 0.02  # a second; so that what was asked for long ago does not make the music swing
 MOST_STEERING = 10.0  # bins
-VELOCITY_NATS = 0.05  # for each bin of loudness that is missing and each velocity bin
+VELOCITY_NATS = 0.1  # for each bin of loudness that is missing and each velocity bin
 LONGEST_STEP_S = 5.0  # a rest counts for no more
 MOST_FADE = 0.4  # of a primer; what is sparse for longer is the music
 

@@ -152,7 +152,7 @@ def test_while_music_is_too_soft_louder_velocities_become_likelier_by_themselves
     # Edges 1 to 19: velocity bin 10 lies in bin 11.
     steering = Steering(Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1))), begin=0)
     assert not steering.velocity_nats().any()
-    steering.measure(steady(21, 50, velocity=10), np.array([0, 0, 0, 15, 0]))  # 0.05 x 5 s x 4 bins missing: one
-    assert steering.velocity_nats() == pytest.approx(0.05 * np.arange(32))
+    steering.measure(steady(21, 50, velocity=10), np.array([0, 0, 0, 15, 0]))  # 0.05 x 5 s x 4 bins missing: one bin
+    assert steering.velocity_nats() == pytest.approx(0.1 * np.arange(32))
     steering.measure(steady(41, 50, velocity=18), np.array([0, 0, 0, 3, 0]))
     assert (np.diff(steering.velocity_nats()) < 0).all()
