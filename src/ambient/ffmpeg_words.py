@@ -35,7 +35,7 @@ _OUR_WORDS = {
     "matches no streams": NO_STREAM,
     "moov atom not found": "its index is missing; it is cut short, or was never finished",
 }
-_CUT = ("partial file", "File ended prematurely")  # of MP4 and Matroska
+_CUT = ("partial file", "File ended prematurely")  # of MP4 and Matroska; ffmpeg 5 says more before and after it
 _FRAMING = ("Header missing", "Error submitting packet to decoder", "Error while decoding stream")  # of MP3
 
 
@@ -83,7 +83,7 @@ def _complaint(said: bytes, source: Path, seconds: float) -> str:
         with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             if is_unbroken(content, end_of_leading_tags(content)):
                 return ""  # joined songs: the tags of the second stand between them
-    if complaints and complaints[0].endswith(_CUT):
+    if any(words in line for line in complaints for words in _CUT):
         return f"it breaks off after {seconds:.1f} s"
     return complaints[0] if complaints else ""
 
