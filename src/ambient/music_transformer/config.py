@@ -168,8 +168,8 @@ class SamplingConfig:
         creativity: Nats taken from a gap each time it doubles beyond 100 ms: above 0 more happens, below 0 there are
             more rests.
         notes_per_second: At most so many notes start within a second; 0 sets no bound.
-        modulation: How far the pitch classes of a minute may be from the primer's, 1 - cosine, before pitches that
-            lead farther become less likely (`harmony.py`); 1 lets the music go anywhere.
+        modulation: How far the pitch classes of half a minute may be from the primer's, 1 - cosine, before pitches
+            that lead farther become less likely (`harmony.py`); 1 lets the music go anywhere.
         break_loops: Forbid the note that would carry on a loop, and hold back figures that return (`loops.py`).
     """
 

@@ -59,8 +59,10 @@ class HarmonyWatch:
 
     def nats(self) -> np.ndarray | None:
         """Return what is to be added to the logits of the pitches, [128]; None while nothing is."""
+        if not self._is_on:
+            return None
         strength = min(STRENGTH * (self.distance - self.most), MOST_STRENGTH)
-        if not self._is_on or strength <= 0:
+        if strength <= 0:
             return None
         recent = self._recent / self._recent.sum()
         by_class = strength * np.log((self._shares + UNHEARD) / (recent + UNHEARD))

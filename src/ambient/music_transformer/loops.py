@@ -4,7 +4,7 @@
 back a figure, when more of them return than in real music.
 """
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class FigureWatch:
         self._last: deque[int] = deque(maxlen=FIGURE_NOTES)
         self._heard: deque[tuple[int, tuple[int, ...]]] = deque()  # start and pitches of each figure, oldest first
         self._counts: Counter[tuple[int, ...]] = Counter()
-        self._after: defaultdict[tuple[int, ...], set[int]] = defaultdict(set)  # what followed three pitches
+        self._after: dict[tuple[int, ...], set[int]] = {}  # what followed three pitches
         self._returning = 0
 
     def copy(self) -> "FigureWatch":
@@ -75,7 +75,7 @@ class FigureWatch:
         other = FigureWatch()
         other.most, other._last, other._heard = self.most, self._last.copy(), self._heard.copy()
         other._counts, other._returning = self._counts.copy(), self._returning
-        other._after = defaultdict(set, {key: set(pitches) for key, pitches in self._after.items()})
+        other._after = {key: set(pitches) for key, pitches in self._after.items()}
         return other
 
     @property
@@ -100,17 +100,20 @@ class FigureWatch:
         nats = NATS * (self.share - self.most)
         if nats <= 0 or len(self._heard) < LEAST_FIGURES:
             return [], 0.0
-        return sorted(self._after[tuple(self._last)[1 - FIGURE_NOTES :]]), nats
+        return sorted(self._after.get(tuple(self._last)[1 - FIGURE_NOTES :], ())), nats
 
     def _add(self, start: int, figure: tuple[int, ...]) -> None:
         self._heard.append((start, figure))
         self._counts[figure] += 1
         self._returning += {1: 0, 2: 2}.get(self._counts[figure], 1)
-        self._after[figure[:-1]].add(figure[-1])
+        self._after.setdefault(figure[:-1], set()).add(figure[-1])
 
     def _forget(self, figure: tuple[int, ...]) -> None:
         self._counts[figure] -= 1
         self._returning -= {0: 0, 1: 2}.get(self._counts[figure], 1)
         if not self._counts[figure]:
             del self._counts[figure]
-            self._after[figure[:-1]].discard(figure[-1])
+            followers = self._after[figure[:-1]]
+            followers.discard(figure[-1])
+            if not followers:  # or an hour of music would keep every three pitches it ever had
+                del self._after[figure[:-1]]
