@@ -51,7 +51,8 @@ def on_a_terminal(command, *, folder, engine):
 
 
 def test_command_of_the_original_works_as_the_readme_has_it(images, checkout):
-    command = re.search(r"^docker run -it .*generate\.py.*$", (ROOT / "README.md").read_text(), re.MULTILINE)[0]
+    readme = (ROOT / "README.md").read_text().replace("\\\n", "")
+    command = re.search(r"^docker run -it .*generate\.py.*$", readme, re.MULTILINE)[0]
     assert images.of["generate"] in command
     code, said = on_a_terminal(command, folder=checkout, engine=images.engine)
     assert code == 0, said
