@@ -61,12 +61,21 @@ def main(argv: list[str] | None = None) -> int:
     try:
         code: int = importlib.import_module(command.module).main(words[1:])
     except ModuleNotFoundError as error:
-        if (error.name or "ambient").startswith(("ambient", "localpach")):
+        missing, install = error.name or "ambient", f"pip install '{DISTRIBUTION}[{command.extra}]'"
+        if _is_left_out_of_images(missing, command):
+            remedy = f"The images carry the stages alone: run {install} outside of them, or use a checkout"
+        elif missing.startswith(("ambient", "localpach")):
             raise
-        remedy = f"Run pip install '{DISTRIBUTION}[{command.extra}]'"
-        print(f"error: {error.name}: not installed; expected it, for `ambient {name}`. {remedy}", file=sys.stderr)
+        else:
+            remedy = f"Run {install}"
+        print(f"error: {missing}: not installed; expected it, for `ambient {name}`. {remedy}", file=sys.stderr)
         return 1
     return code
+
+
+def _is_left_out_of_images(missing: str, command: Command) -> bool:
+    """Tell whether the whole package of a program is missing."""
+    return missing != "ambient" and command.module.startswith(f"{missing}.")
 
 
 def _version() -> str:

@@ -67,6 +67,13 @@ def run_program(
     except UnicodeEncodeError as error:
         print(f"error: {_unspeakable(error.object)}", file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        # The front command names the extra that brings a library; a module of ours that is missing is a bug.
+        if sys.argv[0].startswith("ambient ") or (error.name or "ambient").partition(".")[0] == "ambient":
+            raise
+        remedy = "Use the image that pipelines/*.json name for this stage, or .venv/bin/python of a checkout"
+        print(f"error: {error.name}: not installed; expected it, for {parser.prog}. {remedy}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     return 0

@@ -1,5 +1,7 @@
 """What lies in the images: models and programs of the chain, and nothing else."""
 
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +51,21 @@ def test_models_in_an_image_are_those_of_the_checkout(stage, images):
     here = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     expected = [line for line in here.stdout.splitlines() if line.split("/")[1] in names]
     assert images.run(images.of[stage], "python3", "-c", script).stdout.splitlines() == expected
+
+
+@pytest.mark.parametrize("stage", ["render", "transcribe", "train", "generate"])
+@pytest.mark.parametrize("word", ["studio", "deploy"])
+def test_a_program_that_is_not_in_an_image_is_one_clear_line(stage, word, images):
+    done = images.run(images.of[stage], "python3", "-m", "ambient", word)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"error: ambient.{word}")
+
+
+@pytest.mark.parametrize(("program", "words"), [("stages.render", []), ("ambient", ["render"])])
+def test_a_stage_in_the_image_of_another_names_the_library_that_is_missing(program, words, images, data):
+    shutil.copy(ROOT / "samples" / "midi" / "1.mid", data)
+    command = ["python3", "-m", program, *words, "--input", "/data/1.mid", "--output", "/data/1.mp3"]
+    done = images.run(images.of["generate"], *command, mounts={"/data": data})
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = [line for line in done.stderr.splitlines() if "error: " in line]
+    assert re.fullmatch(r"error: \w+: not installed; expected it, for .*", line)

@@ -1,8 +1,11 @@
 """The Dockerfiles, read without an engine: what they copy is there and sent to the builder, and all is pinned."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -80,6 +83,29 @@ def test_what_is_copied_is_there_and_sent_to_the_builder(image):
 )
 def test_nothing_else_is_sent_to_the_builder(path):
     assert not is_sent(path)
+
+
+@pytest.mark.parametrize(("word", "package"), [("studio", "ambient.studio"), ("deploy", "ambient.deployment")])
+def test_a_program_that_is_not_in_the_images_is_one_clear_line_there(tmp_path, word, package):
+    for path in (ROOT / "src" / "ambient").rglob("*.py"):
+        name = path.relative_to(ROOT)
+        if is_sent(name.as_posix()):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, tmp_path / name)
+    done = subprocess.run(
+        [sys.executable, "-m", "ambient", word],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "src")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(
+        rf"error: {package}: not installed; expected it, for `ambient {word}`\. The images carry the stages alone: "
+        r"run pip install 'ambient-music-generation\[.+\]' outside of them, or use a checkout\n",
+        done.stderr,
+    )
 
 
 def test_caches_are_not_sent_to_the_builder():

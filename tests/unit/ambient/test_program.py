@@ -50,6 +50,26 @@ def test_whatever_goes_wrong_with_files_is_one_line_and_exit_1(capfd, error, lin
     assert capfd.readouterr() == ("", f"error: {line}\n")
 
 
+def test_a_library_that_is_missing_is_one_line_with_what_to_do(capfd):
+    def run(arguments):
+        raise ModuleNotFoundError("No module named 'numpy'", name="numpy")
+
+    assert run_program(argparse.ArgumentParser("stage"), run, []) == 1
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(
+        "error: numpy: not installed; expected it, for stage. Use the image that pipelines/*.json name"
+    )
+
+
+def test_a_module_of_ours_that_is_missing_is_a_bug():
+    def run(arguments):
+        raise ModuleNotFoundError("No module named 'ambient.nix'", name="ambient.nix")
+
+    with pytest.raises(ModuleNotFoundError):
+        run_program(argparse.ArgumentParser(), run, [])
+
+
 def test_file_that_cannot_be_read_is_named_and_the_others_are_done(capfd):
     done = []
 
