@@ -1,5 +1,6 @@
 """What a forge reads: the workflow runs what a person runs, templates and citation are well formed."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,13 @@ def test_the_workflow_runs_make_test_on_each_python_and_on_macos():
     assert {("ubuntu-latest", "3.11"), ("ubuntu-latest", "3.12"), ("ubuntu-latest", "3.13")} < runs
     assert any(system == "macos-latest" for system, _ in runs)
     assert [step["run"] for step in job["steps"] if "run" in step] == ['make test PYTHON="$(command -v python)"']
+
+
+def test_the_actions_of_others_are_pinned_to_commits_and_get_no_token():
+    (job,) = read(".github/workflows/test.yml")["jobs"].values()
+    actions = {step["uses"].split("@")[0]: step for step in job["steps"] if "uses" in step}
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"]) for step in actions.values())
+    assert actions["actions/checkout"]["with"]["persist-credentials"] is False
 
 
 @pytest.mark.parametrize("name", ["bug", "wish"])
