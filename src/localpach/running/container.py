@@ -26,7 +26,7 @@ ENGINE_VARIABLE = "LOCALPACH_ENGINE"
 NETWORK_VARIABLE = "LOCALPACH_NETWORK"
 DEFAULT_IMAGE = "ubuntu:20.04"  # Pachyderm's
 
-_LABEL = "localpach.running.scratch"
+_LABEL = "localpach.scratch"
 _NOTE = ".engine"  # in the scratch folder: which engine has containers of this state
 _PATIENCE_S = 60.0
 _GPU = Path("/dev/nvidiactl")

@@ -195,6 +195,7 @@ def test_engine_is_called_without_network_as_oneself_and_with_no_value_in_its_wo
     words = stand_in.calls()[0]
     assert words[words.index("--network") + 1] == "none"
     assert words[words.index("--pull") + 1] == "never"
+    assert words[words.index("--label") + 1] == f"localpach.scratch={(world.folder / 'scratch').resolve()}"
     assert words[words.index("--user") + 1] == f"{os.geteuid()}:{os.getegid()}"
     assert words[words.index("--entrypoint") + 1 :][:2] == ["sh", "toy:1"]
     assert "--env TOKEN --" in " ".join(words)
