@@ -11,8 +11,10 @@ import pytest
 
 from ambient.errors import InputError
 from ambient.midi import read_midi
-from ambient.model_folder import load_config, model_digest, save_config, save_model_folder, weights_of
+from ambient.model_folder import load_config, model_digest, save_config, save_model_folder
 from ambient.notes import Note
+from ambient.onsets_and_frames.config import KIND, MODELS
+from ambient.onsets_and_frames.network import weight_shapes
 from ambient.stages import transcribe
 from ambient.stages.transcribe import build_parser, main, open_transcriber
 from ambient.transcribers.transcription import Transcription, texts_to_note_confidences
@@ -21,19 +23,21 @@ from ambient.transcribers.transcription import Transcription, texts_to_note_conf
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory):
     """A tiny model whose weights are random, so that it hears notes in everything."""
-    import keras
-
-    from ambient.onsets_and_frames.config import KIND, MODELS
-    from ambient.onsets_and_frames.model import OnsetsAndFrames
-
-    keras.utils.set_random_seed(7)
-    network = OnsetsAndFrames(MODELS["tiny"])
+    # Without keras, which the image of this stage does not have.
+    rng = np.random.default_rng(7)
+    weights = {}
+    for name, shape in weight_shapes(MODELS["tiny"]).items():
+        if name.endswith("kernel"):  # the range is Glorot's
+            fan = np.prod(shape[:-2], dtype=int) * sum(shape[-2:])
+            weights[name] = rng.uniform(-1, 1, shape) * np.sqrt(6 / fan)
+        else:
+            weights[name] = np.full(shape, float(name.endswith("moving_variance")))
     folder = tmp_path_factory.mktemp("model")
     save_model_folder(
         folder,
         kind=KIND,
         config={"model": MODELS["tiny"].to_json(), "decoding": {"onset_threshold": 0.52}},
-        weights=weights_of(network.full),
+        weights={name: value.astype(np.float32) for name, value in weights.items()},
         training={},
         card="# test\n",
     )
@@ -112,6 +116,19 @@ def test_the_confidence_of_a_note_is_what_the_model_folder_makes_of_it(songs, mo
     save_config(surer, kind="onsets-and-frames", config=config | {"confidence": {"loudness": 1}})
     with pytest.raises(InputError, match=r"surer: settings that cannot be read"):
         open_transcriber(build_parser().parse_args(["--input", "a", "--output", "b", "--model", str(surer)]))
+
+
+def test_runtime_of_the_network_notes_nothing_down_about_the_machine_and_so_sends_nothing(
+    run_stage, songs, model_folder, contents, tmp_path, monkeypatch
+):
+    for name in ("CI", "PYTEST_CURRENT_TEST", "ORT_DISABLE_TELEMETRY"):  # with these onnxruntime is silent by itself
+        monkeypatch.delenv(name, raising=False)
+    home = tmp_path / "home"
+    home.mkdir()
+    arguments = ["--input", songs / "in" / "song.wav", "--output", songs / "out", "--model", model_folder]
+    done = run_stage("transcribe", *arguments, env={"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")})
+    assert done.returncode == 0, done.stderr
+    assert contents(home) == {}
 
 
 def test_one_file_and_a_stricter_threshold(songs, contents, model_folder, capfd):

@@ -24,6 +24,9 @@ class OnnxSession:
     """
 
     def __init__(self, model: Path | bytes, *, threads: int | None = None) -> None:
+        # From 1.29 on onnxruntime would note down an identifier of the machine in the user's cache, and send to its
+        # makers which models run and how. It reads this variable once, when it is imported.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         try:
             import onnxruntime
         except ImportError as error:
