@@ -1,7 +1,7 @@
 """Each stage passes its contract inside its own image, with the packages and the user that the image has.
 
-The image holds no tests and no pytest: the tests are mounted, and so are pytest and what it needs, which are plain
-Python, from the environment that runs this file.
+The image holds no tests and no pytest: the tests are mounted, and so are pytest, what it needs and a second opinion on
+MIDI, which are plain Python, from the environment that runs this file.
 """
 
 import importlib.metadata
@@ -14,14 +14,14 @@ import pytest
 pytestmark = pytest.mark.container
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("rename", "to_wav", "transcribe", "preprocess", "train", "generate", "render")
-PYTEST = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
+TOOLS = ("pytest", "pytest-timeout", "pluggy", "iniconfig", "packaging", "pygments", "mido")
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A folder with pytest alone."""
+    """A folder with what the tests need and images do not have."""
     folder = tmp_path_factory.mktemp("site")
-    for name in PYTEST:
+    for name in TOOLS:
         for file in importlib.metadata.files(name):
             if ".." not in file.parts and "__pycache__" not in file.parts:
                 target = folder / file

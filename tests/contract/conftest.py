@@ -10,10 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ambient.model_folder import save_model_folder
-from ambient.music_transformer.config import KIND, ModelConfig
-from ambient.music_transformer.decoder import tensor_shapes
-
 ROOT = Path(__file__).resolve().parents[2]
 IMPORTS_OF_HELP = """
 import json, runpy, sys
@@ -101,6 +97,11 @@ def deadly_ffmpeg(tmp_path):
 @pytest.fixture
 def tiny_composer(tmp_path):
     """A composer of random weights that lean towards short times: what comes out is valid, or a stage is wrong."""
+    # Here, because these tests also run in images that have no safetensors.
+    from ambient.model_folder import save_model_folder
+    from ambient.music_transformer.config import KIND, ModelConfig
+    from ambient.music_transformer.decoder import tensor_shapes
+
     # Density 1-9 notes a second, register 45-77, polyphony 0.5-4.5, loudness bins 4-28, note length 1/8 to 2 s.
     ranges = ((1, 9), (45, 77), (0.5, 4.5), (4, 28), (-3, 1))
     percentiles = tuple(tuple(float(edge) for edge in np.linspace(low, high, 19)) for low, high in ranges)
