@@ -1,6 +1,6 @@
 """Each stage passes its contract inside its own image, with the packages and the user that the image has.
 
-The image holds no tests and no pytest: the tests are mounted, and so are pytest, what it needs and a second opinion on
+The image holds neither tests nor samples: these are mounted. So are pytest, what it needs, and a second opinion on
 MIDI, which are plain Python, from the environment that runs this file.
 """
 
@@ -37,7 +37,7 @@ def test_stage_keeps_its_contract_in_its_image(stage, images, site):
     done = images.run(
         images.of[stage],
         *("python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"/app/tests/contract/test_{stage}.py"),
-        mounts={"/app/tests": ROOT / "tests", "/app/pyproject.toml": ROOT / "pyproject.toml", "/site": site},
+        mounts={**{f"/app/{name}": ROOT / name for name in ("tests", "samples", "pyproject.toml")}, "/site": site},
         flags=["--env", "PYTHONPATH=/app:/app/src:/site", "--workdir", "/app"],
     )
     assert done.returncode == 0, done.stdout + done.stderr
