@@ -33,6 +33,19 @@ export function plural(count, one, many = one + "s") {
   return `${count} ${count === 1 ? one : many}`;
 }
 
+// Gives a canvas, and others of its size, as many pixels as the screen has, up to two each way: how many, or 0 where it
+// is not shown.
+export function sharpen(canvas, ...others) {
+  const { clientWidth: width, clientHeight: height } = canvas;
+  if (!width || !height) return 0;
+  const ratio = Math.min(2, devicePixelRatio || 1);
+  for (const each of [canvas, ...others]) {
+    each.width = Math.round(width * ratio);
+    each.height = Math.round(height * ratio);
+  }
+  return ratio;
+}
+
 const NAMES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 export const pitchName = (pitch) => `${NAMES[pitch % 12]}${Math.floor(pitch / 12) - 1}`;
 

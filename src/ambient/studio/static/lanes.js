@@ -1,5 +1,5 @@
 // A wish over time, drawn with a finger: one lane a description, low words below, high words above.
-import { h } from "./dom.js";
+import { h, sharpen } from "./dom.js";
 
 const POINTS = 9;
 
@@ -88,11 +88,9 @@ export class Lane {
   }
 
   paint() {
+    const ratio = sharpen(this.canvas);
+    if (!ratio) return;
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (!width) return;
-    const ratio = Math.min(2, devicePixelRatio || 1);
-    this.canvas.width = width * ratio;
-    this.canvas.height = height * ratio;
     const pen = this.canvas.getContext("2d");
     pen.scale(ratio, ratio);
     const style = getComputedStyle(this.canvas);

@@ -1,5 +1,5 @@
 // How loud a rendering is over time, over what it is made of: below the notes of a piece, on the same clock.
-import { clock, h } from "./dom.js";
+import { clock, h, sharpen } from "./dom.js";
 
 const LOW_LUFS = -40, HIGH_LUFS = -6;
 
@@ -37,13 +37,10 @@ export class Loudness {
   }
 
   paint() {
+    const ratio = this.found ? sharpen(this.canvas, this.paper) : 0;
+    if (!ratio) return;
+    this.ratio = ratio;
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (!width || !this.found) return;
-    this.ratio = Math.min(2, devicePixelRatio || 1);
-    for (const canvas of [this.canvas, this.paper]) {
-      canvas.width = Math.round(width * this.ratio);
-      canvas.height = Math.round(height * this.ratio);
-    }
     const pen = this.paper.getContext("2d"), style = getComputedStyle(this.canvas);
     pen.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     pen.clearRect(0, 0, width, height);

@@ -1,5 +1,5 @@
 // A piano roll on a canvas. The notes are painted once; each frame only moves the playhead over them.
-import { clock, pitchName, plural } from "./dom.js";
+import { clock, pitchName, plural, sharpen } from "./dom.js";
 
 export class Roll {
   // options: perSecond (pixels; 0 fits all into the width), seek(time), note(row), select(begin, end)
@@ -70,13 +70,8 @@ export class Roll {
   }
 
   paint() {
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (!width || !height) return;
-    const ratio = Math.min(2, devicePixelRatio || 1);
-    for (const canvas of [this.canvas, this.paper]) {
-      canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
-    }
+    const ratio = sharpen(this.canvas, this.paper);
+    if (!ratio) return;
     this.ratio = ratio;
     this.canvas.setAttribute("aria-label", this.describe());
     this.paintNotes();

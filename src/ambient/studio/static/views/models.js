@@ -1,6 +1,6 @@
 // The composers: what each learned from, how well it knows music it has not heard, and two of them side by side.
 import { attempt, get, post } from "../api.js";
-import { clock, h, plural, toast } from "../dom.js";
+import { clock, h, plural, sharpen, toast } from "../dom.js";
 import { growing, on, state } from "../live.js";
 import * as player from "../player.js";
 import { Roll } from "../roll.js";
@@ -149,11 +149,10 @@ function curveOf(curve) {
   const [low, high] = [Math.min(...values), Math.max(...values)], last = curve.at(-1)[0] || 1;
   const canvas = h("canvas", { class: "curve", role: "img", "aria-label": `Training curve of ${last} steps: from ${values[0].toFixed(1)} to ${values.at(-1).toFixed(1)} nats a note` });
   const paint = () => {
+    const ratio = sharpen(canvas);
+    if (!ratio) return;
     const { clientWidth: width, clientHeight: height } = canvas;
-    if (!width) return;
-    const ratio = Math.min(2, devicePixelRatio || 1), style = getComputedStyle(canvas), pen = canvas.getContext("2d");
-    canvas.width = width * ratio;
-    canvas.height = height * ratio;
+    const style = getComputedStyle(canvas), pen = canvas.getContext("2d");
     pen.scale(ratio, ratio);
     for (const [column, name] of [[1, "--wave"], [2, "--second"]]) {
       pen.strokeStyle = style.getPropertyValue(name);

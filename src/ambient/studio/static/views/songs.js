@@ -1,6 +1,6 @@
 // The songs: heard, seen as notes, used for training or not, composed from.
 import { attempt, get, post } from "../api.js";
-import { clock, h, plural, toast } from "../dom.js";
+import { clock, h, plural, sharpen, toast } from "../dom.js";
 import { on, state } from "../live.js";
 import * as player from "../player.js";
 import { Roll } from "../roll.js";
@@ -190,11 +190,9 @@ class Wave {
   }
 
   paint() {
+    const ratio = sharpen(this.canvas);
+    if (!ratio) return;
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (!width) return;
-    const ratio = Math.min(2, devicePixelRatio || 1);
-    this.canvas.width = width * ratio;
-    this.canvas.height = height * ratio;
     const pen = this.canvas.getContext("2d");
     pen.scale(ratio, ratio);
     const style = getComputedStyle(this.canvas);
