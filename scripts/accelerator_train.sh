@@ -75,7 +75,7 @@ done
 
 [ -z "$resume" ] || cp "$resume"/state.npz.* "$resume/progress.json" "$work/run/"
 "$python" "$train" train --cache "$work/cache" --run "$work/run" --size "$size" --minutes "$planned" \
-  --stop_after "$stop_after" --batch_size "$batch" --l_r "$rate" --precision "$precision" --onset_steps 1 \
+  --stop_after "$stop_after" --batch_size "$batch" --l_r "$rate" --precision "$precision" \
   --workers $((cores / 4 > 1 ? cores / 4 : 1)) --validate_every_s "$validate_every_s" --resume --pack "$out" \
   2>&1 | tee "$out/train.log"
 

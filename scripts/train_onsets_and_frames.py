@@ -39,6 +39,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     render.add_argument("--midi", type=Path, required=True, help="folder of MIDI files with a manifest.csv")
     render.add_argument("--soundfonts", type=Path, nargs="+", required=True, help="SF2 files; each take draws one")
+    render.add_argument(
+        "--piano",
+        type=Path,
+        metavar="FOLDER",
+        help="recordings of a piano, named as those of the Salamander Grand Piano, for most of the piano takes",
+    )
     render.add_argument("--cache", type=Path, required=True, help="folder for the takes (about 50 MB an hour)")
     render.add_argument("--hours", type=float, default=16.0, help="hours of training takes (default: %(default)s)")
     render.add_argument("--valid_hours", type=float, default=0.16, help="hours of validation (default: %(default)s)")
@@ -94,12 +100,6 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--workers", type=int, default=1, help="processes that draw batches (default: %(default)s)")
     train.add_argument("--batch_size", type=int, default=defaults.batch, help="crops a step (default: %(default)s)")
     train.add_argument("--l_r", type=float, default=defaults.learning_rate, help="peak rate (default: %(default)s)")
-    train.add_argument(
-        "--onset_steps",
-        type=int,
-        default=defaults.onset_steps,
-        help="of the onset head for each of the others (default: %(default)s)",
-    )
     train.add_argument("--validate_every_s", type=float, default=420.0, help="seconds (default: %(default)s)")
     train.add_argument("--threads", type=int, default=0, help="of TensorFlow; 0 takes all cores (default)")
     train.add_argument("--seed", type=int, default=0, help="of weights and batches (default: %(default)s)")
@@ -136,7 +136,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def render_takes(arguments: argparse.Namespace) -> None:
     """Fill the cache: validation takes first, as they are few."""
-    from ambient.onsets_and_frames.rendering import VALIDATION_S, fill_cache, pieces_of
+    from ambient.onsets_and_frames.rendering import VALIDATION_S, Sounds, fill_cache, pieces_of
 
     config = RenderingConfig(
         seed=arguments.seed,
@@ -151,7 +151,7 @@ def render_takes(arguments: argparse.Namespace) -> None:
         fill_cache(
             arguments.cache / split,
             pieces_of(arguments.midi, split),
-            arguments.soundfonts,
+            Sounds(arguments.soundfonts, arguments.piano),
             replace(config, longest_s=longest_s),
             hours=hours,
             workers=arguments.workers,
@@ -173,7 +173,7 @@ def train_network(arguments: argparse.Namespace) -> None:
     from ambient.onsets_and_frames.data import TakeCache
     from ambient.onsets_and_frames.training import Trainer
 
-    config = TrainingConfig(batch=arguments.batch_size, learning_rate=arguments.l_r, onset_steps=arguments.onset_steps)
+    config = TrainingConfig(batch=arguments.batch_size, learning_rate=arguments.l_r)
     trainer = Trainer(MODELS[arguments.size], config, arguments.run, minutes=arguments.minutes, seed=arguments.seed)
     arguments.run.mkdir(parents=True, exist_ok=True)
     if arguments.from_model is not None:
@@ -187,7 +187,6 @@ def train_network(arguments: argparse.Namespace) -> None:
         "minutes": arguments.minutes,
         "batch": config.batch,
         "learning_rate": config.learning_rate,
-        "onset_steps": config.onset_steps,
         "seed": arguments.seed,
         "backend": keras.config.backend(),
         "precision": arguments.precision,

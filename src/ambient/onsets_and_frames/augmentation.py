@@ -166,12 +166,12 @@ def humanised(notes: Sequence[Note], random: np.random.Generator) -> list[Note]:
 
 
 def thinned(notes: Sequence[Note], random: np.random.Generator) -> list[Note]:
-    """Thin notes out to 1 to 8 a second, keeping some of each chord, and slow them down by up to 2."""
+    """Thin notes out to 1 to 8 a second, keeping some of each chord, and slow them down by up to 4."""
     if not notes:
         return []
     seconds = max(note.end_s for note in notes) - min(note.start_s for note in notes)
     wanted = np.exp(random.uniform(np.log(1.0), np.log(8.0))) * seconds
-    slower = random.uniform(1.0, 2.0)
+    slower = np.exp(random.uniform(0.0, np.log(4.0)))
     kept = [note for note in notes if random.random() * len(notes) < wanted] or [notes[0]]
     return [replace(note, start_s=note.start_s * slower, end_s=note.end_s * slower) for note in kept]
 

@@ -43,12 +43,21 @@ class ModelConfig:
         lstm: Units of each direction of each LSTM.
         dropout: Share dropped after each pool and after the dense layer, in training only. Magenta's published
             weights dropped 0.75 and 0.5; short trainings on few cores are short of steps, not of data.
+        shared: One convolution stack serves all four heads, which makes it wider for the same time. Magenta's graph
+            has one for each.
     """
 
     filters: tuple[int, int, int] = (48, 48, 96)
     dense: int = 768
     lstm: int = 256
     dropout: tuple[float, float, float] = (0.25, 0.25, 0.5)
+    shared: bool = False
+
+    @property
+    def scopes(self) -> dict[str, str]:
+        """The convolution stack, by its scope, that each head listens to."""
+        own = {"onset": "onsets", "offset": "offsets", "frame": "frame", "velocity": "velocity"}
+        return dict.fromkeys(own, "shared") if self.shared else own
 
     def to_json(self) -> dict[str, Any]:
         """Return the sizes as JSON values."""
@@ -68,6 +77,7 @@ class ModelConfig:
                 dense=int(values["dense"]),
                 lstm=int(values["lstm"]),
                 dropout=(float(dropout[0]), float(dropout[1]), float(dropout[2])),
+                shared=bool(values.get("shared", False)),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise InputError(
@@ -80,7 +90,7 @@ class ModelConfig:
 
 MODELS = {
     "full": ModelConfig(),
-    "small": ModelConfig(filters=(16, 16, 32), dense=256, lstm=128, dropout=(0.0, 0.0, 0.1)),
+    "small": ModelConfig(filters=(16, 32, 64), dense=384, lstm=128, dropout=(0.0, 0.0, 0.1), shared=True),
     "tiny": ModelConfig(filters=(2, 2, 4), dense=16, lstm=8, dropout=(0.0, 0.0, 0.0)),  # for tests
 }
 
@@ -270,6 +280,7 @@ class RenderingConfig:
         longest_s: Only so much of each piece is played.
         ambient_share: How many takes, 0-1, are played on ambient instruments instead of pianos.
         degraded_share: How many takes, 0-1, have wow and flutter as on tape, and how many go through MP3 or Opus.
+        sampled_share: Where a sampled piano is at hand: how many of the takes on pianos, 0-1, are played on it.
         audible_starts: Label ambient notes from the moment at which they can be heard, and through their release;
             otherwise from key to key.
     """
@@ -278,17 +289,13 @@ class RenderingConfig:
     longest_s: float = 240.0
     ambient_share: float = 1 / 3
     degraded_share: float = 0.1
+    sampled_share: float = 0.6
     audible_starts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
     """How a short training on a few cores goes.
-
-    The onset head is trained alone at first, because it is what separates notes and because, with the gradient from
-    the frame head stopped, nothing but onset labels teaches it. Then its convolution stack is copied into the other
-    three as their start, and from there each step of the other heads goes with several of the onset head. As the
-    heads share no weights, this is the joint training of the original with another division of the time.
 
     Attributes:
         batch: Crops a step.
@@ -298,8 +305,6 @@ class TrainingConfig:
         clip_norm: Largest global norm of the gradient, as in magenta/magenta.
         onset_weight: How much more an onset counts than its absence in the onset loss; 1 in magenta/magenta, which
             then predicts nothing at all for thousands of steps.
-        onset_alone: Share of the time before the other heads start.
-        onset_steps: Onset steps for each step of the other heads, after that.
     """
 
     batch: int = 8
@@ -308,8 +313,6 @@ class TrainingConfig:
     warmup_steps: int = 150
     clip_norm: float = 3.0
     onset_weight: float = 3.0
-    onset_alone: float = 0.25
-    onset_steps: int = 2
 
 
 def _numbers(kind: type[_Numbers], values: Mapping[str, Any], *, source: object) -> _Numbers:

@@ -3,10 +3,11 @@
 Legend: B batch, F frames, M mel bins (229), C channels, D dense width, K keys (88).
 
 Four convolution stacks that share nothing (onsets, offsets, velocity, frame); an LSTM in both directions for onsets,
-offsets and frames. Onset and offset probabilities enter the frame head with the gradient stopped, so each head but the
-frame's is a model of its own. Layer names are the original's variable scopes (`onsets/conv0/weights` is here
-`onsets_conv0/kernel`). Follows magenta/magenta `onsets_frames_transcription/model.py` (Hawthorne et al., ICLR 2019);
-gate columns of Keras LSTMs are ordered i, f, c, o where the original has i, c, f, o.
+offsets and frames. Onset and offset probabilities enter the frame head with the gradient stopped, so each head is a
+model of its own, unless all share one convolution stack (`ModelConfig.shared`). Layer names are the original's variable
+scopes (`onsets/conv0/weights` is here `onsets_conv0/kernel`). Follows magenta/magenta
+`onsets_frames_transcription/model.py` (Hawthorne et al., ICLR 2019); gate columns of Keras LSTMs are ordered i, f, c, o
+where the original has i, c, f, o.
 """
 
 import keras
@@ -14,7 +15,6 @@ from keras import ops
 
 from ambient.onsets_and_frames.config import KEYS, MEL_BINS, NORM_EPSILON, ModelConfig
 
-SCOPES = ("onsets", "offsets", "velocity", "frame")
 OUTPUTS = ("onset", "offset", "frame", "velocity")
 NORM_MOMENTUM = 0.99  # 0.999 in the original, which trains a hundred times longer
 
@@ -49,11 +49,6 @@ class ConvStack:
             config.dense, activation="relu", kernel_initializer=_scaled(), name=f"{scope}_fc_end"
         )
 
-    @property
-    def layers(self) -> list[keras.layers.Layer]:
-        """The layers that hold weights, from the spectrogram up."""
-        return [*self.convolutions, *self.norms, self.dense]
-
     def __call__(self, spectrogram: keras.KerasTensor) -> keras.KerasTensor:
         """Apply the stack to [B, F, M, 1]."""
         x = spectrogram
@@ -66,7 +61,7 @@ class ConvStack:
 
 
 class OnsetsAndFrames:
-    """The network, whole and in the parts in which it is trained and run; all parts share their weights.
+    """The network, whole and in the part that needs the spectrogram; both share their weights.
 
     Args:
         config: Sizes.
@@ -74,10 +69,6 @@ class OnsetsAndFrames:
     Attributes:
         full: [B, F, M, 1] to a dictionary of four [B, F, K] named as `OUTPUTS`. Velocity is linear, the others are
             probabilities. It owns every weight.
-        onset: The onset head alone: [B, F, M, 1] to [B, F, K].
-        rest: The three other heads: the spectrogram and onset probabilities to a dictionary of three [B, F, K]. The
-            same function as in `full`; with the gradient from frame to onset stopped, training `onset` and `rest`
-            is training `full`.
         acoustic: What of the network needs the spectrogram: [B, F, M, 1] to a dictionary of the dense vectors of
             `onset` and `offset` [B, F, D], `activation` and `velocity` [B, F, K]. Sees 3 frames to each side.
         lstms: The LSTM in both directions of `onset`, `offset` and `frame`.
@@ -88,7 +79,8 @@ class OnsetsAndFrames:
     def __init__(self, config: ModelConfig) -> None:
         # === Layers ===
         self.config = config
-        self.stacks = {scope: ConvStack(config, scope) for scope in SCOPES}
+        scopes = config.scopes
+        self.stacks = {scope: ConvStack(config, scope) for scope in dict.fromkeys(scopes.values())}
         self.lstms = {
             "onset": _both_directions(config.lstm, "onsets_lstm"),
             "offset": _both_directions(config.lstm, "offsets_lstm"),
@@ -104,25 +96,19 @@ class OnsetsAndFrames:
 
         # === Graphs ===
         spectrogram = keras.Input((None, MEL_BINS, 1), name="spectrogram")
-        onset_dense = self.stacks["onsets"](spectrogram)
-        offset_dense = self.stacks["offsets"](spectrogram)
-        activation = activation_probs(self.stacks["frame"](spectrogram))  # [B, F, K]
-        velocity = onset_velocities(self.stacks["velocity"](spectrogram))  # [B, F, K]
+        dense = {scope: stack(spectrogram) for scope, stack in self.stacks.items()}  # each [B, F, D]
+        onset_dense, offset_dense = dense[scopes["onset"]], dense[scopes["offset"]]
+        activation = activation_probs(dense[scopes["frame"]])  # [B, F, K]
+        velocity = onset_velocities(dense[scopes["velocity"]])  # [B, F, K]
         onset = self._head("onset", onset_dense)
         offset = self._head("offset", offset_dense)
 
-        frame = self._frame(onset, activation, offset)
+        evidence = [ops.stop_gradient(onset), activation, ops.stop_gradient(offset)]
+        frame = self._head("frame", ops.concatenate(evidence, axis=-1))  # from [B, F, 3 K]
         self.full = keras.Model(
             spectrogram,
             {"onset": onset, "offset": offset, "frame": frame, "velocity": velocity},
             name="onsets_and_frames",
-        )
-        self.onset = keras.Model(spectrogram, onset, name="onset_head")
-        heard = keras.Input((None, KEYS), name="onset_probabilities")
-        self.rest = keras.Model(
-            [spectrogram, heard],
-            {"offset": offset, "frame": self._frame(heard, activation, offset), "velocity": velocity},
-            name="other_heads",
         )
         self.acoustic = keras.Model(
             spectrogram,
@@ -130,20 +116,8 @@ class OnsetsAndFrames:
             name="acoustic",
         )
 
-    def copy_onset_stack(self) -> None:
-        """Start the other three convolution stacks from what the onset stack has learned."""
-        for scope in SCOPES[1:]:
-            for source, target in zip(self.stacks["onsets"].layers, self.stacks[scope].layers, strict=True):
-                target.set_weights(source.get_weights())
-
     def _head(self, name: str, dense: keras.KerasTensor) -> keras.KerasTensor:
         return self.probabilities[name](self.lstms[name](dense))  # [B, F, K]
-
-    def _frame(
-        self, onset: keras.KerasTensor, activation: keras.KerasTensor, offset: keras.KerasTensor
-    ) -> keras.KerasTensor:
-        evidence = [ops.stop_gradient(onset), activation, ops.stop_gradient(offset)]
-        return self._head("frame", ops.concatenate(evidence, axis=-1))  # from [B, F, 3 K]
 
 
 def _both_directions(units: int, name: str) -> keras.layers.Bidirectional:

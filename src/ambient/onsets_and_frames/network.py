@@ -18,8 +18,8 @@ from ambient.onsets_and_frames.config import KEYS, MEL_BINS, NORM_EPSILON, Model
 from ambient.onsets_and_frames.onnx_graph import OnnxGraph
 from ambient.transcribers.onnx_session import OnnxSession
 
-# What the convolution stacks give, and the scope of the stack: dense vectors for two heads, answers for the others.
-_STACKS = {"onset": "onsets", "offset": "offsets", "activation": "frame", "velocity": "velocity"}
+# What the convolution stacks give, and the head that it is for: dense vectors for two heads, answers for the others.
+_ANSWERS = {"onset": "onset", "offset": "offset", "activation": "frame", "velocity": "velocity"}
 _LSTMS = {"onset": "onsets_lstm", "offset": "offsets_lstm", "frame": "frame_lstm"}
 _DIRECTIONS = ("forward", "backward")
 
@@ -105,7 +105,7 @@ _STATES = tuple(f"{direction}_{part}" for direction in _DIRECTIONS for part in (
 def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Return the shape of every weight by its name."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for scope in _STACKS.values():
+    for scope in dict.fromkeys(config.scopes.values()):
         channels = (1, *config.filters)
         for index, filters in enumerate(config.filters):
             shapes[f"{scope}_conv{index}/kernel"] = (3, 3, channels[index], filters)
@@ -132,25 +132,10 @@ def _acoustic(config: ModelConfig, weights: Mapping[str, np.ndarray]) -> bytes:
     spectrogram = graph.node(
         "Unsqueeze", [graph.input("spectrogram", ["frames", MEL_BINS]), graph.tensor(np.array([0, 1]))]
     )
-    for answer, scope in _STACKS.items():
-        x = spectrogram  # [1, 1, F, M]
-        for index in range(3):
-            kernel, bias = _convolution(scope, index, weights)
-            window = {"kernel_shape": (3, 3), "pads": (1, 1, 1, 1)}
-            x = graph.node(
-                "Relu", [graph.node("Conv", [x, graph.tensor(kernel), graph.tensor(bias)], attributes=window)]
-            )
-            if index > 0:
-                pool = {"kernel_shape": (1, 2), "strides": (1, 2)}
-                x = graph.node("MaxPool", [x], attributes=pool)  # [1, C, F, M / 2], then [1, C, F, M / 4]
-        # The dense layer as a convolution that is as wide as the spectrogram: nothing has to be turned round for it.
-        kernel = weights[f"{scope}_fc_end/kernel"].reshape(-1, config.filters[2], config.dense)  # [M / 4, C, D]
-        across = graph.tensor(kernel.transpose(2, 1, 0)[:, :, None])  # [D, C, 1, M / 4]
-        offsets = graph.tensor(weights[f"{scope}_fc_end/bias"])
-        width = {"kernel_shape": (1, len(kernel))}
-        x = graph.node("Relu", [graph.node("Conv", [x, across, offsets], attributes=width)])  # [1, D, F, 1]
-        x = graph.node("Squeeze", [x, graph.tensor(np.array([0, 3]))])  # [D, F]
-        x = graph.node("Transpose", [x], attributes={"perm": (1, 0)})  # [F, D]
+    scopes = config.scopes
+    dense = {scope: _stack(graph, spectrogram, scope, config, weights) for scope in dict.fromkeys(scopes.values())}
+    for answer, head in _ANSWERS.items():
+        x = dense[scopes[head]]  # [F, D]
         if answer in ("activation", "velocity"):
             layer = "activation_probs" if answer == "activation" else "onset_velocities"
             x = graph.node("MatMul", [x, graph.tensor(weights[f"{layer}/kernel"])])
@@ -158,6 +143,28 @@ def _acoustic(config: ModelConfig, weights: Mapping[str, np.ndarray]) -> bytes:
         graph.node("Sigmoid" if answer == "activation" else "Identity", [x], outputs=[answer])
         graph.output(answer, ["frames", KEYS if answer in ("activation", "velocity") else config.dense])
     return graph.to_bytes()
+
+
+def _stack(
+    graph: OnnxGraph, spectrogram: str, scope: str, config: ModelConfig, weights: Mapping[str, np.ndarray]
+) -> str:
+    """Add a convolution stack to a graph: from the value `spectrogram`, [1, 1, F, M], to the returned one, [F, D]."""
+    x = spectrogram
+    for index in range(3):
+        kernel, bias = _convolution(scope, index, weights)
+        window = {"kernel_shape": (3, 3), "pads": (1, 1, 1, 1)}
+        x = graph.node("Relu", [graph.node("Conv", [x, graph.tensor(kernel), graph.tensor(bias)], attributes=window)])
+        if index > 0:
+            pool = {"kernel_shape": (1, 2), "strides": (1, 2)}
+            x = graph.node("MaxPool", [x], attributes=pool)  # [1, C, F, M / 2], then [1, C, F, M / 4]
+    # The dense layer as a convolution that is as wide as the spectrogram: nothing has to be turned round for it.
+    kernel = weights[f"{scope}_fc_end/kernel"].reshape(-1, config.filters[2], config.dense)  # [M / 4, C, D]
+    across = graph.tensor(kernel.transpose(2, 1, 0)[:, :, None])  # [D, C, 1, M / 4]
+    offsets = graph.tensor(weights[f"{scope}_fc_end/bias"])
+    width = {"kernel_shape": (1, len(kernel))}
+    x = graph.node("Relu", [graph.node("Conv", [x, across, offsets], attributes=width)])  # [1, D, F, 1]
+    x = graph.node("Squeeze", [x, graph.tensor(np.array([0, 3]))])  # [D, F]
+    return graph.node("Transpose", [x], attributes={"perm": (1, 0)})
 
 
 def _convolution(scope: str, index: int, weights: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

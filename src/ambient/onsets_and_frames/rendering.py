@@ -14,7 +14,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,7 @@ from ambient.onsets_and_frames.config import (
     SAMPLE_RATE_HZ,
     RenderingConfig,
 )
+from ambient.onsets_and_frames.sampled_piano import SampledPiano
 from ambient.onsets_and_frames.spectrogram import log_mel
 from ambient.onsets_and_frames.synthesiser import Timbre, draw_timbre, synthesised
 from ambient.onsets_and_frames.workers import in_order
@@ -78,6 +79,19 @@ class Piece:
     path: Path
     name: str
     performed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sounds:
+    """What pieces are played on.
+
+    Attributes:
+        soundfonts: SF2 files; each take draws one.
+        piano: Folder of a sampled piano.
+    """
+
+    soundfonts: Sequence[Path]
+    piano: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +152,7 @@ def plan_takes(pieces: Sequence[Piece], *, seed: int) -> Iterator[tuple[Piece, i
         round_number += 1
 
 
-def make_take(piece: Piece, soundfonts: Sequence[Path], random: np.random.Generator, config: RenderingConfig) -> Take:
+def make_take(piece: Piece, sounds: Sounds, random: np.random.Generator, config: RenderingConfig) -> Take:
     """Play and record a part of one piece; everything that varies is drawn from `random`."""
     ambient = random.random() < config.ambient_share
     longest_s = min(config.longest_s, LONGEST_AMBIENT_S) if ambient else config.longest_s
@@ -147,9 +161,11 @@ def make_take(piece: Piece, soundfonts: Sequence[Path], random: np.random.Genera
         notes = humanised(notes, random)
     notes = _varied(notes, random)
     if ambient:
-        notes, sound = _ambient(notes, soundfonts, random, audible=config.audible_starts)
+        notes, sound = _ambient(notes, sounds.soundfonts, random, audible=config.audible_starts)
+    elif sounds.piano is not None and random.random() < config.sampled_share:
+        sound = _upsampled(_piano(sounds.piano).play(notes))
     else:
-        sound = _instrument(soundfonts, random, programs=PIANOS)(notes)
+        sound = _instrument(sounds.soundfonts, random, programs=PIANOS)(notes)
     stretch = 2.0 ** (random.normal(0.0, TUNING_CENTS) / 1200.0)
     sound = resampled(sound, rate_hz=SYNTH_RATE_HZ, stretch=stretch)
     stretched = [replace(n, start_s=n.start_s * stretch, end_s=n.end_s * stretch) for n in notes]
@@ -186,7 +202,7 @@ def _ambient(
         notes = thinned(notes, random)
     held = random.random() < 0.65
     if held and random.random() < 0.7:  # short notes on a slow sound would not be heard
-        notes = held_notes(notes, random.uniform(0.2, 1.5))
+        notes = held_notes(notes, float(np.exp(random.uniform(np.log(0.2), np.log(5.0)))))
     if random.random() < OSCILLATOR_SHARE:
         play: Player = partial(_oscillators, timbre=draw_timbre(random), seed=int(random.integers(1 << 31)))
     else:
@@ -208,8 +224,12 @@ def _heard(notes: Sequence[Note], play: Player) -> list[Note]:
 
 
 def _oscillators(notes: Sequence[Note], *, timbre: Timbre, seed: int) -> np.ndarray:
-    """Return [samples] mono at the synthesiser's rate, which is a multiple of ours."""
-    sound = synthesised(notes, timbre, np.random.default_rng(seed))
+    """Return [samples] mono at the synthesiser's rate."""
+    return _upsampled(synthesised(notes, timbre, np.random.default_rng(seed)))
+
+
+def _upsampled(sound: np.ndarray) -> np.ndarray:
+    """Bring [samples] from our rate to the synthesiser's, which is a multiple of it."""
     positions = np.arange(len(sound) * SYNTH_RATE_HZ // SAMPLE_RATE_HZ) * (SAMPLE_RATE_HZ / SYNTH_RATE_HZ)
     return np.interp(positions, np.arange(len(sound)), sound).astype(np.float32)
 
@@ -240,6 +260,11 @@ def _instrument(soundfonts: Sequence[Path], random: np.random.Generator, *, prog
     return partial(_played, soundfont=soundfont, program=program, balance=balance)
 
 
+@lru_cache(maxsize=1)
+def _piano(folder: Path) -> SampledPiano:
+    return SampledPiano(folder)
+
+
 def _played(notes: Sequence[Note], *, soundfont: Path, program: int, balance: float) -> np.ndarray:
     """Return [samples] mono at the synthesiser's rate, its largest sample 1."""
     stereo = render_notes(notes, soundfont, program=program)
@@ -250,7 +275,7 @@ def _played(notes: Sequence[Note], *, soundfont: Path, program: int, balance: fl
 def fill_cache(
     cache: Path,
     pieces: Sequence[Piece],
-    soundfonts: Sequence[Path],
+    sounds: Sounds,
     config: RenderingConfig,
     *,
     hours: float,
@@ -262,7 +287,7 @@ def fill_cache(
     Args:
         cache: Folder, made if missing.
         pieces: What to play.
-        soundfonts: SF2 files; each take draws one.
+        sounds: What is played on.
         config: How it is played and recorded.
         hours: Of sound; several workers make a few takes more than were asked for.
         workers: Processes.
@@ -275,7 +300,7 @@ def fill_cache(
     if hours <= 0:
         return
     have_s, began_s = 0.0, time.monotonic()
-    make = partial(_cached_take, cache=cache, soundfonts=soundfonts, config=config)
+    make = partial(_cached_take, cache=cache, sounds=sounds, config=config)
     lengths = in_order(make, plan_takes(pieces, seed=config.seed), workers=workers)
     for made, frames in enumerate(lengths):
         have_s += frames * FRAME_S
@@ -286,9 +311,7 @@ def fill_cache(
     lengths.close()  # type: ignore[attr-defined]
 
 
-def _cached_take(
-    planned: tuple[Piece, int], *, cache: Path, soundfonts: Sequence[Path], config: RenderingConfig
-) -> int:
+def _cached_take(planned: tuple[Piece, int], *, cache: Path, sounds: Sounds, config: RenderingConfig) -> int:
     """Make a take unless it is there; returns its frames."""
     piece, number = planned
     name = f"{piece.name}-{number}"
@@ -296,7 +319,7 @@ def _cached_take(
     if not path.exists():
         digest = hashlib.sha256(f"{config.seed} {name}".encode()).digest()
         random = np.random.default_rng(int.from_bytes(digest[:8], "big"))
-        take = make_take(piece, soundfonts, random, config)
+        take = make_take(piece, sounds, random, config)
         save_take(cache, name, take, frames=int(config.longest_s * FRAMES_PER_SECOND))
     return len(np.load(path, mmap_mode="r"))
 

@@ -1,8 +1,7 @@
-"""Train the network: losses, the two-part schedule, validation on whole pieces, resumable checkpoints.
+"""Train the network: losses, validation on whole pieces, resumable checkpoints.
 
-Losses follow magenta/magenta with one difference, `TrainingConfig.onset_weight`. Runs on any Keras backend: each part
-of the network is compiled and trained by `train_on_batch`. Time, not steps, drives the schedule, so that a training
-ends at the planned time, however busy the machine.
+Losses follow magenta/magenta with one difference, `TrainingConfig.onset_weight`. Runs on any Keras backend. Time, not
+steps, drives the schedule, so that a training ends at the planned time, however busy the machine.
 """
 
 import io
@@ -10,7 +9,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,17 +68,15 @@ class Progress:
     """Where a training stands; what a resumed one needs to know beside the weights.
 
     Attributes:
-        step: Onset steps done.
+        step: Steps done.
         elapsed_s: Time spent training, over all runs.
-        others_started: The onset stack has been copied into the others.
-        best_onset_f1: Best validation score so far.
+        best_f1: Best validation score so far: the mean of onset F1 and frame F1.
         history: One entry a validation.
     """
 
     step: int = 0
     elapsed_s: float = 0.0
-    others_started: bool = False
-    best_onset_f1: float = -1.0
+    best_f1: float = -1.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -108,23 +105,20 @@ class Trainer:
         self.seed = seed
         self.progress = Progress()
         # XLA on a CPU makes LSTMs and convolutions of this size nearly twice as slow; JAX knows nothing else.
-        self.network.onset.compile(
-            optimizer=self._optimizer(),
-            loss=cross_entropy(positive_weight=config.onset_weight),
+        self.network.full.compile(
+            optimizer=keras.optimizers.Adam(
+                config.learning_rate, epsilon=ADAM_EPSILON, global_clipnorm=config.clip_norm
+            ),
+            loss={
+                "onset": cross_entropy(positive_weight=config.onset_weight),
+                "offset": cross_entropy(),
+                "frame": cross_entropy(),
+                "velocity": velocity_loss,
+            },
             jit_compile=keras.config.backend() == "jax",
         )
-        self.network.rest.compile(
-            optimizer=self._optimizer(),
-            loss={"offset": cross_entropy(), "frame": cross_entropy(), "velocity": velocity_loss},
-            jit_compile=keras.config.backend() == "jax",
-        )
-        self.network.onset.optimizer.build(self.network.onset.trainable_variables)
-        self.network.rest.optimizer.build(self.network.rest.trainable_variables)
-
-    def _optimizer(self) -> keras.optimizers.Optimizer:
-        return keras.optimizers.Adam(
-            self.config.learning_rate, epsilon=ADAM_EPSILON, global_clipnorm=self.config.clip_norm
-        )
+        self._optimizer = self.network.full.optimizer
+        self._optimizer.build(self.network.full.trainable_variables)
 
     def train(
         self,
@@ -160,15 +154,8 @@ class Trainer:
         end_s = min(self.planned_s, before_s + stop_after_s)
         next_validation_s = before_s + validate_every_s
         while progress.elapsed_s < end_s:
-            batch = next(batches)
-            _blend(losses, "onset", self.onset_step(batch))
-            if progress.others_started or progress.elapsed_s >= self.config.onset_alone * self.planned_s:
-                if not progress.others_started:
-                    self.network.copy_onset_stack()
-                    progress.others_started = True
-                if progress.step % self.config.onset_steps == 0:
-                    for name, value in self.rest_step(batch).items():
-                        _blend(losses, name, value)
+            for name, value in self.take_step(next(batches)).items():
+                losses[name] = 0.98 * losses[name] + 0.02 * value if name in losses else value
             progress.step += 1
             progress.elapsed_s = before_s + time.monotonic() - began_s
             if progress.step % 100 == 0:
@@ -181,31 +168,26 @@ class Trainer:
                 next_validation_s = progress.elapsed_s + validate_every_s
         batches.close()  # type: ignore[attr-defined]
 
-    def onset_step(self, batch: Batch) -> float:
-        """Take one step of the onset head and return its loss."""
-        self.network.onset.optimizer.learning_rate.assign(self._learning_rate(begins=0.0))
-        return float(self.network.onset.train_on_batch(batch.spectrogram, batch.rolls.onset))
-
-    def rest_step(self, batch: Batch) -> dict[str, float]:
-        """Take one step of the other heads, which see the onset head's answers, and return their losses."""
-        self.network.rest.optimizer.learning_rate.assign(self._learning_rate(begins=self.config.onset_alone))
-        heard = self.network.onset.predict_on_batch(batch.spectrogram)
+    def take_step(self, batch: Batch) -> dict[str, float]:
+        """Train on one batch and return the loss of each head."""
+        self._optimizer.learning_rate.assign(self._learning_rate())
         rolls = batch.rolls
         labels = {
+            "onset": rolls.onset,
             "offset": rolls.offset,
             "frame": rolls.frame,
             "velocity": np.concatenate([rolls.onset, rolls.velocity], axis=-1),
         }
-        logs = self.network.rest.train_on_batch([batch.spectrogram, heard], labels, return_dict=True)
-        return {name: float(logs.get(f"{name}_loss", logs["loss"])) for name in labels}
+        logs = self.network.full.train_on_batch(batch.spectrogram, labels, return_dict=True)
+        # Keras reports means since they were last reset.
+        self.network.full.reset_metrics()
+        return {name: float(logs[f"{name}_loss"]) for name in labels}
 
-    def _learning_rate(self, *, begins: float) -> float:
-        """Rise from 0, then fall along a cosine; `begins` is the share of the time at which this part starts."""
+    def _learning_rate(self) -> float:
+        """Rise from 0, then fall along a cosine over the planned time."""
         done = min(self.progress.elapsed_s / self.planned_s, 1.0)
-        share = max(done - begins, 0.0) / max(1.0 - begins, 1e-9)
-        since = self.network.rest.optimizer.iterations if begins > 0 else self.network.onset.optimizer.iterations
-        warm = min((int(since) + 1) / self.config.warmup_steps, 1.0)
-        return self.config.learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * share))
+        warm = min((int(self._optimizer.iterations) + 1) / self.config.warmup_steps, 1.0)
+        return self.config.learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * done))
 
     def validate(
         self, takes: list[Take], losses: dict[str, float], report: Callable[[str], None]
@@ -222,13 +204,13 @@ class Trainer:
         }
         progress.history.append(entry)
         report(f"validation at step {progress.step}: {json.dumps(entry)}")
-        if scores.onset >= progress.best_onset_f1 or not progress.others_started:
-            progress.best_onset_f1 = scores.onset
+        if (f1 := (scores.onset + scores.frame) / 2) >= progress.best_f1:
+            progress.best_f1 = f1
             _write_arrays(self.run_folder / BEST, weights_of(self.network.full))
         return threshold, scores
 
     def start_from(self, weights: dict[str, np.ndarray], *, source: Path) -> None:
-        """Start from trained weights: all heads train from the first step, from a rate that rises once more.
+        """Start from trained weights, from a rate that rises once more.
 
         Args:
             weights: Of a network of the same size.
@@ -238,8 +220,6 @@ class Trainer:
             InputError: they do not fit.
         """
         assign_weights(self.network.full, weights, source=source)
-        self.config = replace(self.config, onset_alone=0.0)
-        self.progress.others_started = True
 
     def listen(self, take: Take) -> Probabilities:
         """Run the network over the beginning of a take."""
@@ -249,9 +229,8 @@ class Trainer:
         """Write weights, optimizer states and progress; the progress last, as it says that the rest is complete."""
         self.run_folder.mkdir(parents=True, exist_ok=True)
         arrays = {f"weights/{name}": array for name, array in weights_of(self.network.full).items()}
-        for name, optimizer in self._optimizers().items():
-            for index, variable in enumerate(optimizer.variables):
-                arrays[f"{name}/{index}"] = np.asarray(variable.numpy())
+        for index, variable in enumerate(self._optimizer.variables):
+            arrays[f"optimizer/{index}"] = np.asarray(variable.numpy())
         _write_arrays(self.run_folder / STATE, arrays)
         partial = self.run_folder / f".{PROGRESS}"
         partial.write_text(json.dumps(asdict(self.progress), indent=1) + "\n")
@@ -274,7 +253,7 @@ class Trainer:
         for number, first in enumerate(range(0, len(packed), PART_BYTES)):
             (folder / f"{name}.{number:02}").write_bytes(packed[first : first + PART_BYTES])
         # The best weights so far stay behind, so the next validation sets the mark again.
-        progress = asdict(self.progress) | {"best_onset_f1": -1.0}
+        progress = asdict(self.progress) | {"best_f1": -1.0}
         (folder / PROGRESS).write_text(json.dumps(progress, indent=1) + "\n")
 
     def load_checkpoint(self) -> bool:
@@ -290,19 +269,15 @@ class Trainer:
             name.removeprefix("weights/"): array for name, array in arrays.items() if name.startswith("weights/")
         }
         assign_weights(self.network.full, weights, source=self.run_folder / STATE)
-        for name, optimizer in self._optimizers().items():
-            for index, variable in enumerate(optimizer.variables):
-                if f"{name}/{index}" in arrays:  # a packed checkpoint has none; the rate then rises once more
-                    variable.assign(arrays[f"{name}/{index}"])
+        for index, variable in enumerate(self._optimizer.variables):
+            if f"optimizer/{index}" in arrays:  # a packed checkpoint has none; the rate then rises once more
+                variable.assign(arrays[f"optimizer/{index}"])
         return True
 
     def best_weights(self) -> dict[str, np.ndarray]:
         """Return the weights of the best validation so far."""
         with np.load(self.run_folder / BEST) as stored:
             return dict(stored)
-
-    def _optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
-        return {"onset_optimizer": self.network.onset.optimizer, "rest_optimizer": self.network.rest.optimizer}
 
 
 def join_parts(path: Path) -> None:
@@ -345,10 +320,6 @@ def scores_at(config: DecodingConfig, heard: list[tuple[Probabilities, Take]]) -
         true_notes = [note for note in take.notes if note.start_s < end_s]
         scores.append(score(true_notes, probabilities_to_notes(probabilities, config).notes))
     return mean_scores(scores)
-
-
-def _blend(losses: dict[str, float], name: str, value: float) -> None:
-    losses[name] = 0.98 * losses[name] + 0.02 * value if name in losses else value
 
 
 def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

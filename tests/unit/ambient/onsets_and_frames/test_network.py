@@ -31,7 +31,7 @@ def run_whole(network, spectrogram):
     return {"onset": onset, "offset": offset, "frame": probabilities("frame", evidence), "velocity": heard["velocity"]}
 
 
-@pytest.mark.parametrize("size", ["tiny", "full", "shipped"])
+@pytest.mark.parametrize("size", ["tiny", "small", "full", "shipped"])
 def test_all_four_heads_answer_as_keras_does(size, sound):
     from ambient.onsets_and_frames.spectrogram import log_mel
 

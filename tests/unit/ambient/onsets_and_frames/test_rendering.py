@@ -22,7 +22,15 @@ from ambient.onsets_and_frames.augmentation import (
 from ambient.onsets_and_frames.config import RenderingConfig
 from ambient.onsets_and_frames.data import TakeCache, prefetched
 from ambient.onsets_and_frames.labels import notes_to_rolls
-from ambient.onsets_and_frames.rendering import fill_cache, load_take, make_take, pieces_of, plan_takes, save_take
+from ambient.onsets_and_frames.rendering import (
+    Sounds,
+    fill_cache,
+    load_take,
+    make_take,
+    pieces_of,
+    plan_takes,
+    save_take,
+)
 from ambient.sound.soundfont import find_soundfont
 
 COLUMNS = ("path", "split", "maps_test", "duplicate_of", "distinct_velocities")
@@ -99,7 +107,7 @@ def test_performed_pieces_come_every_round_and_scores_every_other(midi_set):
 def test_sound_and_labels_of_a_take_start_together(midi_set):
     piece = pieces_of(midi_set, "train")[0]
     for seed in range(4):
-        take = make_take(piece, [Path("a.sf2")], np.random.default_rng(seed), RenderingConfig())
+        take = make_take(piece, Sounds([Path("a.sf2")]), np.random.default_rng(seed), RenderingConfig())
         spectrogram = take.mel.astype(np.float32)
         rises = np.maximum(np.diff(spectrogram, axis=0, prepend=spectrogram[:1]), 0).mean(axis=1)
         onsets = notes_to_rolls(take.notes, len(spectrogram)).onset.max(axis=1) > 0
@@ -111,7 +119,12 @@ def test_a_cache_is_filled_once_with_the_same_takes_for_the_same_seed(midi_set, 
     pieces = pieces_of(midi_set, "train")
     for name in ("one", "two"):
         fill_cache(
-            tmp_path / name, pieces, [Path("a.sf2")], RenderingConfig(seed=4), hours=12 / 3600, report=lambda line: None
+            tmp_path / name,
+            pieces,
+            Sounds([Path("a.sf2")]),
+            RenderingConfig(seed=4),
+            hours=12 / 3600,
+            report=lambda line: None,
         )
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert len(files) >= 4
@@ -119,7 +132,12 @@ def test_a_cache_is_filled_once_with_the_same_takes_for_the_same_seed(midi_set, 
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
     stamps = [(tmp_path / "one" / file).stat().st_mtime_ns for file in files]
     fill_cache(
-        tmp_path / "one", pieces, [Path("a.sf2")], RenderingConfig(seed=4), hours=12 / 3600, report=lambda line: None
+        tmp_path / "one",
+        pieces,
+        Sounds([Path("a.sf2")]),
+        RenderingConfig(seed=4),
+        hours=12 / 3600,
+        report=lambda line: None,
     )
     assert [(tmp_path / "one" / file).stat().st_mtime_ns for file in files] == stamps
 
@@ -153,7 +171,7 @@ def test_several_processes_make_the_same_takes_and_draw_the_same_batches_as_one(
         fill_cache(
             tmp_path / name,
             pieces,
-            [soundfont],
+            Sounds([soundfont]),
             RenderingConfig(seed=4, longest_s=2.0),
             hours=6 / 3600,
             workers=workers,
@@ -230,7 +248,7 @@ def test_notes_thinned_out_are_fewer_slower_and_still_the_same_notes():
     for seed in range(5):
         calm = thinned(scale, np.random.default_rng(seed))
         slower = (calm[0].end_s - calm[0].start_s) / 0.2
-        assert 1.0 <= slower <= 2.0
+        assert 1.0 <= slower <= 4.0
         assert {(round(n.start_s / slower, 4), n.pitch) for n in calm} <= {
             (round(n.start_s, 4), n.pitch) for n in scale
         }
@@ -244,7 +262,9 @@ def test_ambient_takes_hold_notes_longer_and_oscillators_are_in_time_too(midi_se
     piece = pieces_of(midi_set, "train")[0]
     lengths = []
     for seed in range(4):
-        take = make_take(piece, [Path("a.sf2")], np.random.default_rng(seed), RenderingConfig(ambient_share=1.0))
+        take = make_take(
+            piece, Sounds([Path("a.sf2")]), np.random.default_rng(seed), RenderingConfig(ambient_share=1.0)
+        )
         lengths.append(np.mean([note.end_s - note.start_s for note in take.notes]))
         spectrogram = take.mel.astype(np.float32)
         sounding = notes_to_rolls(take.notes, len(spectrogram)).frame.max(axis=1) > 0
@@ -259,7 +279,10 @@ def test_a_take_of_a_long_piece_is_a_part_of_it_that_begins_at_zero(midi_set, tm
     starts = set()
     for seed in range(3):
         take = make_take(
-            piece, [Path("a.sf2")], np.random.default_rng(seed), RenderingConfig(longest_s=10.0, ambient_share=0.0)
+            piece,
+            Sounds([Path("a.sf2")]),
+            np.random.default_rng(seed),
+            RenderingConfig(longest_s=10.0, ambient_share=0.0),
         )
         assert 9 <= len(take.notes) <= 11
         assert 0.0 <= take.notes[0].start_s < 2.0

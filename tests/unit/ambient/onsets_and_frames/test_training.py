@@ -15,7 +15,6 @@ from ambient.onsets_and_frames.rendering import Take, save_take
 from ambient.onsets_and_frames.training import Trainer, cross_entropy, velocity_loss
 
 CONFIG = TrainingConfig(batch=1, crop_frames=24, learning_rate=0.02, warmup_steps=5)
-ONSET_HEAD = ("onsets_", "onset_probs")
 
 
 @pytest.fixture(scope="module")
@@ -51,26 +50,28 @@ def cache(tmp_path, take):
 
 
 def test_losses_of_one_repeated_example_fall_to_a_third_in_60_steps(trainer, example):
-    first_onset, first_rest = trainer.onset_step(example), trainer.rest_step(example)
+    first = trainer.take_step(example)
     for _ in range(60):
-        onset, rest = trainer.onset_step(example), trainer.rest_step(example)
-    assert onset < first_onset / 3
-    assert rest["frame"] < first_rest["frame"] / 3
-    assert rest["velocity"] < first_rest["velocity"] / 3
+        last = trainer.take_step(example)
+    for name in ("onset", "frame", "velocity"):
+        assert last[name] < first[name] / 3
 
 
-def test_a_step_of_the_onset_head_moves_every_onset_weight_and_nothing_else(trainer, example):
+def test_a_step_moves_every_weight(trainer, example):
     before = {name: weight.copy() for name, weight in weights_of(trainer.network.full).items()}
-    trainer.onset_step(example)
-    moved = {n for n, weight in weights_of(trainer.network.full).items() if not np.array_equal(weight, before[n])}
-    assert moved == {name for name in before if name.startswith(ONSET_HEAD)}
+    trainer.take_step(example)
+    assert not [
+        name for name, weight in weights_of(trainer.network.full).items() if np.array_equal(weight, before[name])
+    ]
 
 
-def test_a_step_of_the_other_heads_leaves_the_onset_head_alone(trainer, example):
-    before = {name: weight.copy() for name, weight in weights_of(trainer.network.full).items()}
-    trainer.rest_step(example)
-    moved = {n for n, weight in weights_of(trainer.network.full).items() if not np.array_equal(weight, before[n])}
-    assert moved == {name for name in before if not name.startswith(ONSET_HEAD)}
+def test_losses_are_those_of_one_step_not_means_over_several(trainer, example):
+    silent = Batch(np.full_like(example.spectrogram, -40.0), example.rolls)
+    trainer.progress.elapsed_s, elapsed_s = trainer.planned_s, trainer.progress.elapsed_s  # nothing is learned any more
+    losses = [trainer.take_step(batch)["onset"] for batch in (example, silent, example)]
+    trainer.progress.elapsed_s = elapsed_s
+    assert losses[2] == pytest.approx(losses[0], rel=1e-4)
+    assert losses[1] != pytest.approx(losses[0], rel=0.05)
 
 
 def test_cross_entropy_equals_its_formula_and_weighs_what_is_there():
@@ -91,37 +92,30 @@ def test_velocity_counts_only_where_a_note_starts():
 
 def test_training_validates_and_a_resumed_one_goes_on_where_it_stopped(tmp_path, cache, take, monkeypatch):
     monkeypatch.setattr(training, "VALIDATION_FRAMES", 110)
-    config = replace(CONFIG, onset_alone=0.0)
     lines = []
-    first = Trainer(MODELS["tiny"], config, tmp_path / "run", minutes=0.01, seed=3)
+    first = Trainer(MODELS["tiny"], CONFIG, tmp_path / "run", minutes=0.01, seed=3)
     first.train(cache, [take], report=lines.append)
-    assert first.progress.others_started
     assert len(first.progress.history) == 1
     assert any(line.startswith("validation at step") for line in lines)
     assert json.loads((tmp_path / "run" / "progress.json").read_text())["step"] == first.progress.step > 0
 
-    second = Trainer(MODELS["tiny"], config, tmp_path / "run", minutes=0.01, seed=4)
+    second = Trainer(MODELS["tiny"], CONFIG, tmp_path / "run", minutes=0.01, seed=4)
     assert second.load_checkpoint()
     assert replace(second.progress, elapsed_s=0) == replace(first.progress, elapsed_s=0)
     assert 0 < second.progress.elapsed_s <= first.progress.elapsed_s
     for name, weight in weights_of(first.network.full).items():
         np.testing.assert_array_equal(weights_of(second.network.full)[name], weight)
-    optimizers = first.network.onset.optimizer, second.network.onset.optimizer
+    optimizers = first.network.full.optimizer, second.network.full.optimizer
     assert int(optimizers[0].iterations) == int(optimizers[1].iterations) == first.progress.step
     assert set(first.best_weights()) == set(weights_of(first.network.full))
 
 
-def test_a_training_from_trained_weights_trains_all_heads_at_once_and_overwrites_no_stack(tmp_path, trainer, cache):
+def test_a_training_from_trained_weights_begins_with_these(tmp_path, trainer):
     second = Trainer(MODELS["tiny"], CONFIG, tmp_path / "run", minutes=0.001, seed=8)
-    second.start_from(weights_of(trainer.network.full), source=tmp_path)
-    kernel = second.network.stacks["frame"].convolutions[0].get_weights()[0]
-    batch = cache.batch(1, 24, np.random.default_rng(0))
-    second.onset_step(batch)
-    assert second.progress.others_started
-    assert second.config.onset_alone == 0.0
-    np.testing.assert_array_equal(second.network.stacks["frame"].convolutions[0].get_weights()[0], kernel)
-    second.rest_step(batch)
-    assert not np.array_equal(second.network.stacks["frame"].convolutions[0].get_weights()[0], kernel)
+    given = weights_of(trainer.network.full)
+    second.start_from(given, source=tmp_path)
+    for name, weight in weights_of(second.network.full).items():
+        np.testing.assert_array_equal(weight, given[name])
 
 
 def test_a_run_stopped_early_is_packed_in_parts_and_goes_on_elsewhere(tmp_path, cache, take, monkeypatch):
@@ -140,7 +134,7 @@ def test_a_run_stopped_early_is_packed_in_parts_and_goes_on_elsewhere(tmp_path, 
     second = Trainer(MODELS["tiny"], CONFIG, there, minutes=60, seed=4)
     assert second.load_checkpoint()
     assert second.progress.step == first.progress.step
-    assert second.progress.best_onset_f1 == -1.0
+    assert second.progress.best_f1 == -1.0
     for name, weight in weights_of(first.network.full).items():
         np.testing.assert_allclose(weights_of(second.network.full)[name], weight, rtol=1e-3, atol=1e-4)
 
@@ -167,6 +161,8 @@ def test_equal_seeds_give_equal_losses(tmp_path, cache):
     curves = []
     for _ in range(2):
         trainer = Trainer(MODELS["tiny"], CONFIG, tmp_path / "run", minutes=60, seed=5)
-        curves.append([trainer.onset_step(cache.batch(1, 24, np.random.default_rng(step))) for step in range(3)])
+        curves.append(
+            [trainer.take_step(cache.batch(1, 24, np.random.default_rng(step)))["onset"] for step in range(3)]
+        )
     assert curves[0] == curves[1]
     assert len(set(curves[0])) == 3
