@@ -77,7 +77,8 @@ def build_parser() -> argparse.ArgumentParser:
         dest="from_model",
         type=Path,
         metavar="FOLDER",
-        help="model folder of the same size to go on from, with new data or for longer (default: new weights)",
+        help="model folder of the same size to go on from, with new data or for longer, or one half as wide whose "
+        "heads have a convolution stack each (default: new weights)",
     )
     train.add_argument("--size", choices=sorted(MODELS), default="small", help="of the network (default: %(default)s)")
     train.add_argument("--minutes", type=float, default=80.0, help="planned time (default: %(default)s)")
@@ -169,15 +170,23 @@ def train_network(arguments: argparse.Namespace) -> None:
     import keras
 
     keras.mixed_precision.set_global_policy(arguments.precision)
-    from ambient.model_folder import TRAINING, load_weights, model_digest
+    from ambient.model_folder import TRAINING, load_config, load_weights, model_digest
+    from ambient.onsets_and_frames.config import ModelConfig
     from ambient.onsets_and_frames.data import TakeCache
+    from ambient.onsets_and_frames.merging import merged, merged_config
     from ambient.onsets_and_frames.training import Trainer
 
     config = TrainingConfig(batch=arguments.batch_size, learning_rate=arguments.l_r)
     trainer = Trainer(MODELS[arguments.size], config, arguments.run, minutes=arguments.minutes, seed=arguments.seed)
     arguments.run.mkdir(parents=True, exist_ok=True)
     if arguments.from_model is not None:
-        trainer.start_from(load_weights(arguments.from_model), source=arguments.from_model)
+        weights = load_weights(arguments.from_model)
+        sizes = ModelConfig.from_json(
+            load_config(arguments.from_model, kind=KIND)["model"], source=arguments.from_model
+        )
+        if not sizes.shared and merged_config(sizes) == MODELS[arguments.size]:
+            weights = merged(sizes, weights)
+        trainer.start_from(weights, source=arguments.from_model)
         before = json.loads((arguments.from_model / TRAINING).read_text())
         (arguments.run / BEFORE).write_text(json.dumps(before | {"digest": model_digest(arguments.from_model)}) + "\n")
     if arguments.resume and trainer.load_checkpoint():

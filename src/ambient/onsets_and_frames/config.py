@@ -90,7 +90,7 @@ class ModelConfig:
 
 MODELS = {
     "full": ModelConfig(),
-    "small": ModelConfig(filters=(16, 32, 64), dense=384, lstm=128, dropout=(0.0, 0.0, 0.1), shared=True),
+    "small": ModelConfig(filters=(32, 32, 64), dense=512, lstm=128, dropout=(0.0, 0.0, 0.1), shared=True),
     "tiny": ModelConfig(filters=(2, 2, 4), dense=16, lstm=8, dropout=(0.0, 0.0, 0.0)),  # for tests
 }
 
@@ -303,6 +303,7 @@ class TrainingConfig:
         learning_rate: Peak for Adam; rises over `warmup_steps`, falls to 0 along a cosine over the planned time.
         warmup_steps: Steps until the peak.
         clip_norm: Largest global norm of the gradient, as in magenta/magenta.
+        loss_weights: What each loss counts; velocities start far off, and their gradient would drown the others.
         onset_weight: How much more an onset counts than its absence in the onset loss; 1 in magenta/magenta, which
             then predicts nothing at all for thousands of steps.
     """
@@ -312,6 +313,7 @@ class TrainingConfig:
     learning_rate: float = 2e-3
     warmup_steps: int = 150
     clip_norm: float = 3.0
+    loss_weights: tuple[tuple[str, float], ...] = (("onset", 3.0), ("offset", 1.0), ("frame", 1.0), ("velocity", 0.1))
     onset_weight: float = 3.0
 
 

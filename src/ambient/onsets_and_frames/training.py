@@ -26,6 +26,7 @@ from ambient.onsets_and_frames.model import OnsetsAndFrames
 from ambient.onsets_and_frames.rendering import Take
 
 LOG_EPSILON = 1e-7
+ADAM_BETA_2 = 0.99  # 0.999 remembers the large gradients of the first steps for too much of a short training
 ADAM_EPSILON = 1e-8  # TensorFlow 1's; gradients of a mean over 88 keys are small
 STATE = "state.npz"
 PROGRESS = "progress.json"
@@ -107,7 +108,7 @@ class Trainer:
         # XLA on a CPU makes LSTMs and convolutions of this size nearly twice as slow; JAX knows nothing else.
         self.network.full.compile(
             optimizer=keras.optimizers.Adam(
-                config.learning_rate, epsilon=ADAM_EPSILON, global_clipnorm=config.clip_norm
+                config.learning_rate, beta_2=ADAM_BETA_2, epsilon=ADAM_EPSILON, global_clipnorm=config.clip_norm
             ),
             loss={
                 "onset": cross_entropy(positive_weight=config.onset_weight),
@@ -115,6 +116,7 @@ class Trainer:
                 "frame": cross_entropy(),
                 "velocity": velocity_loss,
             },
+            loss_weights=dict(config.loss_weights),
             jit_compile=keras.config.backend() == "jax",
         )
         self._optimizer = self.network.full.optimizer
