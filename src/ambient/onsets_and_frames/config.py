@@ -229,25 +229,26 @@ class EvidenceConfig:
         start_rises_s: ... and by these times the rises at its harmonics, in tens of dB, from each of these to the next.
         join_frames: A note goes on over a gap of at most so many frames in the frame head ...
         join_db: ... in which the level at its harmonics falls by no more than this.
-        ring_above_db: A note rings on where the level at its harmonics lies so far above that of the keys beside it ...
-        ring_fall_db: ... and falls by no more than this within a quarter of a second, as that of a released key does.
+        release_db: A note ends where the level at its harmonics falls by so much more within a quarter of a second than
+            in the one before, for good ...
+        release_frame: ... and the frame head then says less than this of it, on average over the next 0.8 s.
     """
 
     struck: StruckWeights = StruckWeights()
     faded: FadedWeights = FadedWeights()
-    onset_threshold: float = 0.4
-    frame_threshold: float = 0.3
+    onset_threshold: float = 0.5
+    frame_threshold: float = 0.4
     least_struck: float = 0.5
-    least_faded: float = 0.2
-    sure_frame: float = 0.5
+    least_faded: float = 0.35
+    sure_frame: float = 0.7
     sure_frames: float = 8.0
     start_bias_s: float = 0.0
     start_onsets_s: tuple[float, ...] = (0.0,) * 6
     start_rises_s: tuple[float, ...] = (0.0,) * 5
     join_frames: float = 32.0
     join_db: float = 2.0
-    ring_above_db: float = 18.0
-    ring_fall_db: float = 12.0
+    release_db: float = 5.0
+    release_frame: float = 0.8
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any] | None, *, source: object) -> "EvidenceConfig | None":

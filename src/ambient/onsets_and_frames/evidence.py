@@ -11,6 +11,7 @@ from dataclasses import astuple, dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ambient.onsets_and_frames.config import FRAME_S, KEYS, LOWEST_PITCH, MEL_BINS, EvidenceConfig
 from ambient.onsets_and_frames.decoding import OVERTONES, echo_of
@@ -23,7 +24,11 @@ _ODDS_BOUND = 1e-4
 _HIGHEST_HZ = 7600.0
 _START_FRAMES = 10  # by which a note must sound
 _FADE_FRAMES = 30
-_RING_FRAMES = 4  # before and after a frame, between which the level may not fall: a quarter of a second
+_FALL_FRAMES = 8  # in which the level of a released key falls: a quarter of a second
+_STAYS_FRAMES = 12  # after these, in which it does not rise again ...
+_STAYS_SHARE = 0.7  # ... to within this share of the fall
+_UNSURE_FRAMES = 24
+RELEASE_FRAMES = 3  # after the frame from which the level falls: where the note ends
 _SOUNDS = 0.3  # of the frame head
 
 
@@ -135,14 +140,23 @@ def start_s(config: EvidenceConfig, heard: Stretch, row: int, key: int) -> float
     return float(np.clip(after_s, -FRAME_S / 2, 1.5 * FRAME_S))
 
 
-def rings(config: EvidenceConfig, heard: Stretch) -> np.ndarray:
-    """Return where a note that has begun still rings, whatever the frame head says: [F, K] bool."""
+def releases(config: EvidenceConfig, heard: Stretch) -> np.ndarray:
+    """Return where a key that sounds is released, [F, K] bool: from there its level falls faster, and for good.
+
+    What sounds on after that is the room, or the release of a pad, which the frame head goes on hearing.
+    """
+    frames = len(heard.frame)
+    if not frames:
+        return np.zeros((0, KEYS), dtype=bool)
     level = heard.levels.mean(axis=-1)  # [F, K]
-    beside = np.pad(level, ((0, 0), (1, 1)), mode="edge")
-    stands_out = level - (beside[:, :-2] + beside[:, 2:]) / 2 >= config.ring_above_db
-    around = np.pad(level, ((_RING_FRAMES, _RING_FRAMES), (0, 0)), mode="edge") if len(level) else level
-    falls = around[: len(level)] - around[2 * _RING_FRAMES :] if len(level) else level
-    return np.asarray(stands_out & (falls <= config.ring_fall_db))
+    ahead = np.pad(level, ((0, _FALL_FRAMES + _STAYS_FRAMES), (0, 0)), mode="edge")[_FALL_FRAMES:]
+    later = sliding_window_view(ahead, _STAYS_FRAMES, axis=0)[:frames].max(axis=-1)
+    before = np.pad(level, ((_FALL_FRAMES, 0), (0, 0)), mode="edge")[:frames]
+    faster = level - ahead[:frames] - np.maximum(before - level, 0.0)  # than what is struck dies away by itself
+    falls = (faster >= config.release_db) & (level - later >= _STAYS_SHARE * config.release_db)
+    sounds = np.pad(heard.frame, ((0, RELEASE_FRAMES + _UNSURE_FRAMES), (0, 0)), mode="edge")[RELEASE_FRAMES:]
+    unsure = sliding_window_view(sounds, _UNSURE_FRAMES, axis=0)[:frames].mean(axis=-1) < config.release_frame
+    return np.asarray(falls & unsure)
 
 
 def _rise_db(heard: Stretch, key: int, before: slice, after: slice) -> float:

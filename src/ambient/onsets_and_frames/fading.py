@@ -3,7 +3,7 @@
 Magenta's rules (`decoding`) start a note only where its onset fires, so most notes of pads are lost although the frame
 head hears them, and end it where the frame head flickers. Here an onset that fires at all is a candidate; what speaks
 for it (`evidence`) decides. Where the frame head is sure of a key and no note sounds there, a note has faded in, if
-enough speaks for it. A note goes on while its harmonics ring, and over a gap in which their level does not fall.
+enough speaks for it. A note goes on over a gap in which its level does not fall, and ends where that falls for good.
 
 Conventions: F frames, K keys, H harmonics, as in `evidence`. What is read needs `2 * AHEAD` frames after it.
 """
@@ -19,17 +19,19 @@ from ambient.onsets_and_frames.decoding import Begin, Decoded, Probabilities, as
 from ambient.onsets_and_frames.evidence import (
     AHEAD,
     BEFORE,
+    RELEASE_FRAMES,
     Stretch,
     faded_evidence,
     faded_odds,
     harmonic_levels,
-    rings,
+    releases,
     start_s,
     struck_evidence,
     struck_odds,
 )
 
 _SHORTEST_S = 0.01  # of a note that ends in the frame in which it starts
+_SETTLED_FRAMES = 16  # of a note, before which a fall of its level is that of its attack
 _LEVEL_FRAMES = 4  # before a gap, whose level must go on
 
 
@@ -111,16 +113,16 @@ class EvidenceReader:
             if odds > _odds(self._config.least_struck):
                 starts.setdefault(candidate.key, []).append((candidate.row, odds))
         sure = np.flatnonzero((heard.frame[begin:stop] > self._config.sure_frame).any(axis=0)).tolist()
-        ringing = rings(self._config, heard)
+        released = releases(self._config, heard)
         for key in sorted({*starts, *self._sounding, *sure}):
-            self._read_key(heard, key, starts.get(key, []), ringing[:, key], begin, stop)
+            self._read_key(heard, key, starts.get(key, []), np.flatnonzero(released[:, key]), begin, stop)
         self._done = end
         forget = max(stop - BEFORE, 0)
         self._first += forget
         self._heard = Stretch(*(getattr(heard, field.name)[forget:].copy() for field in fields(Stretch)))
 
     def _read_key(
-        self, heard: Stretch, key: int, starts: list[tuple[int, float]], ringing: np.ndarray, row: int, stop: int
+        self, heard: Stretch, key: int, starts: list[tuple[int, float]], released: np.ndarray, row: int, stop: int
     ) -> None:
         """Read a key from a row up to another.
 
@@ -128,13 +130,13 @@ class EvidenceReader:
             heard: What there is of the recording.
             key: 0-87.
             starts: Rows of its struck notes with their odds, by time.
-            ringing: [F], where a note of it would ring on.
+            released: Rows in which it is released, if it sounds.
             row: The first row.
             stop: One past the last.
         """
         row = max(row, self._bridged.pop(key, 0) - self._first)
         sounds = active(heard, self._config, key)
-        unheard, silent = np.flatnonzero(~sounds), np.flatnonzero(~(sounds | ringing))
+        silent = np.flatnonzero(~sounds)
         edges = sure_edges(heard, key, self._config)
         while row < stop:
             start, odds = next(((at, odds) for at, odds in starts if at >= row), (len(heard.onset), 0.0))
@@ -147,10 +149,12 @@ class EvidenceReader:
                 if start <= edge:
                     self._begin(heard, key, start, odds)
                 else:
-                    self._fade_in(heard, key, edge, min(start, _next(unheard, edge, len(heard.onset))))
+                    self._fade_in(heard, key, edge, min(start, _next(silent, edge, len(heard.onset))))
                 row += 1
                 continue
-            row = min(start, _next(silent, row, len(heard.onset)))
+            settled = begin.frame - self._first + _SETTLED_FRAMES
+            release = _next(released, max(row - RELEASE_FRAMES, settled), len(heard.onset)) + RELEASE_FRAMES
+            row = min(start, release, _next(silent, row, len(heard.onset)))
             if row >= stop:
                 return
             if row == start:
@@ -159,7 +163,7 @@ class EvidenceReader:
                 self._close(key, struck_again, self._first + row, before_s=self._sounding[key].after_s)
                 row += 1
                 continue
-            resumes = self._resumes(heard, key, row, start)
+            resumes = None if row == release else self._resumes(heard, key, row, start)
             if resumes is None:
                 self._close(key, self._sounding.pop(key), self._first + row)
                 row += 1

@@ -17,7 +17,8 @@ from ambient.onsets_and_frames.spectrogram import log_mel
 
 FRAMES = 200
 KEY, PITCH = 48, 69  # A4
-CONFIG = EvidenceConfig(ring_above_db=1000.0)  # nothing rings on
+THRESHOLDS = EvidenceConfig(onset_threshold=0.4, frame_threshold=0.3, least_faded=0.2, sure_frame=0.5)
+CONFIG = replace(THRESHOLDS, release_db=1000.0)  # nothing is released
 
 
 def empty(frames=FRAMES):
@@ -120,20 +121,34 @@ def test_a_start_lies_within_its_frame_by_what_the_onset_and_the_sound_say():
     assert first.end_s == pytest.approx(second.start_s)
 
 
-def test_a_note_rings_on_until_its_sound_falls_as_that_of_a_released_key_does():
+def falling(db_a_frame):
+    """The sound of a note that falls from frame 100 on, by so much a frame."""
+    mel = spectrogram(sounds=[(50, 200)])
+    mel[100:] = np.maximum(mel[100:] - db_a_frame * np.arange(100)[:, None], -40)
+    return mel
+
+
+@pytest.mark.parametrize(("surely", "ends"), [(0.6, range(96, 108)), (0.95, (200,))])
+def test_a_note_ends_where_it_is_released_unless_the_frame_head_is_sure_that_it_goes_on(surely, ends):
     p = empty()
     p.onset[50:52, KEY] = 0.9
-    p.frame[50:60, KEY] = 0.9
-    mel = spectrogram(sounds=[(50, 200)])
-    slowly, quickly = (np.maximum(mel - fall, -40) for fall in (np.arange(200)[:, None] * 0.1, np.zeros((200, 1))))
-    quickly[100:] = np.maximum(mel[100:] - 5.0 * np.arange(100)[:, None], -40)
-    only_ringing = EvidenceConfig(join_frames=0.0)
-    ((_, _, end),) = read(p, slowly, only_ringing)
+    p.frame[50:100, KEY], p.frame[100:, KEY] = 0.95, surely
+    ((_, _, end),) = read(p, falling(2.0), THRESHOLDS)  # 16 dB in a quarter of a second
+    assert end in ends
+    ((_, _, end),) = read(p, falling(0.5), THRESHOLDS)  # 4 dB
     assert end == 200
-    ((_, _, end),) = read(p, quickly, only_ringing)
-    assert 96 <= end <= 104
-    ((_, _, end),) = read(p, spectrogram(sounds=[(0, 200)]) * 0, only_ringing)  # all keys alike: none stands out
-    assert end == 60
+
+
+def test_what_dies_away_evenly_is_not_released():
+    p = empty()
+    p.onset[50:52, KEY] = 0.9
+    p.frame[50:, KEY] = 0.6
+    mel = spectrogram(sounds=[(50, 200)])
+    mel[50:] = np.maximum(
+        mel[50:] - 1.0 * np.arange(150)[:, None], -40
+    )  # 8 dB in a quarter of a second, from the start
+    ((_, _, end),) = read(p, mel, THRESHOLDS)
+    assert end == 200
 
 
 def test_an_onset_after_a_gap_is_a_new_note():
