@@ -1,6 +1,6 @@
 """What each stage costs in processor seconds: so much to start, so much a minute of music.
 
-    python3 benchmarks/stage_costs.py [--repeats 3] [--save benchmarks/results/stages_2-cores_2026-11-21.json]
+    python3 benchmarks/stage_costs.py [--repeats 3] [--save benchmarks/results/stages_2-cores_2026-11-29.json]
 
 Each per-song stage runs as a program on one and on four minutes of the sample songs; the line through the two gives
 start and slope. Processor seconds (user and system, all threads) rather than wall-clock ones, because other work on the

@@ -21,7 +21,7 @@ from ambient.deployment.errors import DeployError  # noqa: E402
 from ambient.deployment.specs import read  # noqa: E402
 from benchmarks import cluster_model  # noqa: E402 -- after the path is set
 
-COSTS = ROOT / "benchmarks" / "results" / "stages_2-cores_2026-11-21.json"
+COSTS = ROOT / "benchmarks" / "results" / "stages_2-cores_2026-11-29.json"
 SPEC_OF_STAGE = {
     "rename": "audio-processed",
     "to_wav": "mp3-to-wav",
