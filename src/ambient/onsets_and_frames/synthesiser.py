@@ -17,8 +17,8 @@ _PERIOD = 2048
 _HIGHEST_HZ = 7600.0  # no overtone above, so that none folds back
 _LONGEST_NOTE_S = 60.0
 _CONTROL_HZ = 100.0  # of what moves slowly
-# Ratios of the partials of a bar that is free at both ends, tuned as a vibraphone's, and of a bell with its hum an
-# octave below (Fletcher and Rossing, The Physics of Musical Instruments, chapters 19 and 21).
+# Ratios of the partials of a bar that is free at both ends, of a vibraphone's tuned bar, and of a bell from its hum up
+# (Fletcher and Rossing, The Physics of Musical Instruments, chapters 19 and 21).
 _BARS = ((1.0, 2.756, 5.404, 8.933), (1.0, 4.0, 10.0), (1.0, 2.0, 2.4, 3.0, 4.0))
 
 
