@@ -58,7 +58,7 @@ class NextNote(Protocol):
         """Hear [n, 14] rows, return states [S, E]."""
 
     def step(self, rows: np.ndarray) -> np.ndarray:
-        """Hear [S, 14] rows, return states [S, E]."""
+        """Hear a row for each song that still grows, up to [S, 14]; return states [S, E]."""
 
     def choose(self, field: int, state: np.ndarray) -> np.ndarray:
         """Return logits [S, C] of a field."""
@@ -67,7 +67,7 @@ class NextNote(Protocol):
         """Return states [S, E] that know what was chosen."""
 
     def reorder(self, songs: np.ndarray) -> None:
-        """Let song i go on from song `songs[i]`."""
+        """Let song i go on from song `songs[i]`; songs beyond these are left out from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,25 +297,45 @@ def compose(
         hear: Called with each note as it is drawn; a later note of the same pitch may still shorten it.
     """
     assert (length is None) != (seconds is None), "give either a length or seconds"
-    songs = [_Song(primer.fields, sampling, alignment, wishes) for _ in seeds]
-    rngs = [np.random.default_rng(seed) for seed in seeds]
-    surprise, done = np.zeros(len(songs)), [False] * len(songs)
-    state = model.read(_opening(primer, songs[0]))
+    songs = [
+        _Growing(index, _Song(primer.fields, sampling, alignment, wishes), np.random.default_rng(seed))
+        for index, seed in enumerate(seeds)
+    ]
+    going = list(songs)
+    state = model.read(_opening(primer, songs[0].song))
     while True:
-        state = _choose_all(model, state, songs, rngs, sampling, surprise, done)
-        for index, (song, rng) in enumerate(zip(songs, rngs, strict=True)):
-            if not done[index]:
-                # Where nothing is drawn at random, as in a search with one beam, the places within bins are not either.
-                song.add(rng if sampling.temperature > 0 else np.random.default_rng(0))
-                done[index] = song.events >= length if length is not None else song.seconds >= (seconds or 0.0)
-                if hear:
-                    hear(
-                        index, song.now - song.begin, song.ends[-1] - song.begin, song.pitches[-1], song.velocities[-1]
-                    )
-        if all(done):
-            return [song.finished(float(each)) for song, each in zip(songs, surprise, strict=True)]
-        rows = np.stack([song.row() for song in songs])
-        state = model.step(np.concatenate([rows, _undescribed(rows)]) if len(state) > len(songs) else rows)
+        is_guided = len(state) > len(going)
+        _choose_all(model, state, going, sampling)
+        for each in going:
+            song = each.song
+            # Where nothing is drawn at random, as in a search with one beam, the places within bins are not either.
+            song.add(each.rng if sampling.temperature > 0 else np.random.default_rng(0))
+            if hear:
+                start, end = song.now - song.begin, song.ends[-1] - song.begin
+                hear(each.index, start, end, song.pitches[-1], song.velocities[-1])
+        unfinished = [
+            place
+            for place, each in enumerate(going)
+            if (each.song.events < length if length is not None else each.song.seconds < (seconds or 0.0))
+        ]
+        if not unfinished:
+            return [each.song.finished(each.surprise) for each in songs]
+        if len(unfinished) < len(going):  # the model goes on with those that go on
+            places = np.array(unfinished)
+            model.reorder(np.concatenate([places, places + len(going)]) if is_guided else places)
+            going = [going[place] for place in unfinished]
+        rows = np.stack([each.song.row() for each in going])
+        state = model.step(np.concatenate([rows, _undescribed(rows)]) if is_guided else rows)
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A song that is being composed: which one it is, where its chances come from, the nats of what was drawn."""
+
+    index: int
+    song: _Song
+    rng: np.random.Generator
+    surprise: float = 0.0
 
 
 def _undescribed(rows: np.ndarray) -> np.ndarray:
@@ -332,33 +352,22 @@ def _opening(primer: Primer, song: _Song) -> np.ndarray:
     return rows
 
 
-def _choose_all(
-    model: NextNote,
-    state: np.ndarray,
-    songs: Sequence[_Song],
-    rngs: Sequence[np.random.Generator],
-    sampling: SamplingConfig,
-    surprise: np.ndarray,
-    done: Sequence[bool],
-) -> np.ndarray:
+def _choose_all(model: NextNote, state: np.ndarray, going: Sequence[_Growing], sampling: SamplingConfig) -> None:
     """Draw the four fields of each song's next note in turn."""
-    is_guided = len(state) > len(songs)
+    is_guided = len(state) > len(going)
     for field in range(4):
         logits = model.choose(field, state)
         drawn = logits
         if is_guided:
             logits, undescribed = np.split(logits, 2)
             drawn = undescribed + GUIDANCE * (logits - undescribed)
-        for index, song in enumerate(songs):
-            if not done[index]:
-                led = song.led(field, drawn[index])
-                choice = draw(field, led, song.allowed(field), sampling, rngs[index])
-                surprise[index] -= log_probabilities(logits[index])[choice]
-                song.choice[field] = choice
+        for each, own, guided in zip(going, logits, drawn, strict=True):
+            choice = draw(field, each.song.led(field, guided), each.song.allowed(field), sampling, each.rng)
+            each.surprise -= float(log_probabilities(own)[choice])
+            each.song.choice[field] = choice
         if field < VELOCITY:
-            choices = np.array([song.choice[field] for song in songs])
+            choices = np.array([each.song.choice[field] for each in going])
             state = model.tell(field, state, np.tile(choices, 2) if is_guided else choices)
-    return state
 
 
 def compose_by_beam(

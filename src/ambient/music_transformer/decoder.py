@@ -142,9 +142,9 @@ class Decoder:
         self.count = 0  # notes heard
 
     def reorder(self, songs: np.ndarray) -> None:
-        """Let song i go on from what song `songs[i]` heard."""
+        """Let song i go on from what song `songs[i]` heard; with fewer than S, the later ones are not stepped on."""
         for each in self.cache:  # [2, S, H, room, D]
-            each[..., : self.held, :] = each[:, songs, :, : self.held]
+            each[:, : len(songs), :, : self.held] = each[:, songs, :, : self.held]
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Hear a stretch that all songs share, and return the state after its last note.
@@ -165,7 +165,7 @@ class Decoder:
         return np.repeat(x[:, -1], self.songs, axis=0)
 
     def step(self, rows: np.ndarray) -> np.ndarray:
-        """Hear one note a song; [S, 14] -> state [S, E]."""
+        """Hear one note for each of the first songs; up to [S, 14] -> state, as many times [E]."""
         return self._hidden(np.asarray(rows)[:, None])[:, 0]
 
     def states(self, rows: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from ambient.notes import Note
 FILE = "training-notes.npz"  # in a model folder, written by training
 TOGETHER_S = 0.03
 _GAP_CLASSES = 16
+_USUAL_STEPS = 8  # with which the search for the longest passage begins: of most pieces it is not twice as long
 _FILTER_BITS = 20
 _FILTER = np.uint64((1 << _FILTER_BITS) - 1)
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no power of it is zero in 64 bits
@@ -103,7 +104,7 @@ class TrainingNotes:
         shortest, longest = 0, min(rows.steps.size, self._rows.steps.size)
         found = (0, 0)
         while shortest < longest:  # a passage of n steps matches only if one of n - 1 does
-            length = (shortest + longest + 1) // 2
+            length = min((shortest + longest + 1) // 2, max(2 * shortest, _USUAL_STEPS))
             at = self._shared(rows, length)
             if at is None:
                 longest = length - 1

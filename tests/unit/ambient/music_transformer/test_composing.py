@@ -59,7 +59,7 @@ class FakeModel:
         return told
 
     def reorder(self, songs):
-        assert len(songs) == self.songs
+        assert len(songs) <= self.songs
 
 
 def steps_of(pitches, *, gap=20, length=10, velocity=16):
@@ -295,6 +295,30 @@ def test_songs_that_grow_together_are_those_that_grow_alone(tiny_config, lively_
         return [columns(composition.fields) for composition in found]
 
     assert music(1, 2, 3) == [*music(1), *music(2), *music(3)]
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_a_song_that_has_ended_is_no_longer_stepped_on(tiny_config, lively_weights, bars, guided):
+    class Counted(Decoder):
+        def step(self, rows):
+            stepped.append(len(rows))
+            return super().step(rows)
+
+    def music(*seeds):
+        stepped.clear()
+        decoder = Counted(tiny_config, lively_weights, songs=len(seeds) * (1 + guided))
+        wishes = Wishes((1, 2, 3, 4, 5)) if guided else Wishes()
+        found = compose(
+            decoder, primer_of(bars(4)), seconds=9.0, sampling=SAMPLING, alignment=ALIGNMENT, wishes=wishes, seeds=seeds
+        )
+        return [columns(composition.fields) for composition in found]
+
+    stepped = []
+    together = music(1, 2, 3)
+    notes = [len(song) for song in together]
+    assert len(set(notes)) == 3
+    assert sum(stepped) == sum(count - 1 for count in notes) * (1 + guided)
+    assert together == [*music(1), *music(2), *music(3)]
 
 
 # === Times within bins, bounds, loops ===

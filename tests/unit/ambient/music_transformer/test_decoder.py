@@ -117,6 +117,15 @@ def test_reordered_songs_go_on_from_each_others_past(tiny_config, tiny_weights, 
     assert both[1] == pytest.approx(both[0], abs=1e-5)
 
 
+def test_fewer_songs_than_before_go_on_from_their_past(tiny_config, tiny_weights, rows):
+    decoder = Decoder(tiny_config, tiny_weights, songs=2)
+    decoder.states(rows[:, :20])
+    decoder.reorder(np.array([1]))
+    alone = Decoder(tiny_config, tiny_weights)
+    alone.states(rows[1:, :20])
+    assert decoder.step(rows[1:, 20]) == pytest.approx(alone.step(rows[1:, 20]), abs=1e-4)
+
+
 def test_a_missing_tensor_is_named(tiny_config, tiny_weights):
     broken = {name: array for name, array in tiny_weights.items() if not name.endswith("block_1/expand/bias")}
     with pytest.raises(InputError, match="block_1/expand/bias is missing"):
