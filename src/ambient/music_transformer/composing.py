@@ -361,12 +361,15 @@ def _choose_all(model: NextNote, state: np.ndarray, going: Sequence[_Growing], s
         if is_guided:
             logits, undescribed = np.split(logits, 2)
             drawn = undescribed + GUIDANCE * (logits - undescribed)
-        for each, own, guided in zip(going, logits, drawn, strict=True):
-            choice = draw(field, each.song.led(field, guided), each.song.allowed(field), sampling, each.rng)
-            each.surprise -= float(log_probabilities(own)[choice])
-            each.song.choice[field] = choice
+        for each, guided in zip(going, drawn, strict=True):
+            each.song.choice[field] = draw(
+                field, each.song.led(field, guided), each.song.allowed(field), sampling, each.rng
+            )
+        choices = np.array([each.song.choice[field] for each in going])
+        nats = log_probabilities(logits)[np.arange(len(going)), choices]
+        for each, drawn_nats in zip(going, nats.tolist(), strict=True):
+            each.surprise -= drawn_nats
         if field < VELOCITY:
-            choices = np.array([each.song.choice[field] for each in going])
             state = model.tell(field, state, np.tile(choices, 2) if is_guided else choices)
 
 
