@@ -16,9 +16,9 @@ against the whole.
 """
 
 import argparse
-import csv
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
@@ -30,6 +30,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the stage does
 import numpy as np
 
 from ambient.midi import read_midi
+from ambient.midi_set import read_manifest
 from ambient.music_transformer.config import DESCRIPTIONS, SHIPPED_MODEL, SamplingConfig
 from ambient.music_transformer.data import PERFORMED_VELOCITIES
 from ambient.music_transformer.descriptions import describe
@@ -45,7 +46,7 @@ from ambient.music_transformer.tokens import VELOCITY_BINS
 from ambient.music_transformer.wishes import make_primer, make_wishes
 from ambient.names import MIDI_SUFFIXES
 from ambient.notes import Note
-from ambient.program import files_below
+from ambient.program import files_below, run_program
 from ambient.shipped import SHIPPED_MODELS
 from ambient.stages.generate import COPY_LIMIT_NOTES
 
@@ -62,8 +63,8 @@ Pair = tuple[list[Note], list[Note]]
 Item = TypeVar("Item")
 
 
-def main() -> None:
-    """Measure and print."""
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--midi", type=Path, help="folder with manifest.csv (path, split, duplicate_of)")
     parser.add_argument("--heard", type=Path, help="folder that hear_corpus.py wrote of the same split")
@@ -75,9 +76,11 @@ def main() -> None:
     parser.add_argument("--temperature", type=float, default=DEFAULTS.temperature, help="(%(default)s)")
     parser.add_argument("--top_p", type=float, default=DEFAULTS.top_p, help="(%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="(%(default)s)")
-    arguments = parser.parse_args()
-    if not (arguments.midi or arguments.primers):
-        parser.error("give --midi or --primers")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and print."""
     sampling = SamplingConfig(temperature=arguments.temperature, top_p=arguments.top_p)
     if "cost" in arguments.sections and arguments.midi:
         print_costs(arguments)
@@ -144,8 +147,7 @@ def spread(items: Sequence[Item], count: int) -> Sequence[Item]:
 
 def clean_pieces(midi: Path, split: str) -> list[Fields]:
     """Return every piece of a split that is no duplicate."""
-    with open(midi / "manifest.csv", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == split and not row["duplicate_of"]]
+    rows = [row for row in read_manifest(midi, split, ("duplicate_of",)) if not row["duplicate_of"]]
     return [notes_to_fields(read_midi(midi / row["path"]).notes) for row in rows]
 
 
@@ -167,8 +169,7 @@ def frequency_cost(trained: TrainingNotes, pieces: Sequence[Fields]) -> float:
 
 def excerpts(arguments: argparse.Namespace) -> list[Pair]:
     """Return (primer, real continuation) of so many calm pieces, spread evenly over a split."""
-    with open(arguments.midi / "manifest.csv", newline="") as file:
-        paths = [arguments.midi / row["path"] for row in csv.DictReader(file) if row["split"] == arguments.split]
+    paths = [arguments.midi / row["path"] for row in read_manifest(arguments.midi, arguments.split)]
     found = []
     for path in paths:
         notes = read_midi(path).notes
@@ -322,5 +323,10 @@ def shown(values: Sequence[float]) -> str:
     return " / ".join(f"{value:.3g}" for value in np.percentile(values, PERCENTILES))
 
 
+def missing_music(arguments: argparse.Namespace) -> str | None:
+    """Say what is missing where there is nothing to go on from."""
+    return None if arguments.midi or arguments.primers else "give --midi or --primers"
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(run_program(build_parser(), run, check=missing_music))

@@ -10,7 +10,6 @@ training: give another soundfont and `--rooms other`.
 """
 
 import argparse
-import csv
 import hashlib
 import sys
 import tempfile
@@ -19,11 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from ambient.midi import read_midi, write_midi
+from ambient.midi_set import read_manifest
 from ambient.notes import Note
 from ambient.onsets_and_frames.augmentation import drawn_room, in_room, recorded, resampled
 from ambient.onsets_and_frames.config import SAMPLE_RATE_HZ
 from ambient.onsets_and_frames.rendering import HELD, PIANOS, STRUCK
-from ambient.program import log
+from ambient.program import log, run_program
 from ambient.shipped import SHIPPED_MODELS
 
 LONGEST_S = 180.0
@@ -31,8 +31,8 @@ AMBIENT_SHARE = 0.5
 OTHER_ROOM_S = (2.0, 3.5)  # reverberation of the rooms that training never uses; its own end at 1.6 s
 
 
-def main() -> int:
-    """Play and transcribe until there are so many hours."""
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("midi", type=Path, help="folder with manifest.csv")
     parser.add_argument("--split", required=True, choices=["train", "valid", "test"])
@@ -41,8 +41,11 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=3.0, help="stop after so much music (%(default)s)")
     parser.add_argument("--save_path", type=Path, required=True, help="folder for heard/ and played/")
     parser.add_argument("--seed", type=int, default=1, help="(%(default)s)")
-    arguments = parser.parse_args()
+    return parser
 
+
+def run(arguments: argparse.Namespace) -> None:
+    """Play and transcribe until there are so many hours."""
     from ambient.onsets_and_frames.inference import Transcriber
     from ambient.transcribers.transcription import provenance_to_texts
 
@@ -68,13 +71,11 @@ def main() -> int:
             log(f"{seconds / 3600:.2f} h: {name}: {len(played)} played, {len(heard.notes)} heard")
         if seconds >= 3600 * arguments.hours:
             break
-    return 0
 
 
 def pieces_of(midi: Path, split: str, seed: int) -> list[Path]:
     """Return the pieces of a split without duplicates, shuffled, calm ones (under six notes a second) first."""
-    with open(midi / "manifest.csv", newline="", encoding="utf-8") as lines:
-        rows = [row for row in csv.DictReader(lines) if row["split"] == split and not row["duplicate_of"]]
+    rows = [row for row in read_manifest(midi, split, ("duplicate_of", "calm")) if not row["duplicate_of"]]
     order = np.random.default_rng(seed).permutation(len(rows))
     mixed = [rows[index] for index in order]
     return [midi / row["path"] for row in sorted(mixed, key=lambda row: row["calm"] != "yes")]
@@ -122,4 +123,4 @@ def write_mono_wav(path: Path, sound: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program(build_parser(), run))

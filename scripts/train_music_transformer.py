@@ -11,7 +11,6 @@ goes on where it was when the same command is given again. With `--accelerator` 
 """
 
 import argparse
-import csv
 import json
 import os
 import sys
@@ -21,8 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ambient.midi_set import read_manifest
 from ambient.music_transformer.config import SIZES
-from ambient.program import log
+from ambient.program import log, run_program
 from ambient.shipped import SHIPPED_MODELS
 from ambient.stages import preprocess, train
 
@@ -104,8 +104,8 @@ The weights were trained on {where} in {minutes:g} minutes, a small fraction of 
 """
 
 
-def main() -> int:
-    """Prepare, train, measure, and write the model folder."""
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("midi", type=Path, help="folder with manifest.csv")
     parser.add_argument("--ambient", type=Path, help="folder that make_ambient_corpus.py wrote, for training")
@@ -116,9 +116,18 @@ def main() -> int:
     parser.add_argument("--accelerator", action="store_true", help="one phase of long crops, for a GPU or TPU")
     parser.add_argument("--minutes", type=float, default=PHASES[-1].minutes, help="of training on it (%(default)s)")
     parser.add_argument("--train_flags", default="", help="more flags of stages.train for that phase, in one word")
-    arguments = parser.parse_args()
+    return parser
+
+
+def flags_that_clash(arguments: argparse.Namespace) -> str | None:
+    """Say which flags do not go together."""
     if arguments.minutes != PHASES[-1].minutes and not arguments.accelerator:
-        parser.error("--minutes is for --accelerator; the phases on a processor have their own")
+        return "--minutes is for --accelerator; the phases on a processor have their own"
+    return None
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prepare, train, measure, and write the model folder."""
     records = {split: arguments.work / "records" / split for split in SPLITS}
     for split, folder in records.items():
         if not folder.exists():
@@ -138,16 +147,14 @@ def main() -> int:
         log(" ".join(flags))
         files = ["--input_path", records["train"], "--held_out_path", records["valid"]]
         places = ["--resume", arguments.work / "run", "--save_path", arguments.save_path]
-        code = train.main([*map(str, [*files, *places]), *flags])
-        if code:
-            return code
+        if code := train.main([*map(str, [*files, *places]), *flags]):
+            raise SystemExit(code)
     # On an accelerator --train_flags may ask for other crops; the settings of the one phase have them.
     crops = [] if arguments.accelerator else list(dict.fromkeys(f"{p.batch_size} × {p.max_seq}" for p in PHASES))
     where = "an accelerator" if arguments.accelerator else PROCESSOR
     asked = f" --accelerator --minutes {arguments.minutes:g}" if arguments.accelerator else ""
     asked += f" --size {arguments.size}" if arguments.size != "base" else ""
     finish(arguments.save_path, records, arguments.heard, COMMAND + asked, crops, where, arguments.minutes)
-    return 0
 
 
 def minutes_done(checkpoint: Path) -> float:
@@ -161,8 +168,7 @@ def minutes_done(checkpoint: Path) -> float:
 def prepare(arguments: argparse.Namespace, split: str, links: Path, records: Path) -> None:
     """Tokenise the pieces of one side of the split; for training also what the transcriber heard of them."""
     links.mkdir(parents=True, exist_ok=True)
-    with open(arguments.midi / "manifest.csv", newline="") as file:
-        names = {row["path"]: arguments.midi / row["path"] for row in csv.DictReader(file) if row["split"] == split}
+    names = {row["path"]: arguments.midi / row["path"] for row in read_manifest(arguments.midi, split)}
     if split == "train" and arguments.ambient:
         names |= {f"ambient/{path.name}": path for path in sorted(arguments.ambient.glob("*.mid"))}
     if split == "train" and arguments.heard:
@@ -230,4 +236,4 @@ def wrapped(line: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program(build_parser(), run, check=flags_that_clash))

@@ -3,11 +3,10 @@
 import argparse
 import errno
 import math
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -16,6 +15,7 @@ from typing import Any
 
 from ambient.errors import InputError, one_line
 from ambient.folders import HIDDEN_FILES, files_in
+from ambient.processes import process_pool
 
 _MAX_NAME_BYTES = 255  # of a file, on the usual file systems
 
@@ -189,8 +189,7 @@ def _results(files: list[Path], process: Callable[[Path], str], workers: int) ->
         for path in files:
             yield partial(process, path)
         return
-    # Spawned, not forked: the libraries of some stages do not survive a fork.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with process_pool(workers) as pool:
         for path, future in [(path, pool.submit(process, path)) for path in files]:
             yield partial(_outcome, path, future)
 

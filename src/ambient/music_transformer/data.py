@@ -5,9 +5,8 @@ piece and an end after its last; inputs are the rows, labels the notes of all bu
 on the seed and the number of the step alone, so that a resumed run sees what an undisturbed one would have seen.
 """
 
-import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +33,7 @@ from ambient.music_transformer.rows import (
     with_end,
     with_start,
 )
+from ambient.processes import process_pool
 
 HELD_OUT_SHARE = 0.1
 PASSAGE_SHARE = 0.1  # of each song's notes, where no whole song can be held out
@@ -300,8 +300,7 @@ class BatchesAhead:
         self._ahead = 2 * processes
         self._pool = None
         if processes:
-            spawn = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(processes, spawn, initializer=_keep, initargs=(self._draw,))
+            self._pool = process_pool(processes, _keep, (self._draw,))
 
     def __call__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the batch of a step."""

@@ -1,9 +1,7 @@
 """Compose many songs at once: in groups that share each product with the weights, the groups on all cores."""
 
-import multiprocessing
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +11,7 @@ from ambient.music_transformer.config import SamplingConfig
 from ambient.music_transformer.decoder import Decoder, load_decoder
 from ambient.music_transformer.placement import Alignment
 from ambient.music_transformer.wishes import Primer, Wishes
+from ambient.processes import process_pool
 
 # Of a fixed size, whatever the machine: another size rounds otherwise, and the same seed would give other music.
 SONGS_TOGETHER = 8
@@ -42,7 +41,7 @@ def compose_songs(request: CompositionRequest, seeds: Sequence[int], hear: Hear 
     if len(groups) == 1:
         return _compose_group(request, groups[0], hear)
     workers = min(len(groups), os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with process_pool(workers) as pool:
         made = list(pool.map(_compose_group, [request] * len(groups), groups))
     return [composition for group in made for composition in group]
 

@@ -1,10 +1,11 @@
 """Do work in other processes, ahead of its use and in order, so that many cores feed one accelerator."""
 
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from typing import Any, TypeVar
+
+from ambient.processes import process_pool
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -33,9 +34,7 @@ def in_order(
             prepare(*prepare_with)
         yield from map(work, tasks)
         return
-    # Started anew rather than forked: the frameworks have threads, which a fork would tear apart.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=prepare, initargs=prepare_with)
+    pool = process_pool(workers, prepare, prepare_with)
     due: deque[Future[Result]] = deque()
     try:
         for task in tasks:

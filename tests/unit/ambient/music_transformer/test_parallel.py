@@ -25,7 +25,7 @@ def test_eight_songs_share_the_work_of_one_process(monkeypatch):
     groups = []
 
     class Pool:
-        def __init__(self, workers, mp_context):
+        def __init__(self, workers):
             pass
 
         def __enter__(self):
@@ -38,7 +38,7 @@ def test_eight_songs_share_the_work_of_one_process(monkeypatch):
             groups.extend(seeds)
             return seeds  # each seed stands for its song
 
-    monkeypatch.setattr(parallel, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(parallel, "process_pool", Pool)
     assert compose_songs(None, range(19)) == list(range(19))
     assert [len(group) for group in groups] == [8, 8, 3]
 
