@@ -1,4 +1,4 @@
-"""docs/architecture.md names files that are there, and its picture shows the imports as they are."""
+"""docs/architecture.md names files that are there, its picture shows the imports, and lines of documents are short."""
 
 import importlib.util
 import re
@@ -59,3 +59,16 @@ def test_the_files_that_a_song_meets_are_there():
         found += len(names)
         assert [name for name in names if not (ROOT / name).is_file()] == []
     assert found > 20
+
+
+def test_the_files_where_to_look_are_there():
+    names = re.findall(r"`(\w+/[\w/.-]+)`", section("Where to look"))
+    assert len(names) > 15
+    assert [name for name in names if not (ROOT / "src" / name).is_file()] == []
+
+
+def test_lines_of_the_documents_have_at_most_120_characters():
+    paths = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    assert len(paths) > 10
+    lines = [(path.name, i, line) for path in paths for i, line in enumerate(path.read_text("utf-8").splitlines(), 1)]
+    assert [(name, i) for name, i, line in lines if len(line) > 120] == []

@@ -1,4 +1,4 @@
-"""Does the music go round in circles? Hears the pitches as they start and says which ones would go on with that.
+"""Does the composer repeat itself? Follows the pitches as they start and names those that would continue a loop.
 
 `LoopWatch` names the pitch that would carry on a loop; `FigureWatch` says how much to discourage the pitches that bring
 back a figure, when more of them return than in real music.

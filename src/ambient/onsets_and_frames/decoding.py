@@ -1,4 +1,6 @@
-"""Read notes off the network's probabilities.
+"""Where do notes start and end, by Magenta's rules? Reads them off the network's probabilities.
+
+The shipped model and every other one with a section `evidence` in its `config.json` is read by `fading` instead.
 
 Conventions: F frames, K keys. Frame k starts at k * 32 ms. Follows note-seq's `pianoroll_to_note_sequence` as magenta
 calls it: a note starts only where its onset fires, and lasts while frame or onset stays above its threshold. Starts

@@ -1,4 +1,4 @@
-"""Read notes off probabilities and spectrogram: those that fade in too, and on for as long as their sound goes on.
+"""Where do notes start and end, by probabilities and spectrogram? Finds those that fade in, and how long each sounds.
 
 Magenta's rules (`decoding`) start a note only where its onset fires, so most notes of pads are lost although the frame
 head hears them, and end it where the frame head flickers. Here an onset that fires at all is a candidate; what speaks

@@ -1,7 +1,7 @@
 """What an instrument is made of, read from one TOML file each, so that a user adds one without code.
 
 A preset has one or more tones that play the same notes, a tape that colours them, a space they stand in, and the kind
-of music it suits. `docs/sound.md` lists every key; a key that is not known is refused with the nearest one.
+of music it suits. The classes below document every key; a key that is not known is refused with the nearest one.
 """
 
 import difflib

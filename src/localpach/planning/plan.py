@@ -1,4 +1,4 @@
-"""What does a job have to do, and what is its output then? Pure functions over lists and dictionaries.
+"""Which datums does a job run, which does it skip, and what is its output? Pure functions over lists and dictionaries.
 
 ::
 

@@ -1,7 +1,8 @@
-"""Songs on their way into the store: received, looked at, named if something is odd, then put in one commit.
+"""Songs on their way into the store: received, checked, refused with a reason or put, all in one commit.
 
 What is received lies in a folder of its own, under numbers: a name that comes with a file is shown and never a path.
-What a killed server leaves there is removed at the next start; the page sends it again.
+What a killed server leaves there is removed at the next start; the page sends it again. Requests that get no further
+than the door are refused by `ambient.studio.security`.
 """
 
 import hashlib
