@@ -41,7 +41,7 @@ from ambient.music_transformer.parallel import CompositionRequest, cached_decode
 from ambient.music_transformer.placement import Alignment, placement_nats
 from ambient.music_transformer.rows import CLEAN, FIELD_SIZES, HEARD, note_rows
 from ambient.music_transformer.sampling import VELOCITY
-from ambient.music_transformer.statistics import Distances, Measures, distances, measure, self_repetition
+from ambient.music_transformer.statistics import Distances, Statistics, distances, measure, self_repetition
 from ambient.music_transformer.tokens import VELOCITY_BINS
 from ambient.music_transformer.wishes import make_primer, make_wishes
 from ambient.names import MIDI_SUFFIXES
@@ -234,7 +234,7 @@ def print_statistics(real: list[list[Note]], composed: list[list[Note]], trained
     rows = [
         (field.name, [getattr(each, field.name) for each in map(measure, real)],
          [getattr(each, field.name) for each in map(measure, composed)])
-        for field in dataclass_fields(Measures)
+        for field in dataclass_fields(Statistics)
     ]  # fmt: skip
     if trained:
         rows.append(("longest_match_notes", copied(trained, real), copied(trained, composed)))

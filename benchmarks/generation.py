@@ -96,7 +96,7 @@ def decode(decoder: Decoder, rows: np.ndarray) -> np.ndarray:
         for field in range(4):
             decoder.choose(field, state)
             if field < 3:
-                state = decoder.tell(field, state, np.full(decoder.songs, row[field] % FIELD_SIZES[field]))
+                state = decoder.add_choice(field, state, np.full(decoder.songs, row[field] % FIELD_SIZES[field]))
         times.append(time.perf_counter() - started)
     return np.array(times)
 

@@ -23,7 +23,7 @@ def files_in(folder: Path, on_error: Callable[[OSError], None]) -> list[str]:
 
     Args:
         folder: May be a link itself.
-        on_error: Is told of each folder that cannot be read; its files are missing if it returns.
+        on_error: Called with the error of each folder that cannot be read; its files are missing if it returns.
     """
     home = Path(folder).resolve()
     seen = {_identity(place) for place in home.parents}

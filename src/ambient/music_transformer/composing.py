@@ -63,7 +63,7 @@ class NextNote(Protocol):
     def choose(self, field: int, state: np.ndarray) -> np.ndarray:
         """Return logits [S, C] of a field."""
 
-    def tell(self, field: int, state: np.ndarray, choices: np.ndarray) -> np.ndarray:
+    def add_choice(self, field: int, state: np.ndarray, choices: np.ndarray) -> np.ndarray:
         """Return states [S, E] that know what was chosen."""
 
     def reorder(self, songs: np.ndarray) -> None:
@@ -370,7 +370,7 @@ def _choose_all(model: NextNote, state: np.ndarray, going: Sequence[_Growing], s
         for each, drawn_nats in zip(going, nats.tolist(), strict=True):
             each.surprise -= drawn_nats
         if field < VELOCITY:
-            state = model.tell(field, state, np.tile(choices, 2) if is_guided else choices)
+            state = model.add_choice(field, state, np.tile(choices, 2) if is_guided else choices)
 
 
 def compose_by_beam(
@@ -403,7 +403,7 @@ def compose_by_beam(
             parents = parents[chosen_parents]
             state = state[chosen_parents]
             if field < VELOCITY:
-                state = model.tell(field, state, choices)
+                state = model.add_choice(field, state, choices)
         for beam in beams:
             beam.song.add(np.random.default_rng(0))
         if max(beams, key=lambda beam: beam.score).song.events >= length:

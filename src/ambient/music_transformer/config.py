@@ -87,7 +87,7 @@ SIZES = {
 
 
 OPTIMIZERS = ("adamw", "muon")
-# What the composer can be told of the music, and what the words mean (`descriptions.py`).
+# What a person can ask of the music, and what the words mean (`descriptions.py`).
 DESCRIPTIONS = {
     "density": "how many notes start in a second",
     "register": "how high the notes are",

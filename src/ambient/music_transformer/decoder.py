@@ -108,7 +108,7 @@ class _Choice:
 class Decoder:
     """What the music so far says of the next note, for songs that grow together.
 
-    Hearing notes gives a state; from it `choose` gives the logits of each field in turn, `tell` adds what was chosen.
+    Hearing notes gives a state; `choose` reads a field's logits off it, `add_choice` adds the choice to it.
 
     Args:
         config: Shape of the model.
@@ -176,10 +176,10 @@ class Decoder:
         """Return the logits of a field, 0 the gap to 3 the velocity: [N, E] -> [N, choices]."""
         return self.choices[field](state)
 
-    def tell(self, field: int, state: np.ndarray, choices: np.ndarray) -> np.ndarray:
+    def add_choice(self, field: int, state: np.ndarray, choices: np.ndarray) -> np.ndarray:
         """Return the state [N, E] that knows what was chosen, [N], of field 0, 1 or 2."""
-        told: np.ndarray = state + self.chosen[choices + CHOSEN_OFFSETS[field]]
-        return told
+        after: np.ndarray = state + self.chosen[choices + CHOSEN_OFFSETS[field]]
+        return after
 
     def _hidden(self, rows: np.ndarray) -> np.ndarray:
         songs, count = rows.shape[:2]

@@ -1,4 +1,4 @@
-"""What the music is like around each note: five local descriptions that the composer is told, and people can turn.
+"""What the music is like around each note: five local descriptions that the composer reads, and people can change.
 
 Conventions: the description at a note looks ahead, from the note's start over the next 15 s (less where the piece ends,
 at least 5 s). Values are given to the network as twenty bins between percentiles of the base model's training music,

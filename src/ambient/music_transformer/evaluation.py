@@ -73,6 +73,6 @@ def piece_cost(decoder: Decoder, fields: Fields, mark: int) -> Cost:
             likely = log_probabilities(decoder.choose(field, state))[np.arange(len(choices)), choices]
             nats[field] -= float(likely[counted].sum())
             if field < 3:
-                state = decoder.tell(field, state, choices)
+                state = decoder.add_choice(field, state, choices)
     nats[4] = float(placement_nats(fields, Alignment(*decoder.config.alignment)).sum())
     return Cost(nats, len(fields), fields.seconds)

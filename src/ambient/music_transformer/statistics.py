@@ -1,6 +1,6 @@
-"""What is a piece like, in numbers? The same measures for composed and for real music, so that the two can be compared.
+"""What is a piece like, in numbers? The same figures for composed and for real music, to compare the two.
 
-Conventions: notes in seconds, sorted by start, then pitch. The measures are those of the literature on symbolic music
+Conventions: notes in seconds, sorted by start, then pitch. They are those of the literature on symbolic music
 (muspy.metrics; Yang and Lerch, "On the evaluation of generative models in music", 2018), computed from times instead of
 bars, because performances have none.
 """
@@ -19,7 +19,7 @@ FIGURE_NOTES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Measures:
+class Statistics:
     """One piece in numbers.
 
     Attributes:
@@ -45,7 +45,7 @@ class Measures:
     self_repetition: float
 
 
-def measure(notes: Sequence[Note]) -> Measures:
+def measure(notes: Sequence[Note]) -> Statistics:
     """Measure a piece.
 
     Args:
@@ -56,7 +56,7 @@ def measure(notes: Sequence[Note]) -> Measures:
     classes = np.bincount([note.pitch % 12 for note in notes], minlength=12)
     sounding = _seconds_with_sound(notes)
     pitches = [note.pitch for note in notes]
-    return Measures(
+    return Statistics(
         notes_per_second=len(notes) / (end - begin),
         pitch_class_entropy=_entropy_bits(classes),
         scale_consistency=max(float(classes[[(key + step) % 12 for step in MAJOR_SCALE]].sum()) for key in range(12))

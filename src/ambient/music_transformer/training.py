@@ -113,7 +113,7 @@ class Trainer:
         if not result.history:
             result.before = result.best = evaluate(self.model, self.held_out)
             self.report(f"before training: held-out {result.before:.3f} nats per note")
-        told = time.monotonic()
+        reported = time.monotonic()
         batches = BatchesAhead(self.crops, processes=self._helpers())
         with batches:
             while result.steps < self.planned_steps:
@@ -128,10 +128,10 @@ class Trainer:
                 result.seconds = time.monotonic() - started
                 if result.steps % every == 0 or result.steps == self.planned_steps:
                     self._evaluate()
-                    told = time.monotonic()
-                elif time.monotonic() - told > PROGRESS_SECONDS:
+                    reported = time.monotonic()
+                elif time.monotonic() - reported > PROGRESS_SECONDS:
                     self.report(self._progress(result.losses[-1]))
-                    told = time.monotonic()
+                    reported = time.monotonic()
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
                     self.save()
                     saved = time.monotonic()

@@ -81,14 +81,14 @@ def make_app(studio: Studio, *, host: str = "127.0.0.1", token: str = "") -> Gua
 
 
 def _add_errors(app: FastAPI) -> None:
-    def told(status: int) -> Any:
+    def as_json(status: int) -> Any:
         def answer(_: Request, error: Exception) -> JSONResponse:
             return JSONResponse({"error": str(error)}, getattr(error, "status", status))
 
         return answer
 
     for kind, status in ((StoreError, 409), (TakeError, 409), (UploadError, 400), (InputError, 422), (SoundError, 404)):
-        app.add_exception_handler(kind, told(status))
+        app.add_exception_handler(kind, as_json(status))
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

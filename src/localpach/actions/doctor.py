@@ -19,12 +19,12 @@ class Feature:
     Attributes:
         name: What it is.
         missing: Why it is not here; empty if it is.
-        told: What is to be known of it.
+        detail: What it is for, or its size or version.
     """
 
     name: str
     missing: str
-    told: str
+    detail: str
 
 
 def examine(folder: Path) -> list[Feature]:
@@ -48,12 +48,12 @@ def examine(folder: Path) -> list[Feature]:
 
 
 def _private_pfs() -> Feature:
-    told = "processes find their datum at /pfs itself"
+    detail = "processes find their datum at /pfs itself"
     try:
         PrivatePfs().close()
     except NoPrivatePfsError as error:
-        return Feature("a /pfs of its own", f"{error}; /pfs is mapped in cmd, stdin and env alone", told)
-    return Feature("a /pfs of its own", "", told)
+        return Feature("a /pfs of its own", f"{error}; /pfs is mapped in cmd, stdin and env alone", detail)
+    return Feature("a /pfs of its own", "", detail)
 
 
 def _containers() -> Feature:
@@ -63,8 +63,8 @@ def _containers() -> Feature:
         return Feature("containers", str(error), "--executor container")
 
 
-def _package(name: str, module: str, told: str, remedy: str) -> Feature:
-    return Feature(name, "" if find_spec(module) else f"not installed; {remedy}", told)
+def _package(name: str, module: str, detail: str, remedy: str) -> Feature:
+    return Feature(name, "" if find_spec(module) else f"not installed; {remedy}", detail)
 
 
 def _unwritable(folder: Path) -> str:

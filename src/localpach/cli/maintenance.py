@@ -22,7 +22,7 @@ def run_doctor(session: Session, _arguments: argparse.Namespace) -> None:
 
     for each in examine(session.folder):
         print(
-            f"{'-' if each.missing else '+'} {each.name}: {each.told}" + (f": {each.missing}" if each.missing else "")
+            f"{'-' if each.missing else '+'} {each.name}: {each.detail}" + (f": {each.missing}" if each.missing else "")
         )
 
 

@@ -185,7 +185,7 @@ class _Worker:
         return (said.removeprefix(_FAILED).strip() or "failed, says the program") if said.startswith("failed") else ""
 
     def _empty_pipes(self) -> None:
-        """Take out what a program that was killed had asked or was not told any more."""
+        """Take out what a program that was killed had asked and what it was never sent."""
         for descriptor in (self._ask, self._answer):
             os.set_blocking(descriptor, False)
             with contextlib.suppress(BlockingIOError):

@@ -1,4 +1,4 @@
-"""How does one datum run? Laid out, tried as often as its spec says, its outputs stored, its end told."""
+"""How does one datum run? Laid out, tried as often as its spec says, its outputs stored, its end recorded."""
 
 import contextlib
 import os

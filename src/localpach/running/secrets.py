@@ -32,7 +32,7 @@ _SHORTEST_HIDDEN = 4  # characters; hiding each "a" in a message would hide the 
 
 @dataclass(frozen=True, slots=True)
 class StoredSecret:
-    """What may be told of a secret: all but its values."""
+    """What may be shown of a secret: all but its values."""
 
     name: str
     keys: tuple[str, ...]

@@ -60,7 +60,7 @@ class News:
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join()
-        self.tell()
+        self.notify()
 
     @contextmanager
     def subscribed(self) -> Iterator[Subscription]:
@@ -75,7 +75,7 @@ class News:
             with self._lock:
                 self._subscriptions.discard(subscription)
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Wake all subscribers, as a change would."""
         with self._lock:
             for subscription in self._subscriptions:
@@ -89,6 +89,6 @@ class News:
                 version = connection.execute("PRAGMA data_version").fetchone()
                 if version != seen:
                     seen = version
-                    self.tell()
+                    self.notify()
         finally:
             connection.close()

@@ -70,7 +70,7 @@ class Runner:
     def stop(self) -> None:
         """Stop: programs that run are killed, finished datums are kept, unfinished jobs go on at the next start."""
         self._stopping.set()
-        self.news.tell()
+        self.news.notify()
         if self._thread.ident is not None:
             self._thread.join()
         self.news.stop()
@@ -130,7 +130,7 @@ class _Work:
         self._executor = executor
         self._progress = progress
         self._held: dict[str, LocalpachError] = {}
-        self._told: dict[str, str] = {}
+        self._noted: dict[str, str] = {}
         self._again = 0.0
         self._not_before = 0.0
 
@@ -145,9 +145,9 @@ class _Work:
                 pass
         except (LocalpachError, sqlite3.Error, OSError) as error:  # a full disk, a damaged object: it may pass
             self._not_before = time.monotonic() + _AGAIN_S
-            self._tell({"": f"{error}; jobs go on in {_AGAIN_S:g} s"})
+            self._note({"": f"{error}; jobs go on in {_AGAIN_S:g} s"})
         else:
-            self._tell({name: f"{name} waits: {reason}" for name, reason in self._held.items()})
+            self._note({name: f"{name} waits: {reason}" for name, reason in self._held.items()})
 
     def _release(self) -> None:
         """Try jobs again that were held: some time after, or when somebody has asked for it."""
@@ -159,20 +159,20 @@ class _Work:
             for name in self._held.keys() - still:
                 del self._held[name]
 
-    def _tell(self, lines: dict[str, str]) -> None:
+    def _note(self, lines: dict[str, str]) -> None:
         """Show a line once, and again when it comes back."""
         for name, line in lines.items():
-            if self._told.get(name) != line:
+            if self._noted.get(name) != line:
                 self._progress.note(line)
-        self._told = lines
+        self._noted = lines
 
 
-class _Stopped(Exception):  # noqa: N818  it is no error: the runner was told to stop
+class _Stopped(Exception):  # noqa: N818  it is no error: the runner was asked to stop
     """Ends a job that runs, as Ctrl-C does."""
 
 
 class _UntilStopped:
-    """Shows how jobs run, and ends the one that runs when the runner is told to stop."""
+    """Shows how jobs run, and ends the one that runs when the runner is asked to stop."""
 
     def __init__(self, shown: Progress, stopping: threading.Event) -> None:
         self._shown = shown

@@ -148,7 +148,7 @@ class Server:
 
     @contextmanager
     def call(self, context: Any) -> Iterator[Call]:
-        """Begin a call, with the state opened for it; what goes wrong in the block is told to the client."""
+        """Begin a call, with the state opened for it; an error in the block goes to the client."""
         try:
             with closing(Store(self._state)) as store:
                 yield Call(store, self._runner.news, context, self._pretends)

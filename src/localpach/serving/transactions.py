@@ -1,7 +1,7 @@
 """The calls about transactions: changes that are made together, in one commit set, or not at all.
 
 A client sends them all at once, or one by one under the ID of a transaction that it has started. Those are tried when
-they come, so that what is wrong is told at once, and taken back; they are made when the transaction is finished.
+they come, so that an error is answered at once, and taken back; they are made when the transaction is finished.
 """
 
 import threading

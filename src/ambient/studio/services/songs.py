@@ -190,15 +190,15 @@ def _character(place: Path) -> dict[str, Any]:
 
 def _mark_unlike(songs: list[dict[str, Any]]) -> None:
     """Say of each song in which way it is unlike most of those that are used."""
-    told = [song for song in songs if song.get("notes")]
-    used = [song for song in told if song["used"]]
+    transcribed = [song for song in songs if song.get("notes")]
+    used = [song for song in transcribed if song["used"]]
     if len(used) < _FEW_SONGS:
         return
     for name, words in _WORDS.items():
         values = [song[name] for song in used]
         middle = statistics.median(values)
         spread = max(1.4826 * statistics.median(abs(v - middle) for v in values), _LEAST_SPREAD[name])
-        for song in told:
+        for song in transcribed:
             distance = (song[name] - middle) / spread
             if abs(distance) > _UNLIKE:
                 song["unlike"].append(words[distance > 0])

@@ -477,7 +477,7 @@ class Takes:
                 path.unlink(missing_ok=True)
 
     def _file_of(self, group: Group, take: Take, made: dict[Path, Music]) -> Path | None:
-        """Find the file that has the notes that were told of a take."""
+        """Find the file that has the notes that a take was shown with."""
         pitches = [int(row[1]) for row in take.notes[len(self._stays(group)) :]]
         return next((p for p, m in made.items() if [n.pitch for n in m.notes][-len(pitches) :] == pitches), None)
 

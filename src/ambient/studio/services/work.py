@@ -56,7 +56,7 @@ class Work:
             self._lock.notify()
 
     def stop(self, task: Task) -> None:
-        """Stop a task, whether it waits or runs; it is told of nothing any more."""
+        """Stop a task, whether it waits or runs; it reports nothing any more."""
         with self._lock:
             task.stopped = True
             if task in self._waiting:

@@ -53,7 +53,7 @@ class FakeModel:
                 row[choice] = np.log(probability)
         return logits
 
-    def tell(self, field, state, choices):
+    def add_choice(self, field, state, choices):
         told = state.copy()
         told[:, 14 + field] = choices
         return told

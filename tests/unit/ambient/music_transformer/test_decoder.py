@@ -31,7 +31,7 @@ def logits_of(decoder, states, following):
     for field, size in enumerate((178, 128, 177, 32)):
         fields.append(decoder.choose(field, flat))
         if field < 3:
-            flat = decoder.tell(field, flat, np.minimum(chosen[:, field], size - 1))
+            flat = decoder.add_choice(field, flat, np.minimum(chosen[:, field], size - 1))
     return np.concatenate(fields, axis=1).reshape(*states.shape[:-1], 515)
 
 
