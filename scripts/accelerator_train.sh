@@ -27,7 +27,7 @@ while [ $# -gt 0 ]; do
     --midi) midi=$2 ;;                    # folder with manifest.csv
     --out) out=$2 ;;                      # folder that comes back
     --wheels) wheels=$2 ;;                # installed into a folder of their own
-    --soundfonts) soundfonts=$2 ;;        # SF2 files, in one word
+    --soundfonts) soundfonts=$2 ;;        # SF2 files, as one argument
     --resume) resume=$2 ;;                # OUT of the run before
     --python) python=$2 ;;
     --backend) backend=$2 ;;              # jax or torch

@@ -30,7 +30,7 @@ while [ $# -gt 0 ]; do
     --backend) backend=$2 ;;         # jax, or torch
     --size) size=$2 ;;               # base, large, …
     --minutes) minutes=$2 ;;         # of training, over all runs: the learning rate follows it
-    --train_flags) train_flags=$2 ;; # more flags of stages.train, in one word
+    --train_flags) train_flags=$2 ;; # more flags of stages.train, as one argument
     *) usage ;;
   esac
   shift 2

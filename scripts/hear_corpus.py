@@ -1,4 +1,4 @@
-"""Play MIDI on pianos and ambient sounds in rooms, and write what the shipped transcriber hears: food for the composer.
+"""Play MIDI on pianos and ambient sounds in rooms, and write what the transcriber hears: the composer trains on it.
 
     python3 scripts/hear_corpus.py MIDI_FOLDER --split train --soundfonts A.sf2 B.sf2 --hours 3 --save_path OUT
     python3 scripts/hear_corpus.py MIDI_FOLDER --split test --soundfonts C.sf2 --rooms other --hours 3 --save_path OUT

@@ -115,7 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", choices=list(SIZES), default="base", help="(%(default)s)")
     parser.add_argument("--accelerator", action="store_true", help="one phase of long crops, for a GPU or TPU")
     parser.add_argument("--minutes", type=float, default=PHASES[-1].minutes, help="of training on it (%(default)s)")
-    parser.add_argument("--train_flags", default="", help="more flags of stages.train for that phase, in one word")
+    parser.add_argument("--train_flags", default="", help="more flags of stages.train for that phase, as one argument")
     return parser
 
 

@@ -60,8 +60,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="General MIDI program 0-127 (%(default)s, the piano)",
     )
     # Choice of songs
-    parser.add_argument("--songs", type=number(int, least=1), default=1, help="make so many a primer (%(default)s)")
-    parser.add_argument("--keep", type=number(int, least=1), help="keep the best so many of --songs (all)")
+    parser.add_argument(
+        "--songs", type=number(int, least=1), default=1, help="songs to compose for each primer (%(default)s)"
+    )
+    parser.add_argument("--keep", type=number(int, least=1), help="how many of these to keep: the best (all)")
     parser.add_argument(
         "--copy_limit",
         type=number(int, least=0),

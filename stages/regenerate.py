@@ -21,7 +21,9 @@ NO_FLAGS = ("model", "primer", "primer_digest", "rank", "keep_primer", "break_lo
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python3 -m stages.regenerate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("song", type=Path, help="MIDI file that `generate` wrote")
     parser.add_argument(
         "--inputs", type=Path, help="the primer, or a folder that holds it (none for a song from nothing)"

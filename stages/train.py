@@ -22,7 +22,7 @@ CHECKPOINT = "checkpoint.npz"
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this stage."""
-    parser = argparse.ArgumentParser(prog="train", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python3 -m stages.train", description=__doc__)
     # Files
     parser.add_argument("--input_path", type=Path, required=True, help="folder of TFRecord files from preprocess")
     parser.add_argument("--save_path", type=Path, default=Path("/pfs/out"), help="model folder to write (%(default)s)")
@@ -80,7 +80,9 @@ def build_parser() -> argparse.ArgumentParser:
         default=DEFAULTS.optimizer,
         help="muon learns more a step from scratch, and each step takes a fifth longer (%(default)s)",
     )
-    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="(%(default)s)")
+    parser.add_argument(
+        "--precision", choices=["float32", "bfloat16"], default="float32", help="of matrix products (%(default)s)"
+    )
     return parser
 
 

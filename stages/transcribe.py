@@ -38,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--transcriber",
         choices=TRANSCRIBERS,
         default=KIND,
-        help=f"who listens (default: {KIND}); the others are optional installations",
+        help=f"which network listens (default: {KIND}); the others must be installed by you",
     )
     parser.add_argument(
         "--model",

@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="ambient",
         usage="ambient COMMAND …",
         description=__doc__,
-        epilog=f"commands:\n{listing}\n\n`ambient COMMAND --help` tells the flags of one.",
+        epilog=f"commands:\n{listing}\n\n`ambient COMMAND --help` lists the flags of one.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"{DISTRIBUTION} {_version()}")
@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _is_left_out_of_images(missing: str, command: Command) -> bool:
-    """Tell whether the whole package of a program is missing."""
+    """Return whether the whole package of a program is missing."""
     return missing != "ambient" and command.module.startswith(f"{missing}.")
 
 

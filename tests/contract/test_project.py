@@ -36,6 +36,12 @@ def test_help_answers_without_loading_anything_heavy(stage):
     assert FRAMEWORKS & set(done.stdout.split()) == set()
 
 
+@pytest.mark.parametrize("stage", [*STAGES, "regenerate"])
+def test_usage_says_how_a_stage_is_called(stage):
+    parser = importlib.import_module(f"stages.{stage}").build_parser()
+    assert parser.format_usage().startswith(f"usage: python3 -m stages.{stage} ")
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_unknown_flag_is_wrong_usage(stage):
     done = subprocess.run(

@@ -103,7 +103,7 @@ def _overview() -> str:
             *lines,
             f"  {'':<{width}}  {single}",
             "",
-            "`localpach COMMAND WHAT --help` tells the flags. Example: localpach create repo songs; localpach put file",
+            "`localpach COMMAND WHAT --help` lists the flags. Example: localpach create repo songs; localpach put file",
             "songs@master -f a.mp3; localpach create pipeline -f midi.json",
         ]
     )
