@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,12 +35,17 @@ class Images:
             mounts: Place in the container -> folder or file here; what does not begin with `/data` is read only.
             flags: More words for the engine.
         """
-        words = ["run", "--rm", "--pull", "never", "--network", "none", "--security-opt", "label=disable"]
-        words += ["--read-only", "--tmpfs", "/tmp:exec", *flags]
+        name = f"ambient-test-{uuid.uuid4().hex[:16]}"
+        words = ["run", "--rm", "--name", name, "--pull", "never", "--network", "none"]
+        words += ["--security-opt", "label=disable", "--read-only", "--tmpfs", "/tmp:exec", *flags]
         for place, here in (mounts or {}).items():
             words += ["--mount", f"type=bind,source={here},target={place}{'' if place == '/data' else ',readonly'}"]
         words += ["--entrypoint", command[0], image, *command[1:]]
-        return subprocess.run([self.engine, *words], capture_output=True, text=True, timeout=1200)
+        try:
+            return subprocess.run([self.engine, *words], capture_output=True, text=True)
+        except BaseException:  # a timeout or Ctrl-C ends the engine's client alone, and the container would run on
+            subprocess.run([self.engine, "kill", name], capture_output=True)
+            raise
 
 
 @pytest.fixture(scope="session")

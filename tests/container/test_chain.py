@@ -22,7 +22,7 @@ from ambient.audio import write_mp3
 from ambient.notes import Note
 from ambient.sound.soundfont import SAMPLE_RATE_HZ, find_soundfont, render_notes
 
-pytestmark = pytest.mark.container
+pytestmark = [pytest.mark.container, pytest.mark.timeout(3600)]
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = (
     "audio-processed",

@@ -28,7 +28,7 @@ def on_a_terminal(command, *, folder, engine):
     """Run a command on a terminal, the engine under docker's name and without network; return code and what it said."""
     program = folder.parent / "bin" / "docker"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nshift\nexec {engine} run --network none "$@"\n')
+    program.write_text(f'#!/bin/sh\nshift\nexec {engine} run --rm --network none "$@"\n')
     program.chmod(0o755)
     ours, its = pty.openpty()
     process = subprocess.Popen(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.container
+pytestmark = [pytest.mark.container, pytest.mark.timeout(3600)]
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("rename", "to_wav", "transcribe", "preprocess", "train", "generate", "render")
 TOOLS = ("pytest", "pytest-timeout", "pluggy", "iniconfig", "packaging", "pygments", "mido")
