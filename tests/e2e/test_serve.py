@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,11 @@ def client(tmp_path):
     log = tmp_path / "server.log"
     with log.open("wb") as out, subprocess.Popen(words, cwd=tmp_path, stderr=out) as process:
         try:
+            until = time.monotonic() + 60
             while not (found := re.search(r"grpc://\S+(?=;)", log.read_text())):
                 assert process.poll() is None, log.read_text()
+                assert time.monotonic() < until, "the server did not start"
+                time.sleep(0.05)
             yield Client.from_pachd_address(found[0])
         finally:
             process.terminate()
