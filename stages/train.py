@@ -62,7 +62,11 @@ def build_parser() -> argparse.ArgumentParser:
         ("slow", number(float, least=0, most=1), "share of clean crops that are played up to three times slower"),
         ("hands", number(float, least=0, most=1), "share of crops that get other dynamics, timing and note ends"),
         ("imitation", number(float, least=0, most=1), "share of clean crops that are changed as by the transcriber"),
-        ("unsaid", number(float, least=0, most=1), "chance that a local description is left out of a crop"),
+        (
+            "description_dropout",
+            number(float, least=0, most=1),
+            "chance that a local description is left out of a crop",
+        ),
         ("rehearsal", number(float, least=0, most=1), "share of crops of the base model's own music when fine-tuning"),
         (
             "performed_weight",

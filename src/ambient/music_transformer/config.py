@@ -121,7 +121,7 @@ class TrainingConfig:
         slow: Share of crops that are played up to three times slower instead, where no transcriber wrote the piece.
         hands: Share of crops that are given other dynamics; half as many another timing, a third other note ends.
         imitation: Share of crops of clean pieces that are changed as the transcriber would, and marked as heard.
-        unsaid: Chance that a description is left out of a crop, and that all of them are.
+        description_dropout: Chance that a description is left out of a crop, and that all of them are.
         rehearsal: Share of crops that come from the base model's own music when fine-tuning.
         calm_weight: How much more often crops of pieces with fewer than six notes a second are drawn.
         performed_weight: How much more often crops of pieces with the dynamics of a performance are drawn.
@@ -146,7 +146,7 @@ class TrainingConfig:
     slow: float = 0.0
     hands: float = 0.3
     imitation: float = 0.4
-    unsaid: float = 0.3
+    description_dropout: float = 0.3
     rehearsal: float = 0.5
     calm_weight: float = 1.0
     performed_weight: float = 1.0

@@ -222,12 +222,12 @@ class Crops:
         return rows
 
     def _leave_out(self, rows: np.ndarray, rng: np.random.Generator) -> None:
-        """Leave descriptions and the mark unsaid at random, so that each may be left out while composing."""
-        drop = rng.random(len(NAMES)) < self.config.unsaid
-        if rng.random() < self.config.unsaid:
+        """Leave out descriptions and the mark at random, so that each may be left out while composing."""
+        drop = rng.random(len(NAMES)) < self.config.description_dropout
+        if rng.random() < self.config.description_dropout:
             drop[:] = True
         rows[:, np.flatnonzero(drop) + DESCRIPTIONS] = 0
-        if rng.random() < self.config.unsaid / 3:
+        if rng.random() < self.config.description_dropout / 3:
             rows[:, MARK] = NOT_SAID
 
     def _varied(self, part: Fields, rng: np.random.Generator, *, heard: bool, most: int) -> tuple[Fields, np.ndarray]:

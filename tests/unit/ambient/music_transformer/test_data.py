@@ -18,7 +18,7 @@ from ambient.music_transformer.data import (
 from ambient.music_transformer.descriptions import Percentiles, describe
 from ambient.music_transformer.fields import Fields
 
-AS_IT_IS = {"transpose": 0, "stretch": 0.0, "hands": 0.0, "imitation": 0.0, "unsaid": 0.0}
+AS_IT_IS = {"transpose": 0, "stretch": 0.0, "hands": 0.0, "imitation": 0.0, "description_dropout": 0.0}
 CONFIG = TrainingConfig(batch_size=3, max_seq=40)
 PLAIN = TrainingConfig(batch_size=64, max_seq=40, **AS_IT_IS)
 GAP, PITCH, LENGTH, VELOCITY, MARK, DESCRIPTIONS, TIME = 0, 1, 2, 3, 7, slice(8, 13), 13
@@ -239,8 +239,8 @@ def test_of_a_crop_that_goes_on_clean_the_last_heard_row_asks_for_clean_notes(dr
 
 
 def test_what_is_not_said_is_left_out_for_a_whole_crop(drawn, bars):
-    def crops(unsaid):
-        config = TrainingConfig(batch_size=250, max_seq=8, **AS_IT_IS | {"unsaid": unsaid})
+    def crops(dropout):
+        config = TrainingConfig(batch_size=250, max_seq=8, **AS_IT_IS | {"description_dropout": dropout})
         return drawn(Piece(bars(1000)), config=config)[0]
 
     assert not crops(1.0)[:, :, DESCRIPTIONS].any()
