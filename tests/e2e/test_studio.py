@@ -283,13 +283,30 @@ def test_what_is_no_recording_is_named_and_the_rest_can_be_put(page, tmp_path):
     expect(page.locator(".commits")).to_contain_text("undo of")
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_no_view_is_wider_than_the_screen(page, width):
+@pytest.mark.parametrize("width", [1280, 390, 320])
+def test_no_view_is_wider_than_the_screen_with_something_loaded(page, width):
     page.set_viewport_size({"width": width, "height": 800})
+    page.goto(page.url.split("#")[0] + "#/compose")
+    playwright.expect(page.locator(".primer")).to_contain_text("All of it")
+    page.get_by_role("button", name="Play the primer").click()  # the player shows its time, too
+    playwright.expect(page.locator("#transport .time")).to_contain_text("/")
     for view in VIEWS:
         page.goto(page.url.split("#")[0] + f"#/{view}")
         page.wait_for_selector(f".view-{view}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+
+
+def test_counts_of_the_chain_stand_in_one_line_and_its_last_card_ends_with_the_panels(page, server):
+    from ambient.studio.store import SEEDS, LocalStore
+
+    store = LocalStore(server.state, ROOT / "pipelines")
+    store.put(SEEDS, {"1.mid": (ROOT / "samples" / "midi" / "1.mid").read_bytes()})
+    page.wait_for_selector(".chain:not([hidden]) .node")
+    tops = page.locator(".chain li:not(.side) .node b").evaluate_all("all => all.map((each) => each.offsetTop)")
+    assert len(tops) == 8
+    assert len(set(tops)) == 1
+    last, panel = (page.locator(at).bounding_box() for at in (".chain li:nth-child(8) .node", ".history"))
+    assert last["x"] + last["width"] == pytest.approx(panel["x"] + panel["width"], abs=0.5)
 
 
 def test_keys_are_listed_and_lead_everywhere(page):

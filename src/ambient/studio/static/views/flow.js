@@ -8,7 +8,7 @@ const WORDS = {
   "audio-processed": ["Names", "safe names for all"],
   "audio-processed-wav": ["Copies", "to listen to, mono, 16 kHz"],
   midi: ["Transcriptions", "notes that were heard"],
-  "transformer-preprocess": ["Training notes", "what the composer learns from"],
+  "transformer-preprocess": ["Training notes", "what is learned from"],
   "music-transformer": ["Composer", "versions, tuned on your songs"],
   "generated-music": ["New pieces", "one for each primer"],
   "rendered-music": ["Sound", "played by an instrument"],
@@ -78,7 +78,7 @@ function cardOf(name, choose) {
   const bar = h("span", { class: "bar-of" }, h("i"));
   const error = h("span", { class: "error" });
   const button = h("button", { class: "node", onclick: choose }, h("span", { class: "head" }, lamp, h("span", { class: "name" }, title)), count, h("span", { class: "about" }, about), bar, line, error);
-  const element = h("li", { class: name === "seeds" ? "side" : "" }, button);
+  const element = h("li", { class: { seeds: "side", "audio-unprocessed": "source" }[name] || "" }, button);
   let now = null, at = 0;
   const card = {
     element,
