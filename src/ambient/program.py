@@ -6,16 +6,16 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ambient.errors import InputError, one_line
 from ambient.folders import HIDDEN_FILES, files_in
-from ambient.processes import process_pool
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _MAX_NAME_BYTES = 255  # of a file, on the usual file systems
 
@@ -189,12 +189,17 @@ def _results(files: list[Path], process: Callable[[Path], str], workers: int) ->
         for path in files:
             yield partial(process, path)
         return
+    # Imported here: a pipeline starts a program for each file, and this would be half of what the start takes.
+    from ambient.processes import process_pool
+
     with process_pool(workers) as pool:
         for path, future in [(path, pool.submit(process, path)) for path in files]:
             yield partial(_outcome, path, future)
 
 
 def _outcome(path: Path, future: "Future[str]") -> str:
+    from concurrent.futures.process import BrokenProcessPool
+
     try:
         return future.result()
     except BrokenProcessPool as error:
