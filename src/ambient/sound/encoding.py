@@ -1,6 +1,6 @@
 """Write finished sound to a file while it is made: one ffmpeg process takes samples and writes format and tags.
 
-Conventions: samples are int32 on a grid of 24 bits, [samples, 2]. The same samples and tags give the same bytes with
+Conventions: samples are int32 on a grid of 24 bits, [2, samples]. The same samples and tags give the same bytes with
 the same ffmpeg: nothing of the time, the machine or ffmpeg's version is written.
 """
 
@@ -67,11 +67,13 @@ class Encoder:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._said)
 
     def write(self, samples: np.ndarray) -> None:
-        """Add [samples, 2] int32, from -2**23 to 2**23 - 1."""
+        """Add [2, samples] int32, from -2**23 to 2**23 - 1."""
         pipe = self._process.stdin
         assert pipe is not None
+        pairs = np.empty((samples.shape[1], 2), "<i4")
+        np.left_shift(samples, 8, out=pairs.T)
         try:
-            pipe.write((samples << 8).astype("<i4").tobytes())
+            pipe.write(pairs.data)
         except BrokenPipeError:
             self._finish()
             raise

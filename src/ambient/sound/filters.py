@@ -12,11 +12,13 @@ Conventions: signals are [channels, samples] float32. A section is (b0, b1, b2, 
 import math
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 Section = tuple[float, float, float, float, float]
 _ROW = 128  # samples a row: the longer, the more work a sample; the shorter, the more rows
 _ROWS = 128  # rows a product: the matrix that links them grows with their square
 _HALF_BAND = 16  # taps on either side that are not zero
+_STEP = 32  # samples between samples that one row of a product gives
 
 
 class Filter:
@@ -112,7 +114,13 @@ class HalfBand:
     def __init__(self, channels: int = 2) -> None:
         window = np.kaiser(4 * _HALF_BAND + 1, 8.0)[2 * _HALF_BAND + 1 :: 2]
         taps = np.sinc(np.arange(_HALF_BAND) + 0.5) * window
-        self._taps = (taps / (2 * taps.sum())).astype(np.float32)  # of samples 1/2, 3/2, ... away on either side
+        taps = np.concatenate([taps[::-1], taps]) / (
+            2 * taps.sum()
+        )  # of samples ..., 3/2, 1/2 before, 1/2, 3/2, ... after
+        # What makes of a row with its surroundings the samples between: one column of taps for each, a step lower.
+        self._weights = np.zeros((_STEP + 2 * _HALF_BAND - 1, _STEP), np.float32)
+        for column in range(_STEP):
+            self._weights[column : column + 2 * _HALF_BAND, column] = taps
         self._past = np.zeros((channels, 2 * _HALF_BAND - 1), np.float32)
         self._past_even = np.zeros((channels, _HALF_BAND - 1), np.float32)
 
@@ -141,17 +149,12 @@ class HalfBand:
 
     def _between(self, line: np.ndarray, count: int) -> np.ndarray:
         """Return what lies half way between the middle samples of a line and the ones after them."""
-        middle = _HALF_BAND - 1
         total = np.zeros((len(line), count), np.float32)
-        pair = np.empty(count, np.float32)
-        for sound, result in zip(line, total, strict=True):
-            if not sound.any():  # as a register that nothing plays in
-                continue
-            for k, tap in enumerate(self._taps):
-                before, after = middle - k, middle + 1 + k
-                np.add(sound[before : before + count], sound[after : after + count], out=pair)
-                pair *= tap
-                result += pair
+        line = np.pad(line, ((0, 0), (0, -count % _STEP)))
+        rows = sliding_window_view(line, len(self._weights), axis=1)[:, ::_STEP]  # [channels, rows, window]
+        for sound, row, result in zip(line, rows, total, strict=True):
+            if sound.any():  # not so a register that nothing plays in
+                result[:] = (np.ascontiguousarray(row) @ self._weights).reshape(-1)[:count]
         return total
 
 

@@ -11,7 +11,7 @@ Conventions: sound is [2, samples] float32. Loudness in LUFS, peaks in dB relati
 
 import math
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,8 @@ _ROUNDS = 24  # each brings a limited piece nearer to the target; a piece withou
 _NEAR_ENOUGH_LU = 0.05
 _LOOK_AHEAD_S, _RELEASE_S = 0.012, 0.25
 _STRETCH = 1 << 15  # peak steps of which the gain is computed at once
+_MARGIN, _PADDING = 64, 256  # samples around those whose true peak is sought, and zeros around them
+_SOUGHT_AT_ONCE = 1 << 14  # samples
 
 
 def k_weighting(rate_hz: int) -> list[Section]:
@@ -250,8 +252,8 @@ def gain_curve(
         near = np.zeros(curve.steps, bool)
         for begin, end in curve.stretches():
             near[begin:end] = (curve.reaching(begin, end) > near_enough) & ~sought[begin:end]
-        for begin, end in _runs(near):
-            meter.peaks[begin:end] = _true_peaks(read, begin, end, meter.samples)
+        for begin, found in _true_peaks(read, _runs(near), meter.samples):
+            meter.peaks[begin : begin + len(found)] = found
         sought |= near
         curve.look()
         reached = integrated_lufs(meter.energies * _mean_square(curve, meter))
@@ -296,14 +298,40 @@ def _runs(flags: np.ndarray) -> Iterator[tuple[int, int]]:
             yield at, min(at + 750, end)
 
 
-def _true_peaks(read: Callable[[int, int], np.ndarray], begin: int, end: int, samples: int) -> np.ndarray:
-    """Return the true peak of each step from `begin` to `end`, by fourfold oversampling: [end - begin]."""
-    margin = 64
-    first, last = max(0, begin * PEAK_STEP - margin), min(samples, end * PEAK_STEP + margin)
-    sound = read(first, last - first)
-    padded = np.pad(sound, ((0, 0), (256, 256 + -(sound.shape[1] + 512) % 128)))
-    size = padded.shape[1]
-    fine = np.abs(np.fft.irfft(spectrum(padded), 4 * size)).max(axis=0) * np.float32(4 * size)
-    fine = fine[4 * (256 + begin * PEAK_STEP - first) :]
-    steps = min(end * PEAK_STEP, samples) - begin * PEAK_STEP
-    return np.asarray(np.maximum.reduceat(fine[: 4 * steps], np.arange(0, 4 * steps, 4 * PEAK_STEP)))
+def _true_peaks(
+    read: Callable[[int, int], np.ndarray], runs: Iterable[tuple[int, int]], samples: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the true peaks of the steps of each run, by fourfold oversampling.
+
+    Args:
+        read: `read(first, count)` returns [2, count] samples.
+        runs: (begin, end) in peak steps.
+        samples: Of the whole piece.
+
+    Yields:
+        (begin, [end - begin]) of each run; runs of one length are transformed together, for they are many and short.
+    """
+    waiting: dict[tuple[int, int, int], list[tuple[int, np.ndarray]]] = {}
+    for begin, end in runs:
+        first, last = max(0, begin * PEAK_STEP - _MARGIN), min(samples, end * PEAK_STEP + _MARGIN)
+        kind = last - first, begin * PEAK_STEP - first, min(end * PEAK_STEP, samples) - begin * PEAK_STEP
+        alike = waiting.setdefault(kind, [])
+        alike.append((begin, read(first, last - first)))
+        if len(alike) * (last - first) > _SOUGHT_AT_ONCE:
+            yield from _oversampled(waiting.pop(kind), *kind)
+    for kind, alike in waiting.items():
+        yield from _oversampled(alike, *kind)
+
+
+def _oversampled(
+    runs: list[tuple[int, np.ndarray]], count: int, skipped: int, kept: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (begin, true peaks) of runs of `count` samples, of which `kept` count after the first `skipped`."""
+    size = count + 2 * _PADDING + -count % 128
+    padded = np.zeros((len(runs), 2, size), np.float32)
+    for row, (_, sound) in zip(padded, runs, strict=True):
+        row[:, _PADDING : _PADDING + count] = sound
+    fine = np.abs(np.fft.irfft(spectrum(padded), 4 * size)).max(axis=1) * np.float32(4 * size)  # [runs, 4 size]
+    fine = fine[:, 4 * (_PADDING + skipped) :][:, : 4 * kept]
+    peaks = np.maximum.reduceat(fine, np.arange(0, 4 * kept, 4 * PEAK_STEP), axis=1)
+    yield from zip((begin for begin, _ in runs), peaks, strict=True)

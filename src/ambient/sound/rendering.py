@@ -10,7 +10,7 @@ Conventions: sound is [2, samples] float32.
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +41,7 @@ _SILENT_DB = -66.0  # against the loudest sample
 _FADE_S = 3.0
 _CUT_FADE_S = 12.0  # where --minutes ends the piece
 _BLOCK_BYTES = 2 * BLOCK * 4
+_PIECE = 2 * BLOCK  # samples that are brought to level and written at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,7 @@ class _Spool:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self._held, self._blocks = (0, 0), np.zeros((0, 2, BLOCK), np.float32)  # what was read last
 
     def write(self, sound: np.ndarray) -> None:
         """Add [2, n BLOCK]."""
@@ -223,8 +225,11 @@ class _Spool:
     def read(self, first: int, count: int) -> np.ndarray:
         """Return [2, count] from sample `first` on."""
         begin, end = first // BLOCK, -(-(first + count) // BLOCK)
-        self._file.seek(begin * _BLOCK_BYTES)
-        blocks = np.frombuffer(self._file.read((end - begin) * _BLOCK_BYTES), np.float32).reshape(-1, 2, BLOCK)
+        if (begin, end) != self._held:  # what the limiter asks for is short, and often lies in the same block
+            self._file.seek(begin * _BLOCK_BYTES)
+            read = self._file.read((end - begin) * _BLOCK_BYTES)
+            self._held, self._blocks = (begin, end), np.frombuffer(read, np.float32).reshape(-1, 2, BLOCK)
+        blocks = self._blocks
         sound = blocks[0] if len(blocks) == 1 else blocks.transpose(1, 0, 2).reshape(2, -1)
         return sound[:, first - begin * BLOCK : first - begin * BLOCK + count]
 
@@ -263,7 +268,7 @@ def render_piece(layers: Sequence[Layer], target: Path, settings: Settings, tags
         samples, fades = _ends(meter, settings)
         curve = gain_curve(
             meter,
-            lambda first, count: sum(_scaled(sources, first, count), np.zeros((2, count), np.float32)),
+            lambda first, count: _added(_scaled(sources, first, count)),
             ceiling_db=_CEILING_DB[settings.audio_format in LOSSLESS],
             target_lufs=TARGET_LUFS + _CODER_DB.get(settings.audio_format, 0.0),
             fades=fades,
@@ -275,15 +280,13 @@ def render_piece(layers: Sequence[Layer], target: Path, settings: Settings, tags
             for path in (target, *stems)
         ]
         picture = Spectrogram(settings.rate_hz, samples / settings.rate_hz) if settings.picture else None
-        for first in range(0, samples, BLOCK):
-            count = min(BLOCK, samples - first)
-            gain = _interpolated(curve, first, count) * np.float32(FULL_SCALE)
-            sounds = [_rounded(sound * gain) for sound in _scaled(sources, first, count)]
-            mix = sum(sounds[1:], start=sounds[0])
+        for first, gain in _gains(curve, samples):
+            sounds = [_rounded(sound * gain) for sound in _scaled(sources, first, len(gain))]
+            mix = _added(sounds)
             for file, sound in zip(files, (mix, *sounds), strict=False):
-                file.write(sound.T)
+                file.write(sound)
             if picture is not None:
-                picture(mix * np.float32(1 / FULL_SCALE), first)
+                picture(mix, first)
     return Rendered(samples / settings.rate_hz, tuple(stems), picture.picture() if picture else None)
 
 
@@ -315,15 +318,20 @@ def _balanced(loudness_lufs: list[float]) -> list[float]:
 
 
 def _scaled(sources: list[tuple[_Spool, float, int]], first: int, count: int) -> list[np.ndarray]:
-    """Return [2, count] of each strand at its balance; a strand that has ended is silent."""
+    """Return [2, count] of each strand at its balance, perhaps read-only; a strand that has ended is silent."""
     result = []
     for spool, gain, samples in sources:
-        sound = np.zeros((2, count), np.float32)
-        have = min(count, samples - first)
-        if have > 0:
-            sound[:, :have] = spool.read(first, have) * np.float32(gain)
-        result.append(sound)
+        have = max(0, min(count, samples - first))
+        sound = spool.read(first, have) if have else np.zeros((2, 0), np.float32)
+        if gain != 1.0:
+            sound = sound * np.float32(gain)
+        result.append(sound if have == count else np.pad(sound, ((0, 0), (0, count - have))))
     return result
+
+
+def _added(sounds: list[np.ndarray]) -> np.ndarray:
+    """Return the sum; of one, itself."""
+    return sum(sounds[1:], start=sounds[0])
 
 
 def _measured(sources: list[tuple[_Spool, float, int]], rate_hz: int) -> Meter:
@@ -346,13 +354,23 @@ def _ends(meter: Meter, settings: Settings) -> tuple[int, Fades]:
     return min(steps * PEAK_STEP, meter.samples), Fades(steps, width)
 
 
-def _interpolated(curve: GainCurve, first: int, count: int) -> np.ndarray:
-    """Return the gain of each sample from `first`, a multiple of 64, on: [count] float32."""
-    begin, steps = first // PEAK_STEP, -(-count // PEAK_STEP)
-    values = curve.values(begin, begin + steps)
+def _gains(curve: GainCurve, samples: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (first, [count]): what the samples from `first` on are multiplied with, to the scale of the file."""
     ramp = np.arange(PEAK_STEP, dtype=np.float32) / np.float32(PEAK_STEP)
-    return (values[:-1, None] + (values[1:] - values[:-1])[:, None] * ramp).reshape(-1)[:count]
+    for begin, end in curve.stretches():
+        values = curve.values(begin, end)
+        for at in range(0, end - begin, _PIECE // PEAK_STEP):
+            first = (begin + at) * PEAK_STEP
+            if first >= samples:
+                return
+            edges = values[at : at + _PIECE // PEAK_STEP + 1]
+            gain = (edges[:-1, None] + (edges[1:] - edges[:-1])[:, None] * ramp).reshape(-1)
+            gain *= np.float32(FULL_SCALE)
+            yield first, gain[: samples - first]
 
 
 def _rounded(sound: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(sound), -FULL_SCALE, FULL_SCALE - 1).astype(np.int32)
+    """Return whole numbers; the sound is changed in place."""
+    np.rint(sound, out=sound)
+    np.clip(sound, -FULL_SCALE, FULL_SCALE - 1, out=sound)
+    return sound.astype(np.int32)

@@ -33,24 +33,30 @@ class Spectrogram:
         self._line = np.zeros(_SIZE, np.float32)
         self._columns: list[np.ndarray] = []
         self._window = np.hanning(_SIZE).astype(np.float32)
-        edges_hz = np.geomspace(LOWEST_HZ, highest_hz(rate_hz), ROWS)
-        self._bins = edges_hz / rate_hz * _SIZE
+        bins = np.geomspace(LOWEST_HZ, highest_hz(rate_hz), ROWS) / rate_hz * _SIZE
+        self._below = bins.astype(np.intp)
+        self._share_above = (bins - self._below).astype(np.float32)
 
     def __call__(self, sound: np.ndarray, first: int) -> None:
         """Look at the next block.
 
         Args:
-            sound: [2, samples].
+            sound: [2, samples] float32, or whole numbers of 24 bits.
             first: Its first sample.
         """
         # A window may begin in the block before.
-        self._line = np.concatenate([self._line[-_SIZE:], sound[0] + sound[1]])
-        while self._next + _SIZE <= first + sound.shape[1]:
-            at = self._next - first
-            frame = self._line[at + _SIZE : at + 2 * _SIZE] * self._window
-            power = np.square(np.abs(spectrum(frame)))
-            self._columns.append(np.interp(self._bins, np.arange(len(power)), power).astype(np.float32))
-            self._next += self._hop
+        line = np.empty(_SIZE + sound.shape[1], np.float32)
+        line[:_SIZE] = self._line
+        np.add(sound[0], sound[1], out=line[_SIZE:])
+        self._line = line[-_SIZE:]
+        begins = range(self._next - first + _SIZE, sound.shape[1] + 1, self._hop)
+        self._next += len(begins) * self._hop
+        if begins:
+            lines = spectrum(np.stack([line[at : at + _SIZE] for at in begins]) * self._window)  # [windows, bins]
+            below, above = (
+                np.square(z.real) + np.square(z.imag) for z in (lines[:, self._below], lines[:, self._below + 1])
+            )
+            self._columns.extend(below + (above - below) * self._share_above)
 
     def picture(self) -> np.ndarray:
         """Return [rows, columns] dB below the loudest, the lowest frequency first."""

@@ -138,3 +138,17 @@ def test_an_hour_is_planned_in_little_memory():
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 16 << 20  # one array of gains would be 11 MB, and a dozen of them were held once
+
+
+def test_true_peaks_that_are_sought_together_are_those_sought_alone():
+    sound = music(3)
+
+    def read(first, count):
+        return sound[:, first : first + count]
+
+    runs = [(0, 2), *((at, at + 1) for at in range(40, 2_000, 3)), (2_100, 2_400), (2_245, 2_250)]
+    together = dict(loudness._true_peaks(read, runs, sound.shape[1]))
+    assert len(together) == len(runs)
+    for begin, end in runs:
+        ((_, alone),) = loudness._true_peaks(read, [(begin, end)], sound.shape[1])
+        assert np.array_equal(together[begin], alone)

@@ -21,6 +21,16 @@ def test_a_tone_stands_in_its_row_in_whatever_blocks_it_comes():
     np.testing.assert_allclose(pictures[0], pictures[1], atol=0.5)
 
 
+def test_whole_numbers_of_24_bits_give_the_picture_of_the_sound():
+    sound = np.random.default_rng(1).normal(0, 0.1, (2, 96_000)).astype(np.float32)
+    pictures = []
+    for samples in (sound, np.rint(sound * (1 << 23)).astype(np.int32)):
+        spectrogram = Spectrogram(48_000, 2.0)
+        spectrogram(samples, 0)
+        pictures.append(spectrogram.picture())
+    np.testing.assert_allclose(pictures[0], pictures[1], atol=0.01)
+
+
 def test_silence_is_a_dark_picture(tmp_path):
     assert (Spectrogram(48_000, 1.0).picture() == -70.0).all()
     write_picture(
