@@ -114,10 +114,9 @@ class HalfBand:
     def __init__(self, channels: int = 2) -> None:
         window = np.kaiser(4 * _HALF_BAND + 1, 8.0)[2 * _HALF_BAND + 1 :: 2]
         taps = np.sinc(np.arange(_HALF_BAND) + 0.5) * window
-        taps = np.concatenate([taps[::-1], taps]) / (
-            2 * taps.sum()
-        )  # of samples ..., 3/2, 1/2 before, 1/2, 3/2, ... after
-        # What makes of a row with its surroundings the samples between: one column of taps for each, a step lower.
+        # Of samples ..., 3/2, 1/2 before and 1/2, 3/2, ... after.
+        taps = np.concatenate([taps[::-1], taps]) / (2 * taps.sum())
+        # A row of samples times this gives the samples between them: a column of taps for each, one lower each time.
         self._weights = np.zeros((_STEP + 2 * _HALF_BAND - 1, _STEP), np.float32)
         for column in range(_STEP):
             self._weights[column : column + 2 * _HALF_BAND, column] = taps
