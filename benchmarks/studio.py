@@ -86,7 +86,7 @@ def studio() -> Iterator[tuple[str, int]]:
     """Serve an empty store; gives the address and the process."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
-        words = [sys.executable, "-m", "studio", "--state", str(Path(folder) / "state"), "--port", "0"]
+        words = [sys.executable, "-m", "ambient.studio", "--state", str(Path(folder) / "state"), "--port", "0"]
         with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None
