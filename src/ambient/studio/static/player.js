@@ -10,6 +10,7 @@ const AHEAD_S = 0.25; // notes are given to the instrument so early
 const PATIENCE_MS = 400; // a rendering that is there already is played from the start
 const FADE_S = 0.12;
 const LEAST_S = 6; // a beginning that is rendered reaches so far beyond the playhead
+const hasKeys = !matchMedia("(hover: none)").matches; // a phone or tablet has no space bar
 const EARLY_S = 20; // a longer one is asked for so long before the end of the one that plays
 const listeners = new Set();
 let slots = null; // two elements in turn, so that one fades into the other
@@ -283,7 +284,7 @@ function draw() {
   parts.button.setAttribute("aria-label", playing ? "Pause" : "Play");
   parts.button.disabled = !current;
   parts.title.textContent = current ? current.title : "Nothing is loaded";
-  parts.about.textContent = waiting && playing ? "waiting for notes" : !current ? "space plays" : current.sound && !heard && playing ? (refused ? "light sound" : "light sound, until the instrument is ready") : (heard && current.soundName && current.soundName()) || current.about || "";
+  parts.about.textContent = waiting && playing ? "waiting for notes" : !current ? (hasKeys ? "space plays" : "") : current.sound && !heard && playing ? (refused ? "light sound" : "light sound, until the instrument is ready") : (heard && current.soundName && current.soundName()) || current.about || "";
   parts.time.textContent = current ? `${clock(now)} / ${clock(total)}` : "";
   parts.range.disabled = !current;
   if (document.activeElement !== parts.range || !parts.range.matches(":active")) parts.range.value = total ? now / total * 1000 : 0;
