@@ -11,7 +11,6 @@ Everything is fixed, so two runs make the same set.
 """
 
 import argparse
-import csv
 import hashlib
 import sys
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from ambient.errors import InputError
+from ambient.midi_set import MANIFEST, read_manifest
 from ambient.notes import Note
 from ambient.program import run_program
 
@@ -77,7 +77,7 @@ def make_recordings(folder: Path, midi: Path, soundfonts: Sequence[Path], *, spl
         InputError: the manifest is missing or holds no calm piece of the split.
     """
     from ambient.audio import TRANSCRIPTION_RATE_HZ, decode_to_wav, write_wav
-    from ambient.onsets_and_frames.audible import audible_spans
+    from ambient.onsets_and_frames.audible import audible_starts_s
     from ambient.sound.plain_room import add_reverb, normalise
     from ambient.sound.soundfont import SAMPLE_RATE_HZ, render_notes
     from ambient.sound.voices import held_notes
@@ -102,7 +102,7 @@ def make_recordings(folder: Path, midi: Path, soundfonts: Sequence[Path], *, spl
         play = partial(render_notes, soundfont=soundfont, program=programs[0])
         rows = [
             f"{note.start_s:.4f}\t{note.end_s:.4f}\t{note.pitch}\t{note.velocity}\t{audible_s:.4f}"
-            for note, (audible_s, _) in zip(notes, audible_spans(notes, play, SAMPLE_RATE_HZ), strict=True)
+            for note, audible_s in zip(notes, audible_starts_s(notes, play, SAMPLE_RATE_HZ), strict=True)
         ]
         path.with_suffix(".tsv").write_text("\n".join(["onset\toffset\tnote\tvelocity\taudible", *rows]) + "\n")
 
@@ -124,18 +124,10 @@ def layered(notes: Sequence[Note], soundfont: Path, programs: Sequence[int]) -> 
 
 def calm_pieces(midi: Path, split: str) -> list[Path]:
     """List the calm pieces of a split in the order of their content's hash, each work once."""
-    manifest = midi / "manifest.csv"
-    try:
-        with manifest.open(newline="", encoding="utf-8") as lines:
-            paths = [
-                midi / row["path"]
-                for row in csv.DictReader(lines)
-                if row["split"] == split and row["calm"] == "yes" and not row["duplicate_of"]
-            ]
-    except (OSError, KeyError) as error:
-        raise InputError(manifest, f"unusable ({error!r})", "expected a MIDI set's manifest", "Check --midi") from error
+    rows = read_manifest(midi, split, ("calm", "duplicate_of"))
+    paths = [midi / row["path"] for row in rows if row["calm"] == "yes" and not row["duplicate_of"]]
     if not paths:
-        raise InputError(manifest, f"no calm piece of split {split}", "expected at least one", "Check --midi")
+        raise InputError(midi / MANIFEST, f"no calm piece of split {split}", "expected at least one", "Check --midi")
     return sorted(paths, key=lambda path: hashlib.sha256(path.read_bytes()).hexdigest())
 
 

@@ -64,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument(
         "--key_times",
         action="store_true",
-        help="label notes from key to key (default: from when until when they can be heard)",
+        help="label ambient notes from when their key goes down (default: from when they can be heard)",
     )
     render.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
     render.add_argument("--seed", type=int, default=0, help="equal seeds make equal takes (default: %(default)s)")

@@ -1,8 +1,8 @@
-"""When a note can be heard: from when its own sound first has a tenth of its largest energy until its release has died.
+"""From when a note can be heard: from when its own sound first has a tenth of its largest energy.
 
-A pad's key goes down long before there is anything to hear, and its sound outlasts the key. What is heard is what a
-network can learn, and what a score may ask of it. Each note is played alone, as it is played in the piece. Notes of one
-pitch, of about the same loudness and about the same length are played once.
+A pad's key goes down long before there is anything to hear. What is heard is what a network can learn, and what a score
+may ask of it. Each note is played alone, as it is played in the piece. Notes of one pitch, of about the same loudness
+and about the same length are played once.
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 
 from ambient.notes import Note
 
-AUDIBLE_SHARE = 0.1  # of the largest energy, and of that at the key's release: 10 dB
+AUDIBLE_SHARE = 0.1  # of the largest energy: 10 dB
 _WINDOW_S = 0.02  # over which energy is measured
 _STEP_S = 0.005
 _VELOCITY_STEP = 16  # notes nearer than that in loudness, and nearer in length than the ratio, rise alike
@@ -24,35 +24,27 @@ _GAP_S = 3.0  # between two notes that are played to be measured; releases of so
 _TOGETHER = 40  # notes that are played at once, one after the other: a large soundfont takes 0.4 s to open
 
 
-def audible_span_s(samples: np.ndarray, rate_hz: float, released_s: float) -> tuple[float, float]:
-    """Return how long after its start a note can be heard, and how long after its key's release it still can.
+def audible_after_s(samples: np.ndarray, rate_hz: float) -> float:
+    """Return how long after its start a note can be heard.
 
     Args:
         samples: [samples] or [samples, channels], the note alone, its start at the first sample.
         rate_hz: Sample rate.
-        released_s: When its key is released.
 
     Returns:
-        Both in seconds; 0 and 0 for silence.
+        Seconds; 0 for silence.
     """
     power = np.square(samples, dtype=np.float64).reshape(len(samples), -1).sum(axis=1)
     window, step = round(_WINDOW_S * rate_hz), round(_STEP_S * rate_hz)
     total = np.concatenate([np.zeros(window // 2 + 1), power, np.zeros(window)]).cumsum()
     energy = (total[window:] - total[:-window])[::step]  # centred on each step
-    largest = energy.max()
-    if largest <= 0:
-        return 0.0, 0.0
-    released = min(round(released_s * rate_hz / step), len(energy) - 1)
-    at_release = energy[max(released - 2, 0)]
-    rings = np.flatnonzero(energy[released:] >= AUDIBLE_SHARE * at_release) if at_release > 0 else np.zeros(1)
-    step_s = step / rate_hz
-    return float(np.argmax(energy >= AUDIBLE_SHARE * largest) * step_s), float(rings.max(initial=0) * step_s)
+    return float(np.argmax(energy >= AUDIBLE_SHARE * energy.max()) * step / rate_hz)
 
 
-def audible_spans(
+def audible_starts_s(
     notes: Sequence[Note], play: Callable[[Sequence[Note]], np.ndarray], rate_hz: float
-) -> list[tuple[float, float]]:
-    """Return from when until when each note can be heard, in seconds.
+) -> list[float]:
+    """Return from when each note can be heard, in seconds.
 
     Args:
         notes: As they are played.
@@ -60,16 +52,16 @@ def audible_spans(
         rate_hz: Of what `play` returns.
 
     Returns:
-        Starts lie between the note's own and shortly before its end, ends at the note's own or later.
+        Between the note's own start and shortly before its end.
     """
-    spans: dict[tuple[int, int, int], tuple[float, float]] = {}
+    after_s: dict[tuple[int, int, int], float] = {}
     kinds = [_kind(note) for note in notes]
     waiting = sorted(set(kinds))
     for first in range(0, len(waiting), _TOGETHER):
         group = waiting[first : first + _TOGETHER]
-        spans |= zip(group, _measured([_of_kind(kind) for kind in group], play, rate_hz), strict=True)
+        after_s |= zip(group, _measured([_of_kind(kind) for kind in group], play, rate_hz), strict=True)
     return [
-        (max(min(note.start_s + spans[kind][0], note.end_s - _SHORTEST_S), note.start_s), note.end_s + spans[kind][1])
+        max(min(note.start_s + after_s[kind], note.end_s - _SHORTEST_S), note.start_s)
         for note, kind in zip(notes, kinds, strict=True)
     ]
 
@@ -87,9 +79,7 @@ def _of_kind(kind: tuple[int, int, int]) -> Note:
     return Note(0.0, pitch, _LENGTHS_S[0] * _LENGTH_RATIO**length, middle)
 
 
-def _measured(
-    notes: Sequence[Note], play: Callable[[Sequence[Note]], np.ndarray], rate_hz: float
-) -> list[tuple[float, float]]:
+def _measured(notes: Sequence[Note], play: Callable[[Sequence[Note]], np.ndarray], rate_hz: float) -> list[float]:
     """Play the notes, all of which start at 0, one after the other and measure each."""
     edges_s = [0.0]
     for note in notes:
@@ -101,7 +91,4 @@ def _measured(
         ]
     )
     edges = [round(edge_s * rate_hz) for edge_s in edges_s]
-    return [
-        audible_span_s(sound[first:last], rate_hz, note.end_s)
-        for note, (first, last) in zip(notes, pairwise(edges), strict=True)
-    ]
+    return [audible_after_s(sound[first:last], rate_hz) for first, last in pairwise(edges)]

@@ -239,7 +239,7 @@ class EvidenceConfig:
     onset_threshold: float = 0.5
     frame_threshold: float = 0.4
     least_struck: float = 0.5
-    least_faded: float = 0.35
+    least_faded: float = 0.25
     sure_frame: float = 0.7
     sure_frames: float = 8.0
     start_bias_s: float = 0.0
@@ -282,8 +282,7 @@ class RenderingConfig:
         ambient_share: How many takes, 0-1, are played on ambient instruments instead of pianos.
         degraded_share: How many takes, 0-1, have wow and flutter as on tape, and how many go through MP3 or Opus.
         sampled_share: Where a sampled piano is at hand: how many of the takes on pianos, 0-1, are played on it.
-        audible_starts: Label ambient notes from the moment at which they can be heard, and through their release;
-            otherwise from key to key.
+        audible_starts: Label ambient notes from the moment at which they can be heard; otherwise from their key's.
     """
 
     seed: int = 0

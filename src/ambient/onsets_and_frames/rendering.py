@@ -3,13 +3,12 @@
 A *take* is one piece, played once on one instrument, recorded once: `NAME.mel.npy` ([F, M] float16, dB, floored as at
 inference) and `NAME.notes.npy` ([notes, 4] float64: start_s, end_s, pitch, velocity, pedal folded in). Takes are made
 once and cached, because the sound of a whole piece is needed anyway for its level and its room. The notes of ambient
-takes start when they can be heard, and end when their release has died away (`audible`).
+takes start when they can be heard (`audible`) and end with their key.
 
 A piece of the manifest's `test` split or of the MAPS test set is never rendered: a model that has heard it cannot be
 scored on it.
 """
 
-import csv
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +20,9 @@ import numpy as np
 
 from ambient.errors import InputError
 from ambient.midi import read_midi
+from ambient.midi_set import MANIFEST, read_manifest
 from ambient.notes import Note, cut_at_restrikes
-from ambient.onsets_and_frames.audible import audible_spans
+from ambient.onsets_and_frames.audible import audible_starts_s
 from ambient.onsets_and_frames.augmentation import (
     SHORTEST_S,
     TRANSPOSITIONS,
@@ -50,7 +50,6 @@ from ambient.sound.soundfont import SAMPLE_RATE_HZ as SYNTH_RATE_HZ
 from ambient.sound.soundfont import render_notes
 from ambient.sound.voices import held_notes
 
-MANIFEST = "manifest.csv"
 SPLITS = ("train", "valid")
 LONGEST_AMBIENT_S = 120.0  # ambient takes are shorter: timbres vary more than notes, and there is one a take
 VALIDATION_S = 40.0
@@ -115,30 +114,21 @@ def pieces_of(folder: Path, split: str) -> list[Piece]:
     """
     if split not in SPLITS:
         raise ValueError(f"split {split!r}: pieces kept for tests are never rendered; expected one of {SPLITS}")
-    manifest = folder / MANIFEST
-    try:
-        with manifest.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
-        chosen = [
-            row for row in rows if row["split"] == split and row["maps_test"] != "yes" and not row["duplicate_of"]
-        ]
-        pieces = [
-            Piece(folder / row["path"], row["path"].removesuffix(".mid").replace("/", "__"), _is_performed(row))
-            for row in chosen
-        ]
-    except OSError as error:
-        raise InputError(folder, f"no {MANIFEST}", "expected a MIDI set with its manifest", "Check --midi") from error
-    except (KeyError, ValueError) as error:
-        raise InputError(
-            manifest, f"cannot be used ({error!r})", "expected path, split, maps_test …", "See docs"
-        ) from error
-    if not pieces:
-        raise InputError(manifest, f"no piece of split {split}", "expected at least one", "Check --midi")
+    pieces = [
+        Piece(folder / row["path"], row["path"].removesuffix(".mid").replace("/", "__"), _is_performed(row, folder))
+        for row in read_manifest(folder, split, ("maps_test", "duplicate_of", "distinct_velocities"))
+        if row["maps_test"] != "yes" and not row["duplicate_of"]
+    ]
     return sorted(pieces, key=lambda piece: (not piece.performed, piece.name))
 
 
-def _is_performed(row: dict[str, str]) -> bool:
-    return int(row["distinct_velocities"]) >= 20
+def _is_performed(row: dict[str, str], folder: Path) -> bool:
+    try:
+        return int(row["distinct_velocities"]) >= 20
+    except ValueError as error:
+        raise InputError(
+            folder / MANIFEST, f"{row['path']}: {error}", "expected a number in distinct_velocities", "Correct it"
+        ) from error
 
 
 def plan_takes(pieces: Sequence[Piece], *, seed: int) -> Iterator[tuple[Piece, int]]:
@@ -217,10 +207,9 @@ def _ambient(
 
 
 def _heard(notes: Sequence[Note], play: Player) -> list[Note]:
-    """Return the notes from when until when they can be heard; a pitch that starts anew ends what sounds of it."""
-    spans = audible_spans(notes, play, SYNTH_RATE_HZ)
-    heard = [replace(note, start_s=start_s, end_s=end_s) for note, (start_s, end_s) in zip(notes, spans, strict=True)]
-    return cut_at_restrikes(heard, shortest_s=SHORTEST_S)
+    """Return the notes from when they can be heard until their keys are released."""
+    starts_s = audible_starts_s(notes, play, SYNTH_RATE_HZ)
+    return [replace(note, start_s=start_s) for note, start_s in zip(notes, starts_s, strict=True)]
 
 
 def _oscillators(notes: Sequence[Note], *, timbre: Timbre, seed: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Training data: only what may be heard is rendered, sound and labels are in time, crops match their notes."""
 
 import csv
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -91,8 +92,15 @@ def test_a_folder_without_a_manifest_or_with_another_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"no manifest\.csv"):
         pieces_of(tmp_path, "train")
     (tmp_path / "manifest.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(InputError, match="cannot be used"):
+    with pytest.raises(InputError, match="no column path; expected path, split, maps_test, duplicate_of"):
         pieces_of(tmp_path, "train")
+    (tmp_path / "manifest.csv").write_text(
+        "path,split,maps_test,duplicate_of,distinct_velocities\na.mid,train,no,,many\n"
+    )
+    with pytest.raises(InputError, match=r"a\.mid: .*'many'"):
+        pieces_of(tmp_path, "train")
+    with pytest.raises(InputError, match="no piece of split valid"):
+        pieces_of(tmp_path, "valid")
 
 
 def test_performed_pieces_come_every_round_and_scores_every_other(midi_set):
@@ -270,6 +278,21 @@ def test_ambient_takes_hold_notes_longer_and_oscillators_are_in_time_too(midi_se
         sounding = notes_to_rolls(take.notes, len(spectrogram)).frame.max(axis=1) > 0
         assert spectrogram[sounding].mean() > spectrogram[~sounding].mean()
     assert max(lengths) > 0.4  # 0.38 s in the piece
+
+
+@pytest.mark.usefixtures("clicks")
+def test_notes_of_ambient_takes_start_when_they_can_be_heard_and_end_with_their_key(midi_set, monkeypatch):
+    monkeypatch.setattr(
+        rendering, "audible_starts_s", lambda notes, play, rate_hz: [note.start_s + 0.02 for note in notes]
+    )
+    piece, config = pieces_of(midi_set, "train")[0], RenderingConfig(ambient_share=1.0)
+    heard, keys = (
+        make_take(piece, Sounds([Path("a.sf2")]), np.random.default_rng(2), replace(config, audible_starts=audible))
+        for audible in (True, False)
+    )
+    assert [note.end_s for note in heard.notes] == [note.end_s for note in keys.notes]
+    late_s = [after.start_s - before.start_s for after, before in zip(heard.notes, keys.notes, strict=True)]
+    assert late_s == pytest.approx([0.02] * len(keys.notes), rel=0.05)  # take 2 is tuned by some cents
 
 
 @pytest.mark.usefixtures("clicks")
