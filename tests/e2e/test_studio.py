@@ -254,6 +254,11 @@ def test_axe_finds_no_serious_fault_in_any_view(browser, server, scheme):
     assert found == []
 
 
+def test_a_piano_roll_has_words_from_the_start(page):
+    made = "async () => (new (await import('/static/roll.js')).Roll({})).canvas.getAttribute('aria-label')"
+    assert page.evaluate(made) == "Piano roll without notes yet"
+
+
 def test_notes_appear_and_sound_while_they_are_composed_and_what_was_killed_goes_on(page, server):
     expect = playwright.expect
     page.keyboard.press("3")

@@ -15,6 +15,7 @@ export class Roll {
     this.canvas = document.createElement("canvas");
     this.canvas.className = "roll";
     this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("aria-label", this.describe()); // before it is painted, too
     this.paper = document.createElement("canvas");
     this.observer = new ResizeObserver(() => this.repaint());
     this.observer.observe(this.canvas);
