@@ -16,6 +16,8 @@ from ambient.notes import Note
 
 MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)  # every natural minor scale is one of these twelve sets as well
 FIGURE_NOTES = 4
+SWING_WINDOW_S = 10.0
+SWING_NOTES = 3  # fewer in a window say little of its loudness
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Statistics:
         longest_note_s: The longest note, seconds.
         pitch_range: Semitones between the lowest and the highest note.
         self_repetition: Share of the figures of four pitches that occur elsewhere in the piece too, 0–1.
+        loudness_swing: Standard deviation of the mean velocities of each ten seconds, MIDI velocities.
     """
 
     notes_per_second: float
@@ -43,6 +46,7 @@ class Statistics:
     longest_note_s: float
     pitch_range: float
     self_repetition: float
+    loudness_swing: float
 
 
 def measure(notes: Sequence[Note]) -> Statistics:
@@ -67,7 +71,17 @@ def measure(notes: Sequence[Note]) -> Statistics:
         longest_note_s=float(lengths.max()),
         pitch_range=float(max(pitches) - min(pitches)),
         self_repetition=self_repetition(pitches),
+        loudness_swing=_loudness_swing(notes),
     )
+
+
+def _loudness_swing(notes: Sequence[Note]) -> float:
+    """Return by how much loudness changes from ten seconds to ten seconds; 0 for a piece of one such stretch."""
+    windows: dict[int, list[int]] = {}
+    for note in notes:
+        windows.setdefault(int((note.start_s - notes[0].start_s) // SWING_WINDOW_S), []).append(note.velocity)
+    means = [np.mean(velocities) for velocities in windows.values() if len(velocities) >= SWING_NOTES]
+    return float(np.std(means)) if means else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,9 @@ class Steering:
     """Holds new music to what is wished: asks for more of what it has had too little of, and the other way round.
 
     The network follows a description loosely, and a piece drifts. So what was got over the last seconds is measured,
-    and the difference is added up and asked for (an integral controller).
+    and the difference is added up and asked for (an integral controller). Velocities are led besides, and obey at once:
+    in proportion to the loudness that the last five seconds lack. Led by what had added up they swing from the softest
+    to the loudest and back.
 
     Call: step of the last start, wished bins [5] -> bins to ask for, [5].
 
@@ -96,6 +98,7 @@ class Steering:
     def __init__(self, percentiles: Percentiles, begin: int) -> None:
         self.percentiles, self.begin = percentiles, begin
         self.offsets = np.zeros(len(NAMES))  # bins
+        self.loudness_missing = 0.0  # bins, over the last `LEAST_STEPS`
         self.measured = begin
 
     def __call__(self, wished: np.ndarray) -> np.ndarray:
@@ -109,7 +112,7 @@ class Steering:
         Scores have one velocity, and after them the network takes a wish for another loudness less seriously than what
         it hears: so louder choices become likelier by themselves while loudness is missing, softer ones otherwise.
         """
-        nats: np.ndarray = VELOCITY_NATS * self.offsets[LOUDNESS] * np.arange(VELOCITY_BINS)
+        nats: np.ndarray = VELOCITY_NATS * self.loudness_missing * np.arange(VELOCITY_BINS)
         return nats
 
     def is_due(self, now: int) -> bool:
@@ -119,13 +122,18 @@ class Steering:
     def measure(self, fields: Fields, wished: np.ndarray) -> None:
         """Compare the last notes up to the newest start with what was wished."""
         now = int(fields.starts[-1])
-        begin = max(self.begin, now - WINDOW_STEPS)
-        got = self.percentiles.bins(describe_stretch(fields, begin, now)[None])[0]
         seconds = min((now - self.measured) / STEPS_PER_SECOND, LONGEST_STEP_S)
-        missing = np.where((wished == UNKNOWN) | (got == UNKNOWN), 0, wished - got)
+        missing = self._missing(fields, now - WINDOW_STEPS, now, wished)
         kept = self.offsets * np.exp(-FORGETTING * seconds)
         self.offsets = np.clip(kept + STEERING * seconds * missing, -MOST_STEERING, MOST_STEERING)
+        lately = self._missing(fields, now - LEAST_STEPS, now, wished)[LOUDNESS]
+        self.loudness_missing = float(np.clip(lately, -MOST_STEERING, MOST_STEERING))
         self.measured = now
+
+    def _missing(self, fields: Fields, begin: int, end: int, wished: np.ndarray) -> np.ndarray:
+        """Return by how many bins the new music between two steps falls short of what is wished, [5]."""
+        got = self.percentiles.bins(describe_stretch(fields, max(self.begin, begin), end)[None])[0]
+        return np.where((wished == UNKNOWN) | (got == UNKNOWN), 0, wished - got)
 
 
 def make_primer(fields: Fields, config: ModelConfig, *, heard: bool) -> Primer:

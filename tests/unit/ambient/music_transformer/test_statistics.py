@@ -63,3 +63,17 @@ def test_distances_are_octaves_of_density_length_and_polyphony_and_differences_o
     assert found.median_length == pytest.approx(2)  # 1 s and 4 s
     assert found.polyphony == pytest.approx(math.log2(16 / 5))  # 16 s of notes in 5 s of sound
     assert found.velocity == pytest.approx(35)
+
+
+def test_loudness_swings_from_ten_seconds_to_ten_seconds():
+    def piece(*velocities, notes=4):
+        return [
+            Note(10.0 * window + 2 * index, 60, 10.0 * window + 2 * index + 1, velocity)
+            for window, velocity in enumerate(velocities)
+            for index in range(notes)
+        ]
+
+    assert measure(piece(50, 50, 50)).loudness_swing == 0
+    assert measure(piece(20, 100, 20, 100)).loudness_swing == 40
+    assert measure(piece(60)).loudness_swing == 0
+    assert measure([*piece(50, 50), *piece(0, 0, 127, notes=2)[4:]]).loudness_swing == 0  # two notes say little

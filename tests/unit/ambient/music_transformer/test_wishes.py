@@ -152,7 +152,24 @@ def test_while_music_is_too_soft_louder_velocities_become_likelier_by_themselves
     # Edges 1 to 19: velocity bin 10 lies in bin 11.
     steering = Steering(Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1))), begin=0)
     assert not steering.velocity_nats().any()
-    steering.measure(steady(21, 50, velocity=10), np.array([0, 0, 0, 15, 0]))  # 0.05 x 5 s x 4 bins missing: one bin
-    assert steering.velocity_nats() == pytest.approx(0.1 * np.arange(32))
+    steering.measure(steady(21, 50, velocity=10), np.array([0, 0, 0, 15, 0]))  # four bins are missing
+    assert steering.velocity_nats() == pytest.approx(4 * 0.1 * np.arange(32))
     steering.measure(steady(41, 50, velocity=18), np.array([0, 0, 0, 3, 0]))
     assert (np.diff(steering.velocity_nats()) < 0).all()
+
+
+def test_velocities_are_led_by_the_last_five_seconds_and_by_nothing_that_has_added_up():
+    steering = Steering(Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1))), begin=0)
+    wished = np.array([0, 0, 0, 15, 0])
+    for seconds in range(10, 60):
+        steering.measure(steady(2 * seconds + 1, 50, velocity=10), wished)
+    assert steering.velocity_nats() == pytest.approx(4 * 0.1 * np.arange(32))
+    soft, right = steady(121, 50, velocity=10), steady(11, 50, velocity=14, begin=6050)
+    steering.measure(Fields.joined([soft, right]), wished)
+    assert steering.velocity_nats() == pytest.approx(np.zeros(32))
+
+
+def test_velocities_are_led_no_further_than_by_ten_bins():
+    steering = Steering(Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1))), begin=0)
+    steering.measure(steady(21, 50, velocity=0), np.array([0, 0, 0, 20, 0]))
+    assert steering.velocity_nats() == pytest.approx(10 * 0.1 * np.arange(32))
