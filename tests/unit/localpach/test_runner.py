@@ -187,11 +187,17 @@ def test_lock_that_a_child_of_a_dead_server_still_has_is_waited_for(world, tmp_p
         "if os.fork() == 0: open(sys.argv[2]).read()\n"  # as a child that has not started its program yet
     )
     subprocess.run([sys.executable, "-c", script, str(world.folder / "runner.lock"), str(gate)], check=True)
-    child = threading.Timer(0.3, gate.write_text, ["the child ends"])
+    released = threading.Event()
+
+    def release():
+        released.set()  # first: the child ends, and the runner starts, as soon as the gate is written
+        gate.write_text("the child ends")
+
+    child = threading.Timer(0.3, release)
     child.start()
     runner = Runner(world.folder)
     runner.start()  # neither refused nor told to wait: nobody serves
-    assert child.finished.is_set()
+    assert released.is_set()
     runner.stop()
 
 
