@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from ambient.midi import write_midi
+from ambient.midi_set import MANIFEST
 from ambient.notes import Note
 
 SCALES = (
@@ -96,7 +97,7 @@ def main() -> int:
         write_midi(arguments.save_path / name, notes)
         calm = "yes" if len(notes) / notes[-1].end_s < 6 else "no"
         rows.append({"path": name, "split": "train", "duplicate_of": "", "calm": calm})
-    with open(arguments.save_path / "manifest.csv", "w", newline="") as file:
+    with open(arguments.save_path / MANIFEST, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
