@@ -150,6 +150,8 @@ class _Song:
         """Return logits [C] of a field with what leads away from the primer, or in circles, made less likely."""
         if field == VELOCITY and self.steering:
             return logits + self.steering.velocity_nats()
+        if field == LENGTH and self.steering:
+            return logits + self.steering.length_nats()
         if field != PITCH:
             return logits
         away = self.harmony.nats()

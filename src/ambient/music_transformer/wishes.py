@@ -21,17 +21,19 @@ from ambient.music_transformer.descriptions import (
     describe,
     describe_stretch,
 )
-from ambient.music_transformer.fields import Fields
+from ambient.music_transformer.fields import EDGES, Fields
 from ambient.music_transformer.rows import CLEAN, HEARD
 from ambient.music_transformer.tokens import STEPS_PER_SECOND, VELOCITY_BINS
 
-LOUDNESS = NAMES.index("loudness")
+LOUDNESS, NOTE_LENGTH = NAMES.index("loudness"), NAMES.index("note_length")
 FADE_WINDOW_STEPS = 6 * STEPS_PER_SECOND
 FADED = 0.5  # of the typical number of notes in a window, or of their velocity
 STEERING = 0.05  # bins a second for each bin that is missing
 FORGETTING = 0.02  # a second; so that what was asked for long ago does not make the music swing
 MOST_STEERING = 10.0  # bins
 VELOCITY_NATS = 0.1  # for each bin of loudness that is missing and each velocity bin
+LENGTH_NATS = 0.15  # for each bin of note length that is missing and each doubling of a length
+OCTAVES = np.log2(np.maximum(EDGES[:-1], 1))  # [BINS], of a length in steps
 LONGEST_STEP_S = 5.0  # a rest counts for no more
 MOST_FADE = 0.4  # of a primer; what is sparse for longer is the music
 
@@ -84,9 +86,9 @@ class Steering:
     """Holds new music to what is wished: asks for more of what it has had too little of, and the other way round.
 
     The network follows a description loosely, and a piece drifts. So what was got over the last seconds is measured,
-    and the difference is added up and asked for (an integral controller). Velocities are led besides, and obey at once:
-    in proportion to the loudness that the last five seconds lack. Led by what had added up they swing from the softest
-    to the loudest and back.
+    and the difference is added up and asked for (an integral controller). Velocities and lengths are led besides, and
+    obey at once: in proportion to what the last five seconds lack. Led by what had added up, velocities swing from the
+    softest to the loudest and back.
 
     Call: step of the last start, wished bins [5] -> bins to ask for, [5].
 
@@ -98,7 +100,7 @@ class Steering:
     def __init__(self, percentiles: Percentiles, begin: int) -> None:
         self.percentiles, self.begin = percentiles, begin
         self.offsets = np.zeros(len(NAMES))  # bins
-        self.loudness_missing = 0.0  # bins, over the last `LEAST_STEPS`
+        self.lately_missing = np.zeros(len(NAMES))  # bins, over the last `LEAST_STEPS`
         self.measured = begin
 
     def __call__(self, wished: np.ndarray) -> np.ndarray:
@@ -112,7 +114,12 @@ class Steering:
         Scores have one velocity, and after them the network takes a wish for another loudness less seriously than what
         it hears: so louder choices become likelier by themselves while loudness is missing, softer ones otherwise.
         """
-        nats: np.ndarray = VELOCITY_NATS * self.loudness_missing * np.arange(VELOCITY_BINS)
+        nats: np.ndarray = VELOCITY_NATS * self.lately_missing[LOUDNESS] * np.arange(VELOCITY_BINS)
+        return nats
+
+    def length_nats(self) -> np.ndarray:
+        """Return what is to be added to the logits of the lengths, [BINS]: longer ones while notes are too short."""
+        nats: np.ndarray = LENGTH_NATS * self.lately_missing[NOTE_LENGTH] * OCTAVES
         return nats
 
     def is_due(self, now: int) -> bool:
@@ -126,8 +133,8 @@ class Steering:
         missing = self._missing(fields, now - WINDOW_STEPS, now, wished)
         kept = self.offsets * np.exp(-FORGETTING * seconds)
         self.offsets = np.clip(kept + STEERING * seconds * missing, -MOST_STEERING, MOST_STEERING)
-        lately = self._missing(fields, now - LEAST_STEPS, now, wished)[LOUDNESS]
-        self.loudness_missing = float(np.clip(lately, -MOST_STEERING, MOST_STEERING))
+        lately = self._missing(fields, now - LEAST_STEPS, now, wished)
+        self.lately_missing = np.clip(lately, -MOST_STEERING, MOST_STEERING)
         self.measured = now
 
     def _missing(self, fields: Fields, begin: int, end: int, wished: np.ndarray) -> np.ndarray:

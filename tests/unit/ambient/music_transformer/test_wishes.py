@@ -173,3 +173,15 @@ def test_velocities_are_led_no_further_than_by_ten_bins():
     steering = Steering(Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1))), begin=0)
     steering.measure(steady(21, 50, velocity=0), np.array([0, 0, 0, 20, 0]))
     assert steering.velocity_nats() == pytest.approx(10 * 0.1 * np.arange(32))
+
+
+def test_while_notes_are_too_short_longer_ones_become_likelier_by_themselves():
+    # Edges 1 to 19: notes of half a second, -1 as log2 of seconds, lie in bin 1.
+    steering = Steering(Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1))), begin=0)
+    assert not steering.length_nats().any()
+    steering.measure(steady(21, 50), np.array([0, 0, 0, 0, 4]))  # three bins are missing
+    nats = steering.length_nats()
+    assert nats[[1, 16, 32]] == pytest.approx([0, 3 * 0.15 * 4, 3 * 0.15 * 5])  # lengths of 1, 16 and 32 steps
+    assert (np.diff(nats[1:]) > 0).all()
+    steering.measure(steady(41, 50), np.array([0, 0, 0, 0, 1]))
+    assert not steering.length_nats().any()
