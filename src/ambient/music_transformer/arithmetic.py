@@ -4,6 +4,7 @@ Conventions: floating-point operations of matrix products alone, a multiplicatio
 backward costs twice forward.
 """
 
+import importlib
 import time
 
 import keras
@@ -25,6 +26,9 @@ def step_operations(config: ModelConfig, batch_size: int, length: int) -> float:
 
 def accelerators() -> list[str]:
     """Return the names of the GPUs or TPUs that Keras sees."""
+    if keras.config.backend() == "torch":  # for which keras.distribution lists nothing
+        torch = importlib.import_module("torch")
+        return [f"gpu:{index}" for index in range(torch.cuda.device_count())]
     return [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
 
 

@@ -181,10 +181,10 @@ def test_the_same_weights_give_the_same_logits_on_another_backend(backend, tiny_
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     code = (
-        "import json, sys, numpy as np\n"
+        "import json, sys, keras, numpy as np\n"
         "from ambient.music_transformer.model import load_model\n"
         "rows = np.array(json.loads(sys.argv[2]), dtype=np.int32)\n"
-        "print(np.asarray(load_model(sys.argv[1])(rows, training=False)).tolist())\n"
+        "print(keras.ops.convert_to_numpy(load_model(sys.argv[1])(rows, training=False)).tolist())\n"
     )
     command = [sys.executable, "-c", code, str(tiny_model_folder), str(rows.tolist())]
     done = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": backend}, capture_output=True, text=True)
@@ -210,3 +210,19 @@ def test_two_devices_that_share_each_batch_train_as_one_does(tiny_model_folder, 
         training = json.loads((tmp_path / str(devices) / "training.json").read_text())
         curves.append([(entry["step"], entry["training"], entry["held_out"]) for entry in training["history"]])
     assert np.array(curves[1]) == pytest.approx(np.array(curves[0]), rel=1e-2)
+
+
+@pytest.mark.oracle  # in an environment that has the backend
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_a_composer_is_trained_on_another_backend(backend, tiny_model_folder, bars, record_of, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    (tmp_path / "in").mkdir()
+    write_record(tmp_path / "in" / "song.tfrecord", record_of(bars(120)))
+    flags = ["--load_path", tiny_model_folder, "--batch_size", 2, "--max_seq", 8, "--epochs", 3, "--optimizer", "muon"]
+    paths = ["--input_path", tmp_path / "in", "--save_path", tmp_path / "out"]
+    command = [sys.executable, "-m", "stages.train", *map(str, [*paths, *flags])]
+    done = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": backend}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    held_out = json.loads((tmp_path / "out" / "training.json").read_text())["held_out"]
+    assert held_out["nats_per_note"] < held_out["nats_per_note_before"]
