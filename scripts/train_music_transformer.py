@@ -56,10 +56,15 @@ PHASES = (
     Phase(3, 768, 2, minutes=232, schedule_minutes=236),
     Phase(6, 384, 2, minutes=300, schedule_minutes=380),
     Phase(6, 768, 2, minutes=335, schedule_minutes=356),
+    Phase(12, 384, 2, minutes=337, schedule_minutes=400),
+    Phase(12, 384, 2, minutes=375, schedule_minutes=640),
+    Phase(12, 384, 2, minutes=400, schedule_minutes=540),
+    Phase(6, 768, 2, minutes=418, schedule_minutes=490),
+    Phase(6, 768, 2, minutes=428, schedule_minutes=455),
 )
 RECIPE = (
     *("--from_scratch", "--optimizer", "muon", "--l_r", "8e-3", "--warmup_steps", "100", "--performed_weight", "2"),
-    *("--slow", "0.25", "--imitation", "0.5", "--hands", "0.4"),
+    *("--slow", "0.15", "--imitation", "0.4", "--hands", "0.2"),
     *("--epochs", "10000", "--evaluate_every", "150", "--patience", "10000"),
 )
 COMMAND = "python3 scripts/train_music_transformer.py MIDI_FOLDER --ambient AMBIENT --heard HEARD --work SCRATCH_FOLDER"
@@ -77,7 +82,7 @@ DATA_CARD = """
 
 {counts}. Half of the crops are as the shipped transcriber would write the music: {heard} pieces were played
 on pianos and ambient sounds and transcribed, the others are changed by an imitation of it; a mark says which.
-A quarter of the crops of clean music are played up to three times slower.
+Up to a quarter of the crops of clean music are played up to three times slower.
 Pieces with the dynamics of a performance were drawn twice as often; pieces of fewer than six notes a second twice.
 The same piece never stands on two sides of the split; the weights kept
 are those of the lowest loss on `valid`, and nothing was chosen by `test`. What was added while the shipped weights

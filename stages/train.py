@@ -68,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
             "chance that a local description is left out of a crop",
         ),
         ("rehearsal", number(float, least=0, most=1), "share of crops of the base model's own music when fine-tuning"),
+        ("base_share", number(float, least=0, most=1), "share of the base's weights in the result of fine-tuning"),
         (
             "performed_weight",
             number(float, above=0),
@@ -147,8 +148,12 @@ def run(arguments: argparse.Namespace) -> None:
         checkpoint=checkpoint,
         events=events,
     )
+    base_weights = [np.array(variable.numpy()) for variable in model.weights]
     trainer.resume()
     result = trainer.run()
+    if not arguments.from_scratch and result.best_step:
+        for variable, before in zip(model.weights, base_weights, strict=True):
+            variable.assign(config.base_share * before + (1 - config.base_share) * np.array(variable.numpy()))
     if result.stopped_by == "minutes" and result.best_step == result.steps:
         log(f"still improving after {config.minutes:g} minutes: a longer --minutes would bring more")
     after = evaluate(model, evaluation_batches(split.held_out, percentiles, config))
@@ -176,7 +181,7 @@ def run(arguments: argparse.Namespace) -> None:
     notes_heard(base, records).save(arguments.save_path)
     kept = "" if result.best_step else "; training did not improve on the weights it started from, so they are kept"
     log(
-        f"held-out {result.before:.3f} -> {result.best:.3f} nats per note, {training['held_out']['bits_per_second']} "
+        f"held-out {result.before:.3f} -> {after:.3f} nats per note, {training['held_out']['bits_per_second']} "
         f"bits per second of music; best at step {result.best_step} of {result.steps}, stopped by {result.stopped_by}, "
         f"{result.seconds:.0f} s{kept}"
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ambient.midi import write_midi
-from ambient.model_folder import load_config
+from ambient.model_folder import load_config, load_weights
 from ambient.music_transformer.card import model_card
 from ambient.music_transformer.config import KIND, SHIPPED_MODEL, ModelConfig
 from ambient.music_transformer.fields import notes_to_fields
@@ -117,6 +117,20 @@ def test_fine_tuning_rehearses_what_the_base_model_was_trained_on_unless_told_no
     settings = [json.loads((folder / "training.json").read_text())["settings"] for folder in (beside, without)]
     assert [each["rehearsal"] for each in settings] == [0.5, 0]
     assert TrainingNotes.load(without).names == ["base.mid", *(f"{i}.mid" for i in range(3))]
+
+
+def test_three_tenths_of_the_weights_that_fine_tuning_ends_with_are_the_bases(run_train, tiny_composer, pfs):
+    def trained(*flags):
+        folder = pfs / "-".join(map(str, ["tuned", *flags]))
+        flags = ["--load_path", tiny_composer, "--epochs", 10, "--max_seq", 16, "--l_r", 0.01, *flags]
+        assert run_train(*flags, save_path=folder)[0] == 0
+        assert json.loads((folder / "training.json").read_text())["best_step"] > 0
+        return load_weights(folder)
+
+    base, learned, blended = load_weights(tiny_composer), trained("--base_share", 0), trained()
+    assert max(np.abs(learned[name] - base[name]).max() for name in base) > 0.01
+    for name in base:
+        assert blended[name] == pytest.approx(0.3 * base[name] + 0.7 * learned[name], rel=2e-3, abs=2e-3)  # float16
 
 
 def test_a_base_model_without_its_notes_is_fine_tuned_without_rehearsal(run_train, tiny_composer, pfs):

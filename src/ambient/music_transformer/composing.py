@@ -39,7 +39,7 @@ from ambient.music_transformer.sampling import (
     log_probabilities,
 )
 from ambient.music_transformer.tokens import MAX_SHIFT_STEPS, STEPS_PER_SECOND, VELOCITY_BINS
-from ambient.music_transformer.wishes import Primer, Steering, Wishes
+from ambient.music_transformer.wishes import Primer, Steering, Wishes, as_bins
 
 NO_WISHES = Wishes()
 Hear = Callable[[int, int, int, int, int], None]  # index of the song, start and end in steps of new music, pitch, bin
@@ -224,7 +224,7 @@ class _Song:
         """Put mark and descriptions into a row: whatever was heard, new music is asked for as clean."""
         row[MARK] = CLEAN
         wished = self._wishes(max(0.0, self.seconds))
-        row[DESCRIPTIONS:TIME] = self.steering(wished) if self.steering else wished
+        row[DESCRIPTIONS:TIME] = self.steering(wished) if self.steering else as_bins(wished)
         return row
 
     def _newest(self, count: int) -> Fields:

@@ -123,6 +123,8 @@ class TrainingConfig:
         imitation: Share of crops of clean pieces that are changed as the transcriber would, and marked as heard.
         description_dropout: Chance that a description is left out of a crop, and that all of them are.
         rehearsal: Share of crops that come from the base model's own music when fine-tuning.
+        base_share: Share of the base model's weights in those that fine-tuning ends with (Wortsman et al. 2022,
+            arXiv:2109.01903): most of what was learned stays, and much less of the base is forgotten.
         calm_weight: How much more often crops of pieces with fewer than six notes a second are drawn.
         performed_weight: How much more often crops of pieces with the dynamics of a performance are drawn.
         seed: Random seed: same data, flags and seed give the same weights on the same machine.
@@ -148,6 +150,7 @@ class TrainingConfig:
     imitation: float = 0.4
     description_dropout: float = 0.3
     rehearsal: float = 0.5
+    base_share: float = 0.3
     calm_weight: float = 1.0
     performed_weight: float = 1.0
     seed: int = 1

@@ -20,6 +20,7 @@ LEAST_STEPS = 5 * STEPS_PER_SECOND
 LEVELS = (1, 2, 4, 7, 10, 15, 20, 30, 40, 50, 60, 70, 80, 85, 90, 93, 96, 98, 99)  # percentiles between the bins
 DESCRIPTION_BINS = len(LEVELS) + 1
 UNKNOWN = 0
+TIE = 1e-9
 
 
 def describe(fields: Fields) -> np.ndarray:
@@ -118,7 +119,20 @@ class Percentiles:
         )
         return np.where(np.isfinite(values), found + 1, UNKNOWN)
 
+    def positions(self, values: np.ndarray) -> np.ndarray:
+        """Return [N, 5] bins with where in them a value lies: 2.5 to 3.5 is bin 3; `UNKNOWN` where a value is NaN.
+
+        What lies beyond the outermost edges is at 1 and 20.
+        """
+        between = np.arange(len(LEVELS)) + 1.5
+        # Edges may coincide (scores have one velocity); a value there is in the highest bin that begins with it.
+        rising = self.edges - TIE * np.arange(len(LEVELS))[::-1]
+        columns = zip(rising, values.T, strict=True)
+        found = np.stack([np.interp(column, edge, between, 1, DESCRIPTION_BINS) for edge, column in columns], axis=1)
+        return np.where(np.isfinite(values), found, UNKNOWN)
+
     @staticmethod
-    def bin_of(percentile: float) -> int:
-        """Return the bin, 1 to 20, that a percentile from 0 to 100 falls into."""
-        return 1 + int(np.searchsorted(LEVELS, percentile, side="right"))
+    def position_of(percentile: float) -> float:
+        """Return the bin, 1 to 20, that a percentile from 0 to 100 falls into, and where in it, as `positions` does."""
+        between = np.arange(len(LEVELS)) + 1.5
+        return float(np.interp(percentile, (0, *LEVELS, 100), (1, *between, DESCRIPTION_BINS)))

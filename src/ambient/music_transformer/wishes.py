@@ -46,7 +46,7 @@ class Primer:
         fields: Its notes up to where they fade out; may be empty.
         mark: `rows.CLEAN` or `rows.HEARD`.
         described: [N, 5] bins of its own descriptions, 0 where they are not said.
-        typical: [5] bins of its descriptions as a whole, 0 where it is too short to say.
+        typical: [5] positions (`Percentiles.positions`) of its descriptions as a whole, 0 where it is too short to say.
         percentiles: Bins of the model's descriptions; None if it has none.
     """
 
@@ -61,25 +61,25 @@ class Primer:
 class Wishes:
     """How each description should be over time.
 
-    Call: seconds of new music -> [5] bins, 0 where nothing is said.
+    Call: seconds of new music -> [5] positions (`Percentiles.positions`), 0 where nothing is said.
 
     Attributes:
-        typical: [5] bins where nothing else is wished.
+        typical: [5] positions where nothing else is wished.
         curves: Name of a description to rising (minute, percentile) points; straight lines between them.
         percentiles: Bins of the descriptions, to hold the music to what is wished; None only says it.
     """
 
-    typical: tuple[int, ...] = (UNKNOWN,) * len(NAMES)
+    typical: tuple[float, ...] = (UNKNOWN,) * len(NAMES)
     curves: tuple[tuple[str, tuple[tuple[float, float], ...]], ...] = ()
     percentiles: Percentiles | None = None
 
     def __call__(self, seconds: float) -> np.ndarray:
         """Return what is wished at a moment."""
-        bins = np.array(self.typical, dtype=np.int32)
+        positions = np.array(self.typical, dtype=np.float64)
         for name, points in self.curves:
             minutes, values = zip(*points, strict=True)
-            bins[NAMES.index(name)] = Percentiles.bin_of(float(np.interp(seconds / 60, minutes, values)))
-        return bins
+            positions[NAMES.index(name)] = Percentiles.position_of(float(np.interp(seconds / 60, minutes, values)))
+        return positions
 
 
 class Steering:
@@ -90,7 +90,7 @@ class Steering:
     obey at once: in proportion to what the last five seconds lack. Led by what had added up, velocities swing from the
     softest to the loudest and back.
 
-    Call: step of the last start, wished bins [5] -> bins to ask for, [5].
+    Call: wished positions [5] -> bins to ask for, [5].
 
     Args:
         percentiles: Bins of the descriptions.
@@ -105,8 +105,7 @@ class Steering:
 
     def __call__(self, wished: np.ndarray) -> np.ndarray:
         """Return the bins to ask for; what is not wished is not asked for."""
-        asked = np.clip(np.rint(wished + self.offsets), 1, DESCRIPTION_BINS).astype(np.int32)
-        return np.where(wished == UNKNOWN, UNKNOWN, asked)
+        return as_bins(np.where(wished == UNKNOWN, UNKNOWN, np.clip(wished + self.offsets, 1, DESCRIPTION_BINS)))
 
     def velocity_nats(self) -> np.ndarray:
         """Return what is to be added to the logits of the velocities, [32].
@@ -139,8 +138,14 @@ class Steering:
 
     def _missing(self, fields: Fields, begin: int, end: int, wished: np.ndarray) -> np.ndarray:
         """Return by how many bins the new music between two steps falls short of what is wished, [5]."""
-        got = self.percentiles.bins(describe_stretch(fields, max(self.begin, begin), end)[None])[0]
+        got = self.percentiles.positions(describe_stretch(fields, max(self.begin, begin), end)[None])[0]
         return np.where((wished == UNKNOWN) | (got == UNKNOWN), 0, wished - got)
+
+
+def as_bins(positions: np.ndarray) -> np.ndarray:
+    """Return the bins that positions lie in."""
+    bins: np.ndarray = np.floor(positions + 0.5).astype(np.int32)
+    return bins
 
 
 def make_primer(fields: Fields, config: ModelConfig, *, heard: bool) -> Primer:
@@ -154,8 +159,7 @@ def make_primer(fields: Fields, config: ModelConfig, *, heard: bool) -> Primer:
     music = without_fade(fields)
     mark = HEARD if heard else CLEAN
     if not config.percentiles or not len(music):
-        none = np.zeros(len(NAMES), dtype=np.int32)
-        return Primer(music, mark, np.zeros((len(music), len(NAMES)), dtype=np.int32), none)
+        return Primer(music, mark, np.zeros((len(music), len(NAMES)), dtype=np.int32), np.zeros(len(NAMES)))
     percentiles = Percentiles(np.array(config.percentiles))
     values = describe(music)
     known = np.isfinite(values[:, 0])
@@ -163,7 +167,7 @@ def make_primer(fields: Fields, config: ModelConfig, *, heard: bool) -> Primer:
     if known.any():
         weights = np.diff(music.starts, append=music.starts[-1:])[known] + 1
         typical = np.average(values[known], axis=0, weights=weights)[None]
-    return Primer(music, mark, percentiles.bins(values), percentiles.bins(typical)[0], percentiles)
+    return Primer(music, mark, percentiles.bins(values), percentiles.positions(typical)[0], percentiles)
 
 
 def without_fade(fields: Fields) -> Fields:
@@ -207,4 +211,4 @@ def _point(word: str) -> tuple[float, float]:
 
 def make_wishes(primer: Primer, turned: Mapping[str, tuple[tuple[float, float], ...]]) -> Wishes:
     """Return the primer's own descriptions, and in their place what a person turned."""
-    return Wishes(tuple(int(each) for each in primer.typical), tuple(sorted(turned.items())), primer.percentiles)
+    return Wishes(tuple(float(each) for each in primer.typical), tuple(sorted(turned.items())), primer.percentiles)

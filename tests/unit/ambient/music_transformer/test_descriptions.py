@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -101,4 +103,20 @@ def test_bins_hold_as_much_of_the_training_music_as_their_percentiles_say():
     [(0, 1), (0.9, 1), (1, 2), (9.9, 5), (10, 6), (50, 11), (89.9, 15), (90, 16), (99, 20), (100, 20)],
 )
 def test_a_percentile_falls_into_its_bin(percentile, wanted):
-    assert Percentiles.bin_of(percentile) == wanted
+    assert math.floor(Percentiles.position_of(percentile) + 0.5) == wanted
+
+
+def test_a_position_says_where_in_its_bin_a_value_lies():
+    percentiles = Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1)))
+    values = np.array([[0.5, 1.0, 1.5, 18.75, 30.0], [np.nan, 2.0, 2.0, 2.0, 2.0]])
+    wanted = [[1, 1.5, 2, 19.25, 20], [0, 2.5, 2.5, 2.5, 2.5]]
+    assert percentiles.positions(values) == pytest.approx(np.array(wanted), abs=1e-6)
+
+
+def test_a_value_on_edges_that_coincide_is_in_the_highest_bin_that_begins_there():
+    edges = np.tile(np.arange(1.0, 20.0), (5, 1))
+    edges[:, 12:14] = 13.5  # bins 14 and 15 begin at the same value, as at the one velocity of a score
+    percentiles = Percentiles(edges)
+    values = np.full((1, 5), 13.5)
+    assert percentiles.bins(values).tolist() == [[15] * 5]
+    assert percentiles.positions(values) == pytest.approx(np.full((1, 5), 14.5), abs=1e-6)

@@ -162,8 +162,8 @@ def test_short_notes_are_heard_longer_and_long_ones_cut():
         fields = Fields(np.arange(count) * 2 * steps, np.full(count, 60), np.full(count, steps), np.full(count, 16))
         return imitate_transcriber(fields, np.random.default_rng(2)).lengths
 
-    assert 15 < np.median(heard_lengths(10)) < 25
-    assert 0.5 < (heard_lengths(400) < 380).mean() < 0.8
+    assert 12 < np.median(heard_lengths(10)) < 18
+    assert 0.45 < (heard_lengths(400) < 380).mean() < 0.7
 
 
 def test_a_piece_that_would_lose_its_only_note_keeps_it(monkeypatch):

@@ -4,7 +4,15 @@ import pytest
 from ambient.music_transformer.config import ModelConfig
 from ambient.music_transformer.descriptions import Percentiles
 from ambient.music_transformer.fields import Fields
-from ambient.music_transformer.wishes import Steering, Wishes, make_primer, make_wishes, read_curve, without_fade
+from ambient.music_transformer.wishes import (
+    Steering,
+    Wishes,
+    as_bins,
+    make_primer,
+    make_wishes,
+    read_curve,
+    without_fade,
+)
 
 DENSITY, REGISTER = 0, 1
 
@@ -43,13 +51,15 @@ def test_what_is_no_curve_is_refused(text, message):
 def test_a_wish_follows_straight_lines_between_its_points_and_holds_the_last():
     wishes = Wishes(curves=(("density", ((1.0, 20.0), (5.0, 70.0))),))
     # Seven bins begin below 20 or at it, nine up to 45 (at 3 min), twelve up to 70 (from 5 min on).
-    assert [int(wishes(60 * minute)[DENSITY]) for minute in (0, 1, 3, 5, 60)] == [8, 8, 10, 13, 13]
+    got = [float(wishes(60 * minute)[DENSITY]) for minute in (0, 1, 3, 5, 60)]
+    assert got == [7.5, 7.5, 10, 12.5, 12.5]
+    assert as_bins(np.array(got)).tolist() == [8, 8, 10, 13, 13]
 
 
 def test_nothing_wished_is_nothing_said_and_what_is_typical_stands_beside_a_curve():
     assert Wishes()(10.0).tolist() == [0, 0, 0, 0, 0]
     wishes = Wishes((4, 5, 6, 7, 8), (("register", ((0.0, 95.0),)),))
-    assert wishes(10.0).tolist() == [4, 17, 6, 7, 8]
+    assert wishes(10.0).tolist() == pytest.approx([4, 17 + 1 / 6, 6, 7, 8])  # 95 lies between the edges 93 and 96
 
 
 @pytest.mark.parametrize(("heard", "mark"), [(False, 1), (True, 2)])
@@ -64,9 +74,10 @@ def test_a_primer_is_described_note_by_note_and_as_a_whole(tiny_config):
     assert primer.described.shape == (80, 5)
     assert primer.described[0].tolist() == [4, 10, 4, 11, 11]
     assert primer.described[-1].tolist() == [0] * 5  # nothing lies ahead
-    assert primer.typical.tolist() == [4, 10, 4, 11, 11]
-    assert make_wishes(primer, {})(0.0).tolist() == [4, 10, 4, 11, 11]
-    assert make_wishes(primer, {"density": ((0.0, 1.5),)})(0.0).tolist() == [2, 10, 4, 11, 11]
+    assert as_bins(primer.typical).tolist() == [4, 10, 4, 11, 11]
+    assert primer.typical[1] == pytest.approx(9 + 15 / 16)  # 60 between the edges 58 2/9 and 60
+    assert as_bins(make_wishes(primer, {})(0.0)).tolist() == [4, 10, 4, 11, 11]
+    assert as_bins(make_wishes(primer, {"density": ((0.0, 1.5),)})(0.0)).tolist() == [2, 10, 4, 11, 11]
 
 
 def test_a_primer_too_short_to_describe_or_a_model_without_percentiles_says_nothing(tiny_config):
@@ -117,13 +128,13 @@ def test_a_fade_longer_than_two_fifths_of_the_notes_is_the_music():
 
 # === Holding the music to it ===
 def test_what_there_is_too_little_of_is_asked_for_more_from_second_to_second():
-    # Edges 1 to 19: two notes a second lie in bin 3. Pitch, length and the others are as they are wished.
+    # Edges 1 to 19: two notes a second lie where bin 3 begins. The others are as they are wished, or nearly.
     percentiles = Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1)))
-    wished = np.array([9, 20, 2, 17, 0])
+    wished = np.array([9, 20, 1.6, 16.6, 0])
     steering = Steering(percentiles, begin=0)
     assert steering(wished).tolist() == [9, 20, 2, 17, 0]
-    steering.measure(steady(21, 50), wished)  # ten seconds, six bins missing: 0.05 x 5 x 6 of a bin and more
-    assert steering(wished).tolist() == [10, 20, 2, 17, 0]
+    steering.measure(steady(21, 50), wished)  # ten seconds count as five, 6.5 bins missing: 0.05 x 5 x 6.5 bins
+    assert steering(wished).tolist() == [11, 20, 2, 17, 0]
     for seconds in range(11, 80):
         steering.measure(steady(2 * seconds + 1, 50), wished)
     assert steering(wished).tolist() == [19, 20, 2, 17, 0]  # never more than ten bins beyond what is wished
@@ -149,10 +160,10 @@ def test_new_music_is_measured_once_a_second_and_not_before_there_are_five():
 
 
 def test_while_music_is_too_soft_louder_velocities_become_likelier_by_themselves():
-    # Edges 1 to 19: velocity bin 10 lies in bin 11.
+    # Edges 1 to 19: velocity bin 10 lies where bin 11 begins, at 10.5.
     steering = Steering(Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1))), begin=0)
     assert not steering.velocity_nats().any()
-    steering.measure(steady(21, 50, velocity=10), np.array([0, 0, 0, 15, 0]))  # four bins are missing
+    steering.measure(steady(21, 50, velocity=10), np.array([0, 0, 0, 14.5, 0]))  # four bins are missing
     assert steering.velocity_nats() == pytest.approx(4 * 0.1 * np.arange(32))
     steering.measure(steady(41, 50, velocity=18), np.array([0, 0, 0, 3, 0]))
     assert (np.diff(steering.velocity_nats()) < 0).all()
@@ -160,13 +171,13 @@ def test_while_music_is_too_soft_louder_velocities_become_likelier_by_themselves
 
 def test_velocities_are_led_by_the_last_five_seconds_and_by_nothing_that_has_added_up():
     steering = Steering(Percentiles(np.tile(np.arange(1.0, 20.0), (5, 1))), begin=0)
-    wished = np.array([0, 0, 0, 15, 0])
+    wished = np.array([0, 0, 0, 14.5, 0])
     for seconds in range(10, 60):
         steering.measure(steady(2 * seconds + 1, 50, velocity=10), wished)
     assert steering.velocity_nats() == pytest.approx(4 * 0.1 * np.arange(32))
     soft, right = steady(121, 50, velocity=10), steady(11, 50, velocity=14, begin=6050)
     steering.measure(Fields.joined([soft, right]), wished)
-    assert steering.velocity_nats() == pytest.approx(np.zeros(32))
+    assert steering.velocity_nats() == pytest.approx(np.zeros(32), abs=1e-6)
 
 
 def test_velocities_are_led_no_further_than_by_ten_bins():
