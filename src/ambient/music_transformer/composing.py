@@ -39,7 +39,7 @@ from ambient.music_transformer.sampling import (
     log_probabilities,
 )
 from ambient.music_transformer.tokens import MAX_SHIFT_STEPS, STEPS_PER_SECOND, VELOCITY_BINS
-from ambient.music_transformer.wishes import Primer, Steering, Wishes, as_bins
+from ambient.music_transformer.wishes import Primer, Steering, Wishes, as_bins, range_nats
 
 NO_WISHES = Wishes()
 Hear = Callable[[int, int, int, int, int], None]  # index of the song, start and end in steps of new music, pitch, bin
@@ -110,6 +110,7 @@ class _Song:
                 self.figures.observe(start, pitch)
             self.figures.allow_as_heard()
         self.harmony = HarmonyWatch(self.starts, self.pitches, sampling.modulation)
+        self._range = range_nats(primer, wishes)
         self.broken_s: list[float] = []
         self.begin = self.starts[-1] if self.starts else 0
         self.steering = Steering(wishes.percentiles, self.begin) if wishes.percentiles else None
@@ -154,6 +155,7 @@ class _Song:
             return logits + self.steering.length_nats()
         if field != PITCH:
             return logits
+        logits = logits + self._range
         away = self.harmony.nats()
         if away is not None:
             logits = logits + away
