@@ -20,7 +20,8 @@ LEAST_STEPS = 5 * STEPS_PER_SECOND
 LEVELS = (1, 2, 4, 7, 10, 15, 20, 30, 40, 50, 60, 70, 80, 85, 90, 93, 96, 98, 99)  # percentiles between the bins
 DESCRIPTION_BINS = len(LEVELS) + 1
 UNKNOWN = 0
-TIE = 1e-9
+POSITIONS = np.arange(len(LEVELS)) + 1.5  # of the edges: the bin below goes up to there
+TIE = 1e-9  # by which edges that coincide are told apart
 
 
 def describe(fields: Fields) -> np.ndarray:
@@ -124,15 +125,13 @@ class Percentiles:
 
         What lies beyond the outermost edges is at 1 and 20.
         """
-        between = np.arange(len(LEVELS)) + 1.5
         # Edges may coincide (scores have one velocity); a value there is in the highest bin that begins with it.
         rising = self.edges - TIE * np.arange(len(LEVELS))[::-1]
         columns = zip(rising, values.T, strict=True)
-        found = np.stack([np.interp(column, edge, between, 1, DESCRIPTION_BINS) for edge, column in columns], axis=1)
+        found = np.stack([np.interp(column, edge, POSITIONS, 1, DESCRIPTION_BINS) for edge, column in columns], axis=1)
         return np.where(np.isfinite(values), found, UNKNOWN)
 
     @staticmethod
     def position_of(percentile: float) -> float:
         """Return the bin, 1 to 20, that a percentile from 0 to 100 falls into, and where in it, as `positions` does."""
-        between = np.arange(len(LEVELS)) + 1.5
-        return float(np.interp(percentile, (0, *LEVELS, 100), (1, *between, DESCRIPTION_BINS)))
+        return float(np.interp(percentile, (0, *LEVELS, 100), (1, *POSITIONS, DESCRIPTION_BINS)))
