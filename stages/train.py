@@ -148,12 +148,13 @@ def run(arguments: argparse.Namespace) -> None:
         checkpoint=checkpoint,
         events=events,
     )
-    base_weights = [np.array(variable.numpy()) for variable in model.weights]
+    base_weights = model.get_weights()
     trainer.resume()
     result = trainer.run()
     if not arguments.from_scratch and result.best_step:
-        for variable, before in zip(model.weights, base_weights, strict=True):
-            variable.assign(config.base_share * before + (1 - config.base_share) * np.array(variable.numpy()))
+        share = config.base_share
+        pairs = zip(base_weights, model.get_weights(), strict=True)
+        model.set_weights([share * before + (1 - share) * learned for before, learned in pairs])
     if result.stopped_by == "minutes" and result.best_step == result.steps:
         log(f"still improving after {config.minutes:g} minutes: a longer --minutes would bring more")
     after = evaluate(model, evaluation_batches(split.held_out, percentiles, config))
