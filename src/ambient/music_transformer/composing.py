@@ -10,15 +10,18 @@ from typing import Protocol
 
 import numpy as np
 
+from ambient.music_transformer.balance import Balance, nearness
 from ambient.music_transformer.config import SamplingConfig
 from ambient.music_transformer.fields import Fields, steps_to_bins
 from ambient.music_transformer.harmony import HarmonyWatch
 from ambient.music_transformer.loops import FigureWatch, LoopWatch
-from ambient.music_transformer.placement import REMEMBERED, Alignment, place
+from ambient.music_transformer.placement import REMEMBERED, Alignment, place, steps_of
+from ambient.music_transformer.pulse import PulseWatch
 from ambient.music_transformer.rows import (
     CLEAN,
     COLUMNS,
     DESCRIPTIONS,
+    FIELD_SIZES,
     LOOK_BACK,
     MARK,
     MOST_SOUNDING,
@@ -39,12 +42,21 @@ from ambient.music_transformer.sampling import (
     log_probabilities,
 )
 from ambient.music_transformer.tokens import MAX_SHIFT_STEPS, STEPS_PER_SECOND, VELOCITY_BINS
-from ambient.music_transformer.wishes import Primer, Steering, Wishes, as_bins, range_nats
+from ambient.music_transformer.wishes import Primer, Steering, Wishes, as_bins
 
 NO_WISHES = Wishes()
 Hear = Callable[[int, int, int, int, int], None]  # index of the song, start and end in steps of new music, pitch, bin
 GUIDANCE = 2.0
 MOST_MEASURED = 512  # notes; enough for 15 s
+# How each field is held to the primer: to which power, how far a value speaks for those around it (semitones, or bins),
+# what is added to all shares, and which descriptions let it go where a person turns them.
+BALANCED = (
+    (0.6, 1.5, 0.001, ("density", "polyphony")),  # what starts together stands apart from short gaps
+    (1.0, 3.0, 0.0005, ("register",)),
+    (0.6, 3.0, 0.001, ("note_length", "polyphony")),
+    (0.6, 1.0, 0.001, ("loudness",)),
+)
+MOST_STRUCK = 0.1  # share of the notes that one pitch may have in any case
 _LENGTHS = allowed_lengths()
 _VELOCITIES = np.ones(VELOCITY_BINS, dtype=bool)
 
@@ -110,7 +122,8 @@ class _Song:
                 self.figures.observe(start, pitch)
             self.figures.allow_as_heard()
         self.harmony = HarmonyWatch(self.starts, self.pitches, sampling.modulation)
-        self._range = range_nats(primer, wishes)
+        self.balances = _balances(primer, wishes, sampling)
+        self.pulse = PulseWatch(primer.starts)
         self.broken_s: list[float] = []
         self.begin = self.starts[-1] if self.starts else 0
         self.steering = Steering(wishes.percentiles, self.begin) if wishes.percentiles else None
@@ -133,7 +146,8 @@ class _Song:
         other = copy(self)
         for name in ("starts", "pitches", "ends", "velocities", "gaps", "broken_s", "choice", "_moments", "steering"):
             setattr(other, name, copy(getattr(self, name)))
-        other.harmony = self.harmony.copy()
+        other.harmony, other.pulse = self.harmony.copy(), self.pulse.copy()
+        other.balances = [balance.copy() for balance in self.balances]
         other.loops, other.figures = self.loops and self.loops.copy(), self.figures and self.figures.copy()
         return other
 
@@ -149,21 +163,26 @@ class _Song:
 
     def led(self, field: int, logits: np.ndarray) -> np.ndarray:
         """Return logits [C] of a field with what leads away from the primer, or in circles, made less likely."""
-        if field == VELOCITY and self.steering:
-            return logits + self.steering.velocity_nats()
+        led = logits.astype(np.float64)
+        for nats in (self.balances[field].nats(), self._field_nats(field)):
+            if nats is not None:
+                led += nats
+        if field == GAP and (nats := self.pulse.nats(self.now, led)) is not None:
+            led += nats
+        if field == PITCH and self.figures:
+            pitches, won = self.figures.led()
+            led[pitches] += won
+        return led
+
+    def _field_nats(self, field: int) -> np.ndarray | None:
+        """Return what one field alone is led by."""
+        if field == PITCH:
+            return self.harmony.nats()
         if field == LENGTH and self.steering:
-            return logits + self.steering.length_nats()
-        if field != PITCH:
-            return logits
-        logits = logits + self._range
-        away = self.harmony.nats()
-        if away is not None:
-            logits = logits + away
-        pitches, nats = self.figures.discouraged() if self.figures else ([], 0.0)
-        if pitches:
-            logits = logits.copy()
-            logits[pitches] -= nats
-        return logits
+            return self.steering.length_nats()
+        if field == VELOCITY and self.steering:
+            return self.steering.velocity_nats()
+        return None
 
     def _soonest(self) -> int:
         """Return how long to wait until another note keeps within the bound of notes a second; 0 without one."""
@@ -176,7 +195,8 @@ class _Song:
         """Take the chosen note into the song, its times placed within their bins."""
         recent_ends = np.array(self.ends[-LOOK_BACK:], dtype=np.int64)
         candidates = np.concatenate([recent_ends - self.now, np.array(self.gaps[-REMEMBERED:], dtype=np.int64)])
-        gap = place(self.choice[GAP], candidates, self._alignment.gap, rng) if self.starts else 0
+        suits = self.pulse.suits(self.now + steps_of(self.choice[GAP])) ** self.pulse.strength
+        gap = place(self.choice[GAP], candidates, self._alignment.gap, rng, suits) if self.starts else 0
         gap = max(gap, self._soonest())  # still in its bin: only bins that reach beyond this may come
         start, pitch = self.now + gap, self.choice[PITCH]
         lengths = recent_ends[-REMEMBERED:] - np.array(self.starts[-REMEMBERED:], dtype=np.int64)
@@ -189,6 +209,9 @@ class _Song:
         if self.figures:
             self.figures.observe(start, pitch)
         self.harmony.observe(start, pitch)
+        self.pulse.observe(start)
+        for balance, value in zip(self.balances, self.choice, strict=True):
+            balance.observe(start, value)
         self._end_same_pitch(start, pitch)
         self._count_events(start, start + length)
         if self.starts:
@@ -240,6 +263,25 @@ class _Song:
         """Return the new notes."""
         fields = self._newest(len(self.starts) - self.heard)
         return Composition(fields, surprise / max(len(fields), 1), self.begin, tuple(self.broken_s))
+
+
+def _balances(primer: Fields, wishes: Wishes, sampling: SamplingConfig) -> list[Balance]:
+    """Return what holds each field to the primer's notes, but for what a person turned."""
+    is_free = [wishes.turn(*names) for _, _, _, names in BALANCED]
+    is_free[GAP] |= sampling.creativity != 0
+    gaps = steps_to_bins(np.diff(primer.starts, prepend=primer.starts[:1]))
+    values = gaps, primer.pitches, steps_to_bins(primer.lengths), primer.velocities
+    return [
+        Balance(
+            primer.starts.tolist(),
+            value.tolist(),
+            near=nearness(FIELD_SIZES[field], spread, apart=1 if field == GAP else 0),
+            unheard=unheard,
+            strength=0.0 if is_free[field] else strength,
+            most=MOST_STRUCK if field == PITCH else 1.0,
+        )
+        for field, (value, (strength, spread, unheard, _)) in enumerate(zip(values, BALANCED, strict=True))
+    ]
 
 
 def last_row(
@@ -301,10 +343,8 @@ def compose(
         hear: Called with each note as it is drawn; a later note of the same pitch may still shorten it.
     """
     assert (length is None) != (seconds is None), "give either a length or seconds"
-    songs = [
-        _Growing(index, _Song(primer.fields, sampling, alignment, wishes), np.random.default_rng(seed))
-        for index, seed in enumerate(seeds)
-    ]
+    begun = _Song(primer.fields, sampling, alignment, wishes)
+    songs = [_Growing(index, begun.copy(), np.random.default_rng(seed)) for index, seed in enumerate(seeds)]
     going = list(songs)
     state = model.read(_opening(primer, songs[0].song))
     while True:

@@ -173,7 +173,8 @@ class SamplingConfig:
         notes_per_second: At most so many notes start within a second; 0 sets no bound.
         modulation: How far the pitch classes of half a minute may be from the primer's, 1 - cosine, before pitches
             that lead farther become less likely (`harmony.py`); 1 lets the music go anywhere.
-        break_loops: Forbid the note that would carry on a loop, and hold back figures that return (`loops.py`).
+        break_loops: Forbid the note that would carry on a loop, and let as many figures return as in real music
+            (`loops.py`).
     """
 
     temperature: float = 1.0

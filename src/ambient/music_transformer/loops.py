@@ -1,7 +1,7 @@
 """Does the composer repeat itself? Follows the pitches as they start and names those that would continue a loop.
 
-`LoopWatch` names the pitch that would carry on a loop; `FigureWatch` says how much to discourage the pitches that bring
-back a figure, when more of them return than in real music.
+`LoopWatch` names the pitch that would carry on a loop; `FigureWatch` says how much likelier or less likely the pitches
+that bring back a figure are to be, when fewer or more of them return than in real music.
 """
 
 from collections import Counter, deque
@@ -49,17 +49,19 @@ class LoopWatch:
 
 
 FIGURES_STEPS = 60 * STEPS_PER_SECOND
-RETURNING = 0.5  # share of figures that return within a minute; 0.38 of real music in the median, 0.72 in a tenth
-MOST_RETURNING = 0.7  # where the primer itself has more than RETURNING
+LEAST_RETURNING = 0.38  # share of figures that return within a minute: the median of real music
+RETURNING = 0.5  # the most of them; a tenth of real music has more than 0.72
+MOST_RETURNING = 0.7  # the most where the primer itself has more than RETURNING
 LEAST_FIGURES = 24  # a share of fewer says little
-NATS = 10.0  # for each share of 1 beyond that
+NATS = 10.0  # for each share of 1 beyond or below these
 
 
 class FigureWatch:
     """Follows which figures of four pitches return within a minute, and what share of the minute's figures they are.
 
-    A model that hears its own music goes round in ever fewer figures. A share beyond `RETURNING`, or the primer's own
-    if that is higher, makes figures that were heard in the last minute less likely, by so much that the two balance.
+    A model that hears its own music wanders on without a thought that returns, or goes round in ever fewer figures. A
+    share beyond `RETURNING`, or the primer's own if that is higher, makes figures that were heard in the last minute
+    less likely, one below `LEAST_RETURNING` makes them likelier.
     """
 
     def __init__(self) -> None:
@@ -95,10 +97,10 @@ class FigureWatch:
         """Let as many figures return from here on as in what was heard so far, the primer, within bounds."""
         self.most = min(max(RETURNING, self.share), MOST_RETURNING)
 
-    def discouraged(self) -> tuple[list[int], float]:
-        """Return the pitches that would bring back a figure, and the nats that each of them is to lose."""
-        nats = NATS * (self.share - self.most)
-        if nats <= 0 or len(self._heard) < LEAST_FIGURES:
+    def led(self) -> tuple[list[int], float]:
+        """Return the pitches that would bring back a figure, and the nats that each of them is to win, or to lose."""
+        nats = NATS * (max(LEAST_RETURNING - self.share, 0.0) - max(self.share - self.most, 0.0))
+        if nats == 0 or len(self._heard) < LEAST_FIGURES:
             return [], 0.0
         return sorted(self._after.get(tuple(self._last)[1 - FIGURE_NOTES :], ())), nats
 

@@ -54,7 +54,18 @@ def placement_nats(fields: Fields, alignment: Alignment) -> np.ndarray:
     return nats
 
 
-def place(time_bin: int, candidates: np.ndarray, alignment: float, rng: np.random.Generator) -> int:
+def steps_of(time_bin: int) -> np.ndarray:
+    """Return the steps that a bin holds."""
+    return np.arange(EDGES[time_bin], EDGES[time_bin + 1])
+
+
+def place(
+    time_bin: int,
+    candidates: np.ndarray,
+    alignment: float,
+    rng: np.random.Generator,
+    suits: np.ndarray | None = None,
+) -> int:
     """Draw the steps of a time.
 
     Args:
@@ -62,14 +73,19 @@ def place(time_bin: int, candidates: np.ndarray, alignment: float, rng: np.rando
         candidates: Steps that the music suggests, [M] with repeats.
         alignment: 0-1, how often one of them is taken where there are any in the bin.
         rng: Draws.
+        suits: How well each step of the bin (`steps_of`) suits, above 0; None if all do alike.
     """
     low, high = int(EDGES[time_bin]), int(EDGES[time_bin + 1])
     if high - low == 1:
         return low
     fitting = candidates[(candidates >= low) & (candidates < high)]
-    if fitting.size and rng.random() < alignment:
-        return int(fitting[rng.integers(fitting.size)])
-    return int(rng.integers(low, high))
+    chances = np.full(high - low, (1 - alignment if fitting.size else 1.0) / (high - low))
+    if fitting.size:
+        chances += alignment * np.bincount(fitting - low, minlength=high - low) / fitting.size
+    if suits is not None:
+        chances *= suits
+    cumulative = chances.cumsum()
+    return low + int(cumulative.searchsorted(rng.random() * cumulative[-1], side="right"))
 
 
 def _gaps(fields: Fields) -> np.ndarray:

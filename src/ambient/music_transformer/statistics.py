@@ -17,6 +17,7 @@ from ambient.notes import Note
 MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)  # every natural minor scale is one of these twelve sets as well
 FIGURE_NOTES = 4
 SWING_WINDOW_S = 10.0
+TOGETHER_S = 0.03  # notes that start so near to each other are a chord
 SWING_NOTES = 3  # fewer in a window say little of its loudness
 
 
@@ -95,6 +96,11 @@ class Distances:
         median_length: Absolute log2 of the ratio.
         polyphony: Absolute log2 of the ratio of the mean number of sounding notes while any sounds.
         velocity: Difference of the means, MIDI velocities.
+        rhythm: 0-1, how much of the times between starts would have to be others: half the sum of the differences of
+            their shares, below 30 ms as one class, above in eighths of an octave.
+        register: Semitones by which the pitches differ, lowest from lowest up to highest from highest, on average
+            (Wasserstein distance). A lost bass shows here where the mean stays.
+        dynamics: Difference of the standard deviations of velocities.
     """
 
     pitch_classes: float
@@ -103,6 +109,9 @@ class Distances:
     median_length: float
     polyphony: float
     velocity: float
+    rhythm: float
+    register: float
+    dynamics: float
 
 
 def distances(one: Sequence[Note], other: Sequence[Note], *, seconds: tuple[float, float]) -> Distances:
@@ -124,7 +133,31 @@ def distances(one: Sequence[Note], other: Sequence[Note], *, seconds: tuple[floa
         median_length=abs(math.log2(lengths[0] / lengths[1])),
         polyphony=abs(math.log2(voices[0] / voices[1])),
         velocity=abs(float(np.mean([n.velocity for n in one]) - np.mean([n.velocity for n in other]))),
+        rhythm=_rhythm_distance(one, other),
+        register=_quantile_distance([n.pitch for n in one], [n.pitch for n in other]),
+        dynamics=abs(float(np.std([n.velocity for n in one]) - np.std([n.velocity for n in other]))),
     )
+
+
+def _rhythm_distance(one: Sequence[Note], other: Sequence[Note]) -> float:
+    """Return the total variation distance of two passages' times between starts, 0-1; 0 where one has no two notes."""
+    shares = []
+    for notes in (one, other):
+        gaps = np.diff([note.start_s for note in notes])
+        classes = np.where(gaps < TOGETHER_S, -1, np.rint(np.log2(np.maximum(gaps, TOGETHER_S) / TOGETHER_S) * 8))
+        shares.append({value: float(np.mean(classes == value)) for value in set(classes.tolist())})
+    if not all(shares):
+        return 0.0
+    return 0.5 * sum(
+        abs(shares[0].get(value, 0.0) - shares[1].get(value, 0.0)) for value in shares[0].keys() | shares[1]
+    )
+
+
+def _quantile_distance(one: Sequence[int], other: Sequence[int]) -> float:
+    """Return by how much two sets of numbers differ, sorted and stretched to one length, on average."""
+    parts = np.linspace(0, 1, 101)
+    at = [np.quantile(values, parts, method="inverted_cdf") for values in (one, other)]
+    return float(np.mean(np.abs(at[0] - at[1])))
 
 
 def _entropy_bits(counts: np.ndarray) -> float:

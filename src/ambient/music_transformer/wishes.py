@@ -23,9 +23,9 @@ from ambient.music_transformer.descriptions import (
 )
 from ambient.music_transformer.fields import EDGES, Fields
 from ambient.music_transformer.rows import CLEAN, HEARD
-from ambient.music_transformer.tokens import PITCHES, STEPS_PER_SECOND, VELOCITY_BINS
+from ambient.music_transformer.tokens import STEPS_PER_SECOND, VELOCITY_BINS
 
-REGISTER, LOUDNESS, NOTE_LENGTH = map(NAMES.index, ("register", "loudness", "note_length"))
+LOUDNESS, NOTE_LENGTH = map(NAMES.index, ("loudness", "note_length"))
 FADE_WINDOW_STEPS = 6 * STEPS_PER_SECOND
 FADED = 0.5  # of the typical number of notes in a window, or of their velocity
 STEERING = 0.05  # bins a second for each bin that is missing
@@ -33,8 +33,6 @@ FORGETTING = 0.02  # a second; so that what was asked for long ago does not make
 MOST_STEERING = 10.0  # bins
 VELOCITY_NATS = 0.1  # for each bin of loudness that is missing and each velocity bin
 LENGTH_NATS = 0.15  # for each bin of note length that is missing and each doubling of a length
-RANGE_NATS = 0.1  # for each semitone beyond the primer's lowest and highest pitch
-LEAST_RANGE_NOTES = 8  # of a primer, to say how far its pitches go
 OCTAVES = np.log2(np.maximum(EDGES[:-1], 1))  # [BINS], of a length in steps
 LONGEST_STEP_S = 5.0  # a rest counts for no more
 MOST_FADE = 0.4  # of a primer; what is sparse for longer is the music
@@ -82,6 +80,10 @@ class Wishes:
             minutes, values = zip(*points, strict=True)
             positions[NAMES.index(name)] = Percentiles.position_of(float(np.interp(seconds / 60, minutes, values)))
         return positions
+
+    def turn(self, *names: str) -> bool:
+        """Say whether a person turned one of these descriptions."""
+        return any(name in names for name, _ in self.curves)
 
 
 class Steering:
@@ -170,21 +172,6 @@ def make_primer(fields: Fields, config: ModelConfig, *, heard: bool) -> Primer:
         weights = np.diff(music.starts, append=music.starts[-1:])[known] + 1
         typical = np.average(values[known], axis=0, weights=weights)[None]
     return Primer(music, mark, percentiles.bins(values), percentiles.positions(typical)[0], percentiles)
-
-
-def range_nats(primer: Fields, wishes: Wishes) -> np.ndarray:
-    """Return what is to be added to the logits of the pitches, [128]: those beyond the primer's become less likely.
-
-    The register alone does not keep music where it is: its mean stays where voices wander apart, up and down. Nothing
-    is added to where a person turns the register, or the primer is too short to say.
-    """
-    turned = any(NAMES[REGISTER] == name for name, _ in wishes.curves)
-    if turned or len(primer) < LEAST_RANGE_NOTES:
-        return np.zeros(PITCHES)
-    pitches = np.arange(PITCHES)
-    beyond = np.maximum(primer.pitches.min() - pitches, pitches - primer.pitches.max())
-    nats: np.ndarray = -RANGE_NATS * np.maximum(beyond, 0)
-    return nats
 
 
 def without_fade(fields: Fields) -> Fields:

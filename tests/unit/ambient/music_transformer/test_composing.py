@@ -314,11 +314,11 @@ def test_a_song_that_has_ended_is_no_longer_stepped_on(tiny_config, lively_weigh
         return [columns(composition.fields) for composition in found]
 
     stepped = []
-    together = music(1, 2, 3)
+    together = music(1, 3, 4)
     notes = [len(song) for song in together]
     assert len(set(notes)) == 3
     assert sum(stepped) == sum(count - 1 for count in notes) * (1 + guided)
-    assert together == [*music(1), *music(2), *music(3)]
+    assert together == [*music(1), *music(3), *music(4)]
 
 
 # === Times within bins, bounds, loops ===
@@ -477,3 +477,64 @@ def test_each_note_is_told_as_it_is_drawn():
             zip(song.fields.pitches.tolist(), song.fields.velocities.tolist(), strict=True)
         )
         assert all(note[2] - note[1] >= length for note, length in zip(mine, song.fields.lengths, strict=True))
+
+
+# === Held to the primer ===
+
+
+def uniform_says(field, row, _):
+    """Knows nothing: any gap up to a second, any pitch of the piano, any length up to a second, any velocity."""
+    return [
+        dict.fromkeys(range(1, 59), 1 / 58),
+        dict.fromkeys(range(21, 109), 1 / 88),
+        dict.fromkeys(range(1, 59), 1 / 58),
+        dict.fromkeys(range(32), 1 / 32),
+    ][field]
+
+
+# Forty notes on a pulse of half a second: three around C5, then a bass note, softer and longer.
+_COLUMNS = ([72, 74, 76, 40], [20, 20, 20, 60], [20, 20, 20, 8])  # pitches, lengths, velocities
+STRICT = primer_of(Fields(np.arange(40) * 50, *(np.array(values * 10) for values in _COLUMNS)))
+
+
+def after_strict(*, turned=(), **sampling):
+    curves = tuple((name, ((0.0, 50.0),)) for name in turned)
+    chosen = SamplingConfig(top_p=1.0, modulation=1.0, break_loops=False, **sampling)
+    wishes = Wishes(curves=curves)
+    return compose(
+        FakeModel(uniform_says), STRICT, seconds=120.0, sampling=chosen, alignment=ALIGNMENT, wishes=wishes, seeds=[1]
+    )[0].fields
+
+
+def test_notes_are_spread_as_those_of_the_primer_are():
+    fields = after_strict()
+    assert np.mean(np.abs(fields.pitches - 40) < 10) == pytest.approx(0.25, abs=0.08)  # the model's own share is 0.22
+    assert np.mean(np.abs(fields.pitches - 74) < 8) > 0.4  # 0.17; the model itself would go anywhere
+    assert np.mean(np.abs(fields.velocities - 20) < 4) > 0.35  # 0.22
+    assert np.mean(np.abs(fields.lengths - 20) < 9) > 0.4  # 0.29
+
+
+def test_the_primers_pulse_goes_on():
+    off = np.abs((after_strict().starts + 25) % 50 - 25)
+    assert np.mean(off <= 3) > 0.8  # 0.14 of all moments
+    uneven = np.random.default_rng(0).integers(20, 80, 40).cumsum()
+    free = primer_of(Fields(uneven, STRICT.fields.pitches, STRICT.fields.lengths, STRICT.fields.velocities))
+    music = compose(FakeModel(uniform_says), free, seconds=60.0, sampling=SAMPLING, alignment=ALIGNMENT, seeds=[1])
+    assert np.mean(np.abs((music[0].fields.starts + 25) % 50 - 25) <= 3) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("turned", "measured", "model"),
+    [
+        ("register", lambda fields: np.mean(np.abs(fields.pitches - 74) < 8), 0.17),
+        ("loudness", lambda fields: np.mean(np.abs(fields.velocities - 20) < 4), 0.22),
+        ("note_length", lambda fields: np.mean(np.abs(fields.lengths - 20) < 9), 0.29),
+    ],
+)
+def test_what_a_person_turns_is_not_held(turned, measured, model):
+    assert measured(after_strict(turned=[turned])) == pytest.approx(model, abs=0.1)
+
+
+def test_creativity_changes_how_much_happens():
+    slow, fast = (len(after_strict(creativity=creativity)) for creativity in (-1.5, 1.5))
+    assert fast > slow * 1.3

@@ -57,28 +57,37 @@ def test_the_share_of_returning_figures_is_that_of_the_last_minute(seed):
     assert watched(pitches).share == pytest.approx(self_repetition(pitches[-123:]))
 
 
-def test_nothing_is_discouraged_while_no_more_than_half_of_the_figures_return():
-    other = list(range(21, 108))
-    assert watched([*other, 60, 62, 64, 65, 60, 62, 64]).discouraged() == ([], 0.0)
-    assert watched([]).discouraged() == ([], 0.0)
-    assert watched([60] * 26).discouraged() == ([], 0.0)  # 23 figures are too few to say
-    assert watched([60] * 27).discouraged() == ([60], 5.0)
+def test_nothing_is_led_while_as_many_figures_return_as_in_real_music():
+    returning = [60, 62, 64, 65] * 8 + [*range(21, 57), 60, 62, 64]  # 29 of 68 figures: 0.43
+    assert watched(returning).share == pytest.approx(29 / 68)
+    assert watched(returning).led() == ([], 0.0)
+    assert watched([]).led() == ([], 0.0)
+    assert watched([60] * 26).led() == ([], 0.0)  # 23 figures are too few to say
+    assert watched([60] * 27).led() == ([60], -5.0)
 
 
-def test_of_too_many_returning_figures_the_next_one_is_discouraged_by_ten_nats_for_each_share_of_one():
+def test_of_too_few_returning_figures_one_is_likelier_to_return_by_ten_nats_for_each_share_of_one():
+    wandering = [60, 62, 64, 65, *range(21, 57), 60, 62, 64]  # none returns; the last three did, with 65 after them
+    followers, nats = watched(wandering).led()
+    assert followers == [65]
+    assert nats == pytest.approx(3.8)
+    assert watched([*wandering, 70]).led()[0] == []  # nothing that was heard goes on from here
+
+
+def test_of_too_many_returning_figures_the_next_one_is_less_likely_by_ten_nats_for_each_share_of_one():
     # 60 62 64 65 over and over, once 60 62 64 67: 0.97 of the figures return.
     pitches = [60, 62, 64, 65] * 16 + [60, 62, 64, 67] + [60, 62, 64, 65] * 4 + [60, 62, 64]
     watch = watched(pitches)
-    followers, nats = watch.discouraged()
+    followers, nats = watch.led()
     assert followers == [65, 67]
-    assert nats == pytest.approx(10 * (self_repetition(pitches) - 0.5))
+    assert nats == pytest.approx(-10 * (self_repetition(pitches) - 0.5))
 
 
 def test_what_was_heard_longer_ago_than_a_minute_is_new_again():
     watch = watched([60, 62, 64, 65] * 30)
     assert watch.share == 1.0
     watch.observe(30 * 4 * 50 + 6000, 60)
-    assert watch.discouraged() == ([], 0.0)
+    assert watch.led() == ([], 0.0)
 
 
 @pytest.mark.parametrize(("primer", "most"), [([60, 62, 64, 65] * 20, 0.7), (list(range(40, 80)), 0.5)])
@@ -93,5 +102,5 @@ def test_a_copy_of_the_figures_goes_its_own_way():
     other = watch.copy()
     for index in range(20):
         other.observe(2000 + 50 * index, 80 + index)
-    assert (watch.share, watch.discouraged()[0]) == (1.0, [60])
+    assert (watch.share, watch.led()[0]) == (1.0, [60])
     assert other.share < 0.7

@@ -65,6 +65,33 @@ def test_distances_are_octaves_of_density_length_and_polyphony_and_differences_o
     assert found.velocity == pytest.approx(35)
 
 
+def test_rhythms_differ_by_the_share_of_times_between_starts_that_would_have_to_be_others():
+    even, chords = line([60] * 9, every_s=0.5), line([60] * 5, every_s=1.0)
+    assert distances(even, even, seconds=(4, 4)).rhythm == 0
+    assert distances(even, chords, seconds=(4, 4)).rhythm == 1
+    # Four times nothing, three times a second; the other has a second alone.
+    doubled = sorted(chords[:4] + [Note(n.start_s + 0.01, 72, n.end_s, 64) for n in chords[:4]])
+    assert distances(doubled, chords, seconds=(4, 4)).rhythm == pytest.approx(4 / 7)
+    assert distances(even, line([60] * 9, every_s=0.49), seconds=(4, 4)).rhythm == 0  # a player's inaccuracy
+
+
+def test_a_passage_of_one_note_has_no_rhythm_to_differ_in():
+    assert distances(line([60]), line([60] * 5), seconds=(1, 4)).rhythm == 0
+
+
+def test_registers_differ_where_means_do_not():
+    close, wide = line([60] * 4), line([48, 48, 72, 72])
+    assert distances(close, wide, seconds=(4, 4)).mean_pitch == 0
+    assert distances(close, wide, seconds=(4, 4)).register == pytest.approx(12, abs=0.2)
+
+
+def test_dynamics_differ_by_how_far_velocities_spread():
+    flat = [Note(i, 60, i + 1, 60) for i in range(4)]
+    shaped = [Note(i, 60, i + 1, velocity) for i, velocity in enumerate((50, 70, 50, 70))]
+    assert distances(flat, shaped, seconds=(4, 4)).velocity == 0
+    assert distances(flat, shaped, seconds=(4, 4)).dynamics == 10
+
+
 def test_loudness_swings_from_ten_seconds_to_ten_seconds():
     def piece(*velocities, notes=4):
         return [

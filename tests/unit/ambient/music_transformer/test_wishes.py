@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -12,7 +10,6 @@ from ambient.music_transformer.wishes import (
     as_bins,
     make_primer,
     make_wishes,
-    range_nats,
     read_curve,
     without_fade,
 )
@@ -199,17 +196,3 @@ def test_while_notes_are_too_short_longer_ones_become_likelier_by_themselves():
     assert (np.diff(nats[1:]) > 0).all()
     steering.measure(steady(41, 50), np.array([0, 0, 0, 0, 1]))
     assert not steering.length_nats().any()
-
-
-# === The primer's range ===
-def test_pitches_beyond_those_of_the_primer_lose_a_tenth_of_a_nat_for_each_semitone():
-    nats = range_nats(replace(steady(40, 50), pitches=np.arange(50, 90)), Wishes())
-    assert not nats[50:90].any()
-    assert nats[[49, 38, 90, 101]] == pytest.approx([-0.1, -1.2, -0.1, -1.2])
-
-
-def test_where_the_register_is_turned_or_the_primer_is_short_pitches_go_anywhere():
-    turned = Wishes(curves=(("register", ((0.0, 90.0),)),))
-    assert not range_nats(steady(40, 50), turned).any()
-    assert range_nats(steady(40, 50), Wishes(curves=(("density", ((0.0, 90.0),)),))).any()
-    assert not range_nats(steady(7, 50), Wishes()).any()
