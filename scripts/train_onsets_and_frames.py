@@ -112,6 +112,20 @@ def build_parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--run", type=Path, required=True, help="folder that train wrote")
     export.add_argument("--card", type=Path, required=True, help="model card, Markdown")
+    export.add_argument(
+        "--from",
+        dest="from_model",
+        type=Path,
+        metavar="FOLDER",
+        help="model folder that training went on from, of the same sizes, to mix with (default: do not)",
+    )
+    export.add_argument(
+        "--from_share",
+        type=float,
+        default=0.5,
+        help="of the weights of --from in those that are written, 0-1; the mean of two trainings hears better than "
+        "either (Wortsman et al. 2022, arXiv:2203.05482; default: %(default)s)",
+    )
     export.add_argument("--save_path", type=Path, required=True, help="model folder to write")
 
     calibrate = commands.add_parser(
@@ -164,6 +178,8 @@ def train_network(arguments: argparse.Namespace) -> None:
     """Train until the planned time is over."""
     from ambient.framework import start_framework
 
+    # TensorFlow leaves oneDNN off on processors without AVX-512, where convolutions take twice as long without it.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if arguments.threads:
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(arguments.threads)
     start_framework()
@@ -226,8 +242,9 @@ def export_model(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from ambient.errors import InputError
-    from ambient.model_folder import assign_weights, save_model_folder
+    from ambient.model_folder import assign_weights, load_weights, save_model_folder, weights_of
     from ambient.onsets_and_frames.data import TakeCache
+    from ambient.onsets_and_frames.merging import mixed
     from ambient.onsets_and_frames.model import OnsetsAndFrames
     from ambient.onsets_and_frames.rendering import take_names
     from ambient.onsets_and_frames.training import BEST, PROGRESS, best_decoding, join_parts, listen
@@ -242,6 +259,11 @@ def export_model(arguments: argparse.Namespace) -> None:
     except OSError as error:
         raise InputError(error.filename, "cannot be read", "expected a run with a validation", "Train first") from error
     network = OnsetsAndFrames(MODELS[setup["size"]])
+    if arguments.from_model is not None:
+        assign_weights(network.full, load_weights(arguments.from_model), source=arguments.from_model)
+        weights = mixed(weights_of(network.full), weights, share=arguments.from_share)
+        weights = {name: array.astype(np.float16) for name, array in weights.items()}
+        setup |= {"from_share": arguments.from_share}
     assign_weights(network.full, weights, source=arguments.run / BEST)
     validation = TakeCache([cache / "valid" for cache in arguments.cache])
     validation.refresh()

@@ -1,8 +1,9 @@
-"""Make one convolution stack of two: a network whose heads share it goes on from one whose heads have a stack each.
+"""Make one network of two: of two convolution stacks, or of two trainings.
 
-The two stacks, that of the onsets and that of the frames, come to stand side by side in one twice as wide: each keeps
-its weights, and what would lead from one to the other is 0 until training finds a use for it. Onsets and activations
-stay what they were. Offsets and velocities, whose own stacks are left out, listen to that of the onsets, and learn to.
+A network whose heads share a convolution stack goes on from one whose heads have a stack each: the two stacks, that of
+the onsets and that of the frames, come to stand side by side in one twice as wide. Each keeps its weights, and what
+would lead from one to the other is 0 until training finds a use for it. Onsets and activations stay what they were.
+Offsets and velocities, whose own stacks are left out, listen to that of the onsets, and learn to.
 """
 
 from collections.abc import Mapping
@@ -60,3 +61,14 @@ def _apart(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     return np.concatenate(
         [np.concatenate([one, np.zeros_like(one)], -1), np.concatenate([np.zeros_like(two), two], -1)], -2
     )
+
+
+def mixed(one: dict[str, np.ndarray], other: dict[str, np.ndarray], *, share: float) -> dict[str, np.ndarray]:
+    """Return the mean of the weights of two trainings of one network (Wortsman et al. 2022, arXiv:2203.05482).
+
+    Args:
+        one: By name; the training of the other went on from these, or both from the same.
+        other: Likewise, of the same shapes.
+        share: Of the first, 0-1.
+    """
+    return {name: share * one[name].astype(np.float32) + (1 - share) * other[name] for name in one}

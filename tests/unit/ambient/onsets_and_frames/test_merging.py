@@ -5,7 +5,7 @@ import pytest
 
 from ambient.model_folder import assign_weights, weights_of
 from ambient.onsets_and_frames.config import MODELS
-from ambient.onsets_and_frames.merging import merged, merged_config
+from ambient.onsets_and_frames.merging import merged, merged_config, mixed
 from ambient.onsets_and_frames.model import OnsetsAndFrames
 
 
@@ -46,3 +46,11 @@ def test_nothing_leads_from_one_to_the_other_yet(wider):
 def test_what_is_shared_already_is_refused(wider):
     with pytest.raises(ValueError, match="a convolution stack each"):
         merged(wider.config, weights_of(wider.full))
+
+
+def test_two_trainings_are_mixed_weight_by_weight():
+    one = {"bias": np.array([1.0, 3.0], dtype=np.float16), "kernel": np.zeros((2, 2), dtype=np.float16)}
+    other = {"bias": np.array([5.0, 3.0], dtype=np.float16), "kernel": np.ones((2, 2), dtype=np.float16)}
+    found = mixed(one, other, share=0.25)
+    assert found["bias"].tolist() == [4.0, 3.0]
+    assert found["kernel"].tolist() == [[0.75, 0.75], [0.75, 0.75]]
