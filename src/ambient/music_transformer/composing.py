@@ -22,6 +22,7 @@ from ambient.music_transformer.rows import (
     COLUMNS,
     DESCRIPTIONS,
     FIELD_SIZES,
+    HEARD,
     LOOK_BACK,
     MARK,
     MOST_SOUNDING,
@@ -56,6 +57,7 @@ BALANCED = (
     (0.6, 3.0, 0.001, ("note_length", "polyphony")),
     (0.6, 1.0, 0.001, ("loudness",)),
 )
+HEARD_APART = 3  # bins: up to so far apart a transcriber may have heard notes that start together
 MOST_STRUCK = 0.1  # share of the notes that one pitch may have in any case
 _LENGTHS = allowed_lengths()
 _VELOCITIES = np.ones(VELOCITY_BINS, dtype=bool)
@@ -103,13 +105,14 @@ class _Song:
     """The notes of a song so far, and what may come next.
 
     Args:
-        primer: What was heard before.
+        begun: The primer.
         sampling: Its bounds, and whether loops are broken. A loop in the primer is the primer's own business.
         alignment: How times are placed within their bins.
         wishes: How the music should be.
     """
 
-    def __init__(self, primer: Fields, sampling: SamplingConfig, alignment: Alignment, wishes: Wishes) -> None:
+    def __init__(self, begun: Primer, sampling: SamplingConfig, alignment: Alignment, wishes: Wishes) -> None:
+        primer = begun.fields
         self._sampling, self._alignment, self._wishes = sampling, alignment, wishes
         self.heard = len(primer)
         columns = (primer.starts, primer.pitches, primer.ends, primer.velocities)
@@ -122,7 +125,7 @@ class _Song:
                 self.figures.observe(start, pitch)
             self.figures.allow_as_heard()
         self.harmony = HarmonyWatch(self.starts, self.pitches, sampling.modulation)
-        self.balances = _balances(primer, wishes, sampling)
+        self.balances = _balances(begun, wishes, sampling)
         self.pulse = PulseWatch(primer.starts)
         self.broken_s: list[float] = []
         self.begin = self.starts[-1] if self.starts else 0
@@ -265,11 +268,14 @@ class _Song:
         return Composition(fields, surprise / max(len(fields), 1), self.begin, tuple(self.broken_s))
 
 
-def _balances(primer: Fields, wishes: Wishes, sampling: SamplingConfig) -> list[Balance]:
+def _balances(begun: Primer, wishes: Wishes, sampling: SamplingConfig) -> list[Balance]:
     """Return what holds each field to the primer's notes, but for what a person turned."""
     is_free = [wishes.turn(*names) for _, _, _, names in BALANCED]
     is_free[GAP] |= sampling.creativity != 0
+    primer = begun.fields
     gaps = steps_to_bins(np.diff(primer.starts, prepend=primer.starts[:1]))
+    if begun.mark == HEARD:  # a transcriber spreads what starts together
+        gaps = np.where(gaps <= HEARD_APART, 0, gaps)
     values = gaps, primer.pitches, steps_to_bins(primer.lengths), primer.velocities
     return [
         Balance(
@@ -343,7 +349,7 @@ def compose(
         hear: Called with each note as it is drawn; a later note of the same pitch may still shorten it.
     """
     assert (length is None) != (seconds is None), "give either a length or seconds"
-    begun = _Song(primer.fields, sampling, alignment, wishes)
+    begun = _Song(primer, sampling, alignment, wishes)
     songs = [_Growing(index, begun.copy(), np.random.default_rng(seed)) for index, seed in enumerate(seeds)]
     going = list(songs)
     state = model.read(_opening(primer, songs[0].song))
@@ -437,7 +443,7 @@ def compose_by_beam(
         wishes: How the music should be, over time.
     """
     width = model.songs
-    beams = [_Beam(_Song(primer.fields, sampling, alignment, wishes), 0.0)]
+    beams = [_Beam(_Song(primer, sampling, alignment, wishes), 0.0)]
     state = model.read(_opening(primer, beams[0].song))[:1]
     while True:
         parents = np.arange(len(beams))

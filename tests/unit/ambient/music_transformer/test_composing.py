@@ -538,3 +538,19 @@ def test_what_a_person_turns_is_not_held(turned, measured, model):
 def test_creativity_changes_how_much_happens():
     slow, fast = (len(after_strict(creativity=creativity)) for creativity in (-1.5, 1.5))
     assert fast > slow * 1.3
+
+
+def test_chords_that_a_transcriber_spread_are_chords_again():
+    def says(field, row, _):
+        return dict.fromkeys((0, 2, 50), 1 / 3) if field == 0 else uniform_says(field, row, _)
+
+    def apart(mark):
+        starts = np.repeat(np.arange(20) * 50, 2) + np.tile([0, 2], 20)  # pairs of notes, 20 ms apart
+        fields = Fields(starts, np.tile([60, 72], 20), np.full(40, 40), np.full(40, 20))
+        song = compose(
+            FakeModel(says), primer_of(fields, mark), seconds=60.0, sampling=SAMPLING, alignment=ALIGNMENT, seeds=[1]
+        )[0]
+        gaps = np.diff(song.fields.starts)
+        return np.mean(gaps == 2) / np.mean(gaps == 0)
+
+    assert apart(mark=2) < 0.5 < 2 < apart(mark=1)  # heard by a transcriber, and as it was played
