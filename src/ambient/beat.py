@@ -66,17 +66,10 @@ def find_beat(notes: Sequence[Note]) -> Beat | None:
     onsets = _chords(sorted(note.start_s for note in notes))
     if len(onsets) < LEAST_ONSETS or onsets[-1] - onsets[0] < 4.0:
         return None
-    span = onsets[-1] - onsets[0]
-    frequencies = np.arange(1 / _LONGEST_S, 1 / _SHORTEST_S, 0.1 / span)
-    sums = np.array([abs(np.exp(2j * np.pi * f * onsets).sum()) for f in frequencies]) / len(onsets)
-    # Halves and thirds of the pulse fit as well as it does: the slowest one counts.
-    best = int(np.flatnonzero(sums >= sums.max() - _AS_CLEAR)[0])
-    while best + 1 < len(sums) and sums[best + 1] > sums[best]:
-        best += 1
-    chance = math.sqrt(math.log(span / _SHORTEST_S) / len(onsets))
-    if sums[best] < max(CLEAR, _ABOVE_CHANCE * chance):
+    pulse = find_pulse(onsets, shortest=_SHORTEST_S, longest=_LONGEST_S)
+    if pulse is None:
         return None
-    pulse_s = float(1 / frequencies[best])
+    pulse_s, clearness = pulse
     beat_s = pulse_s
     while beat_s < _BEAT_S[0]:
         beat_s *= 2
@@ -87,7 +80,36 @@ def find_beat(notes: Sequence[Note]) -> Beat | None:
     if away.mean() > _NEAR * beat_s / STEPS / 4:
         return None
     bar, first = _bar(notes, grid)
-    return Beat(beat_s, float(sums[best]), bar, grid[first:])
+    return Beat(beat_s, clearness, bar, grid[first:])
+
+
+def find_pulse(moments: np.ndarray, *, shortest: float, longest: float) -> tuple[float, float] | None:
+    """Find the slowest pulse that different moments [N], rising, keep.
+
+    Args:
+        moments: At least two, in any unit.
+        shortest: Period to try, in the same unit.
+        longest: Likewise.
+
+    Returns:
+        Its period, and how clear it is, 0-1; None where none is clear.
+    """
+    span = float(moments[-1] - moments[0])
+    frequencies = np.arange(1 / longest, 1 / shortest, 0.1 / span)
+    sums = clearness_of(frequencies, moments)
+    # Halves and thirds of the pulse fit as well as it does: the slowest one counts.
+    best = int(np.flatnonzero(sums >= sums.max() - _AS_CLEAR)[0])
+    while best + 1 < len(sums) and sums[best + 1] > sums[best]:
+        best += 1
+    chance = math.sqrt(math.log(span / shortest) / len(moments))
+    if sums[best] < max(CLEAR, _ABOVE_CHANCE * chance):
+        return None
+    return float(1 / frequencies[best]), float(sums[best])
+
+
+def clearness_of(frequencies: np.ndarray, moments: np.ndarray) -> np.ndarray:
+    """Return how clearly moments [N] keep pulses of these frequencies [F], 0-1 each."""
+    return np.array([abs(np.exp(2j * np.pi * frequency * moments).sum()) for frequency in frequencies]) / len(moments)
 
 
 def _chords(starts: Sequence[float]) -> np.ndarray:

@@ -8,21 +8,18 @@ model that learned from many players' time smears a strict primer's within secon
 Conventions: times are steps of 10 ms on the primer's clock; bins are those of `fields.py`.
 """
 
-import math
 from collections import deque
 from copy import copy
 
 import numpy as np
 
+from ambient.beat import clearness_of, find_pulse
 from ambient.music_transformer.fields import BINS, EDGES
 from ambient.music_transformer.tokens import STEPS_PER_SECOND
 
 PRIMER_STEPS = 60 * STEPS_PER_SECOND  # of a primer's end; over longer times few players keep one pulse
 SHORTEST, LONGEST = 12.0, 400.0  # steps: periods tried
 LEAST_STARTS = 12  # different ones, of a primer and of new music
-CLEAR = 0.6  # length of the mean from which a pulse counts ...
-ABOVE_CHANCE = 1.5  # ... and so many times what starts at random reach
-AS_CLEAR = 0.05  # halves and thirds of a pulse fit as well as it does: the slowest one counts
 PLACES = 256  # of a period
 SPREAD = 1.5  # steps, standard deviation: how exactly a start speaks for a place
 ANYWHERE = 0.05  # share of the starts that may fall anywhere
@@ -111,20 +108,11 @@ def find_period(moments: np.ndarray) -> float | None:
     """Return the period, in steps, that different starts [N] keep; None where none is clear."""
     if len(moments) < LEAST_STARTS or moments[-1] - moments[0] < 2 * LONGEST:
         return None
-    span = float(moments[-1] - moments[0])
-    apart = 0.1 / span  # frequencies that differ by less agree within a tenth of a period
-    frequencies = np.arange(1 / LONGEST, 1 / SHORTEST, apart)
-    clearness = _clearness(frequencies, moments)
-    chance = math.sqrt(math.log(span / SHORTEST) / len(moments))
-    if clearness.max() < max(CLEAR, ABOVE_CHANCE * chance):
+    pulse = find_pulse(moments, shortest=SHORTEST, longest=LONGEST)
+    if pulse is None:
         return None
-    best = int(np.flatnonzero(clearness >= clearness.max() - AS_CLEAR)[0])
-    while best + 1 < len(clearness) and clearness[best + 1] > clearness[best]:
-        best += 1
-    nearby = frequencies[best] + np.linspace(-apart, apart, 201)  # as exact as it must be minutes later
-    return float(1 / nearby[_clearness(nearby, moments).argmax()])
-
-
-def _clearness(frequencies: np.ndarray, moments: np.ndarray) -> np.ndarray:
-    """Return how well moments keep pulses of these frequencies, 0-1."""
-    return np.abs([np.exp(2j * np.pi * frequency * moments).mean() for frequency in frequencies])
+    apart = 0.1 / float(
+        moments[-1] - moments[0]
+    )  # frequencies were tried at this distance; minutes ask for a finer one
+    nearby = 1 / pulse[0] + np.linspace(-apart, apart, 201)
+    return float(1 / nearby[clearness_of(nearby, moments).argmax()])
