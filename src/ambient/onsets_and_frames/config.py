@@ -282,6 +282,8 @@ class RenderingConfig:
         ambient_share: How many takes, 0-1, are played on ambient instruments instead of pianos.
         degraded_share: How many takes, 0-1, have wow and flutter as on tape, and how many go through MP3 or Opus.
         sampled_share: Where a sampled piano is at hand: how many of the takes on pianos, 0-1, are played on it.
+        varied_share: How many instruments, 0-1, are made into others: a sampled piano by `piano_character`, those of a
+            soundfont by playing other keys faster or slower.
         audible_starts: Label ambient notes from the moment at which they can be heard; otherwise from their key's.
     """
 
@@ -290,6 +292,7 @@ class RenderingConfig:
     ambient_share: float = 1 / 3
     degraded_share: float = 0.1
     sampled_share: float = 0.6
+    varied_share: float = 0.75
     audible_starts: bool = True
 
 

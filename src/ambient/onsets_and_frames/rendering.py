@@ -42,6 +42,7 @@ from ambient.onsets_and_frames.config import (
     SAMPLE_RATE_HZ,
     RenderingConfig,
 )
+from ambient.onsets_and_frames.piano_character import drawn_character
 from ambient.onsets_and_frames.sampled_piano import SampledPiano
 from ambient.onsets_and_frames.spectrogram import log_mel
 from ambient.onsets_and_frames.synthesiser import Timbre, draw_timbre, synthesised
@@ -61,6 +62,7 @@ HELD = (16, 19, 44, 48, 48, 49, 50, 51, 52, 52, 53, 54, 88, 89, 89, 90, 91, 92, 
 # Of one channel at 16 kHz.
 CODECS = (("mp3", "32k"), ("mp3", "48k"), ("mp3", "64k"), ("mp3", "96k"), ("opus", "24k"), ("opus", "48k"))
 OSCILLATOR_SHARE = 0.35  # of the ambient takes
+KEYS_UP = 8  # semitones; a soundfont's sound so far from its own pitch is another instrument's
 
 Player = Callable[[Sequence[Note]], np.ndarray]  # notes to [samples] mono at the synthesiser's rate
 
@@ -151,11 +153,12 @@ def make_take(piece: Piece, sounds: Sounds, random: np.random.Generator, config:
         notes = humanised(notes, random)
     notes = _varied(notes, random)
     if ambient:
-        notes, sound = _ambient(notes, sounds.soundfonts, random, audible=config.audible_starts)
+        notes, sound = _ambient(notes, sounds.soundfonts, random, config)
     elif sounds.piano is not None and random.random() < config.sampled_share:
-        sound = _upsampled(_piano(sounds.piano).play(notes))
+        character = drawn_character(random) if random.random() < config.varied_share else None
+        sound = _upsampled(_piano(sounds.piano).play(notes, character))
     else:
-        sound = _instrument(sounds.soundfonts, random, programs=PIANOS)(notes)
+        sound = _instrument(sounds.soundfonts, random, programs=PIANOS, varied_share=config.varied_share)(notes)
     stretch = 2.0 ** (random.normal(0.0, TUNING_CENTS) / 1200.0)
     sound = resampled(sound, rate_hz=SYNTH_RATE_HZ, stretch=stretch)
     stretched = [replace(n, start_s=n.start_s * stretch, end_s=n.end_s * stretch) for n in notes]
@@ -180,7 +183,7 @@ def _part(notes: Sequence[Note], longest_s: float, random: np.random.Generator) 
 
 
 def _ambient(
-    notes: Sequence[Note], soundfonts: Sequence[Path], random: np.random.Generator, *, audible: bool
+    notes: Sequence[Note], soundfonts: Sequence[Path], random: np.random.Generator, config: RenderingConfig
 ) -> tuple[list[Note], np.ndarray]:
     """Play notes on one or two ambient sounds, mostly fewer and slower than a pianist would.
 
@@ -196,14 +199,15 @@ def _ambient(
     if random.random() < OSCILLATOR_SHARE:
         play: Player = partial(_oscillators, timbre=draw_timbre(random), seed=int(random.integers(1 << 31)))
     else:
-        play = _instrument(soundfonts, random, programs=HELD if held else STRUCK)
+        play = _instrument(soundfonts, random, programs=HELD if held else STRUCK, varied_share=config.varied_share)
     sound = play(notes)
     if random.random() < 0.4:  # a second layer under the first
-        layer = _instrument(soundfonts, random, programs=(*HELD, *STRUCK, 0, 0))(notes)
+        below = _instrument(soundfonts, random, programs=(*HELD, *STRUCK, 0, 0), varied_share=config.varied_share)
+        layer = below(notes)
         length = max(len(sound), len(layer))
         sound = np.pad(sound, (0, length - len(sound)))
         sound += np.pad(layer, (0, length - len(layer))) * np.float32(random.uniform(0.3, 1.0))
-    return _heard(notes, play) if audible else list(notes), sound
+    return _heard(notes, play) if config.audible_starts else list(notes), sound
 
 
 def _heard(notes: Sequence[Note], play: Player) -> list[Note]:
@@ -242,11 +246,14 @@ def _varied(notes: Sequence[Note], random: np.random.Generator) -> list[Note]:
     return cut_at_restrikes(varied, shortest_s=SHORTEST_S)
 
 
-def _instrument(soundfonts: Sequence[Path], random: np.random.Generator, *, programs: Sequence[int]) -> Player:
+def _instrument(
+    soundfonts: Sequence[Path], random: np.random.Generator, *, programs: Sequence[int], varied_share: float
+) -> Player:
     """Draw an instrument."""
     soundfont = soundfonts[int(random.integers(len(soundfonts)))]
     program, balance = int(random.choice(programs)), random.uniform(0.3, 0.7)
-    return partial(_played, soundfont=soundfont, program=program, balance=balance)
+    keys_up = int(random.integers(-KEYS_UP, KEYS_UP + 1)) if random.random() < varied_share else 0
+    return partial(_played, soundfont=soundfont, program=program, balance=balance, keys_up=keys_up)
 
 
 @lru_cache(maxsize=1)
@@ -254,10 +261,29 @@ def _piano(folder: Path) -> SampledPiano:
     return SampledPiano(folder)
 
 
-def _played(notes: Sequence[Note], *, soundfont: Path, program: int, balance: float) -> np.ndarray:
-    """Return [samples] mono at the synthesiser's rate, its largest sample 1."""
-    stereo = render_notes(notes, soundfont, program=program)
+def _played(notes: Sequence[Note], *, soundfont: Path, program: int, balance: float, keys_up: int = 0) -> np.ndarray:
+    """Play notes on an instrument.
+
+    Args:
+        notes: What to play.
+        soundfont: SF2 file.
+        program: General MIDI.
+        balance: Of the left channel, 0-1.
+        keys_up: Each key is played by that so many semitones higher, slower: formants, attack and vibrato become
+            another instrument's.
+
+    Returns:
+        [samples] mono at the synthesiser's rate, its largest sample 1.
+    """
+    if keys_up and notes:
+        highest, lowest = max(n.pitch for n in notes), min(n.pitch for n in notes)
+        keys_up = min(max(keys_up, LOWEST_PITCH - lowest), LOWEST_PITCH + KEYS - 1 - highest)
+    speed = 2.0 ** (-keys_up / 12)
+    moved = [replace(n, start_s=n.start_s * speed, pitch=n.pitch + keys_up, end_s=n.end_s * speed) for n in notes]
+    stereo = render_notes(moved, soundfont, program=program)
     mono = stereo[:, 0] * balance + stereo[:, 1] * (1 - balance)
+    if keys_up:
+        mono = np.interp(np.arange(int(len(mono) / speed)) * speed, np.arange(len(mono)), mono)
     return np.asarray(mono / (np.max(np.abs(mono)) + 1e-9), dtype=np.float32)
 
 

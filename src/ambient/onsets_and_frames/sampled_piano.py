@@ -2,7 +2,7 @@
 
 The file names are those of the Salamander Grand Piano V3 (Alexander Holm, CC BY 3.0): `C4v8.ogg` is the key C4 struck
 with the eighth of sixteen velocities, `rel40.ogg` the noise of the fortieth key on its way up. A key between is played
-by the nearest recording, a semitone faster or slower.
+by the nearest recording, a semitone faster or slower; `PianoCharacter` makes it another piano's.
 """
 
 import re
@@ -15,7 +15,9 @@ import numpy as np
 
 from ambient.errors import InputError
 from ambient.notes import Note
+from ambient.onsets_and_frames.augmentation import in_room
 from ambient.onsets_and_frames.config import KEYS, LOWEST_PITCH, SAMPLE_RATE_HZ
+from ambient.onsets_and_frames.piano_character import PianoCharacter
 
 # The largest velocity that each recording is for, as in SalamanderGrandPianoV3.sfz.
 _LAYERS = (26, 34, 36, 43, 46, 50, 56, 64, 72, 80, 87, 94, 104, 112, 120, 127)
@@ -52,26 +54,48 @@ class SampledPiano:
             raise InputError(folder, "no recording of a key", "expected names as C4v8.ogg", "Check --piano")
         self._pitches = sorted(self._keys)
 
-    def play(self, notes: Sequence[Note]) -> np.ndarray:
-        """Return [samples] float32 mono at 16 kHz, until the last string is damped; empty without notes."""
+    def play(self, notes: Sequence[Note], character: PianoCharacter | None = None) -> np.ndarray:
+        """Play notes.
+
+        Args:
+            notes: What to play.
+            character: How the piano differs from its recordings; by default not at all.
+
+        Returns:
+            [samples] float32 mono at 16 kHz, until the last string is damped; empty without notes.
+        """
+        character = character or PianoCharacter()
         sound = np.zeros(0, dtype=np.float32)
         for note in notes:
-            heard = self._heard(note)
+            heard = self._heard(note, character)
             first = round(note.start_s * SAMPLE_RATE_HZ)
             if first + len(heard) > len(sound):
                 sound = np.pad(sound, (0, max(first + len(heard) - len(sound), len(sound) // 4)))
             sound[first : first + len(heard)] += heard
+        if character.answer is not None and len(sound):
+            sound += in_room(sound, character.answer)
         return sound
 
-    def _heard(self, note: Note) -> np.ndarray:
-        nearest = min(self._pitches, key=lambda pitch: abs(pitch - note.pitch))
+    def _heard(self, note: Note, character: PianoCharacter) -> np.ndarray:
+        nearest = min(self._pitches, key=lambda pitch: abs(pitch - note.pitch - character.keys_up))
         layers = self._keys[nearest]
         wanted = bisect_left(_LAYERS, note.velocity) + 1
         layer = min(layers, key=lambda number: abs(number - wanted))
-        string = _decoded(layers[layer], 2.0 ** ((note.pitch - nearest) / 12), _LONGEST_S)
+        played = min(layers, key=lambda number: abs(number - wanted - character.velocities_up))
+        released = round((note.end_s - note.start_s) * SAMPLE_RATE_HZ)
+        speed = 2.0 ** ((note.pitch - nearest) / 12) * character.speed_of(note.pitch)
+        needed = released + round(_DAMPED_S[0] * SAMPLE_RATE_HZ) if note.pitch < _FIRST_DAMPERLESS else None
+        recording = _decoded(layers[played])
+        string = _at_speed(recording, speed, needed)
+        if character.unison_share:
+            second = _at_speed(recording, speed * 2.0 ** (character.unison_cents / 1200.0), needed)[: len(string)]
+            string[: len(second)] += second * np.float32(character.unison_share)
+        if character.fall_db:
+            string *= 10.0 ** (-character.fall_db / 20 * np.arange(len(string), dtype=np.float32) / SAMPLE_RATE_HZ)
         softest = _LAYERS[layer - 2] if layer > 1 else 0
         level = note.velocity / ((softest + _LAYERS[layer - 1]) / 2)  # of the recording, which is for a few velocities
-        released = round((note.end_s - note.start_s) * SAMPLE_RATE_HZ)
+        if played != layer:
+            level *= _loudness(layers[layer]) / max(_loudness(layers[played]), 1e-9)
         if note.pitch < _FIRST_DAMPERLESS and released < len(string):
             share = (note.pitch - LOWEST_PITCH) / KEYS
             damped_s = _DAMPED_S[0] + share * (_DAMPED_S[1] - _DAMPED_S[0])
@@ -80,21 +104,31 @@ class SampledPiano:
             string = np.concatenate([string[:released], string[released : released + len(tail)] * fall])
         noise = self._noises.get(f"rel{note.pitch - LOWEST_PITCH + 1}")
         if noise is not None and note.pitch < _FIRST_DAMPERLESS:
-            sound = _decoded(noise, 1.0, _NOISE_S) * np.float32(_NOISE)
+            sound = _decoded(noise)[: round(_NOISE_S * SAMPLE_RATE_HZ)] * np.float32(_NOISE)
             string = np.pad(string, (0, max(released + len(sound) - len(string), 0)))
             string[released : released + len(sound)] += sound
-        return np.asarray(string * np.float32(level), dtype=np.float32)
+        return np.asarray(string * np.float32(level * character.gain_of(note.pitch)), dtype=np.float32)
 
 
-@lru_cache(maxsize=4096)
-def _decoded(path: Path, speed: float, longest_s: float) -> np.ndarray:
-    """Return a recording from where it can be heard, [samples] float32 at 16 kHz, played faster or slower."""
+@lru_cache(maxsize=1024)
+def _decoded(path: Path) -> np.ndarray:
+    """Return a recording from where it can be heard, [samples] float32 at 16 kHz."""
     from ambient.audio import decoded_blocks  # ffmpeg is needed only here
 
-    if speed != 1.0:
-        string = _decoded(path, 1.0, longest_s)
-        return np.interp(np.arange(int(len(string) / speed)) * speed, np.arange(len(string)), string).astype(np.float32)
     samples = np.concatenate(list(decoded_blocks(path, rate_hz=SAMPLE_RATE_HZ, channels=1)), axis=-1)[0]
     loud = np.abs(samples) > _AUDIBLE * np.max(np.abs(samples), initial=0.0)
     first = max(int(np.argmax(loud)) - round(_LEAD_S * SAMPLE_RATE_HZ), 0)
-    return np.asarray(samples[first : first + round(longest_s * SAMPLE_RATE_HZ)], dtype=np.float32)
+    return np.asarray(samples[first : first + round(_LONGEST_S * SAMPLE_RATE_HZ)], dtype=np.float32)
+
+
+@lru_cache(maxsize=1024)
+def _loudness(path: Path) -> float:
+    """Return the level of a recording's first second, RMS."""
+    return float(np.sqrt(np.mean(np.square(_decoded(path)[:SAMPLE_RATE_HZ], dtype=np.float64))))
+
+
+def _at_speed(recording: np.ndarray, speed: float, longest: int | None) -> np.ndarray:
+    """Return a new array: a recording played faster or slower, of at most so many samples."""
+    count = int(len(recording) / speed)
+    positions = np.arange(count if longest is None else min(count, longest)) * speed
+    return np.interp(positions, np.arange(len(recording)), recording).astype(np.float32)

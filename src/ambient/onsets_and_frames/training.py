@@ -191,16 +191,15 @@ class Trainer:
         warm = min((int(self._optimizer.iterations) + 1) / self.config.warmup_steps, 1.0)
         return self.config.learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * done))
 
-    def validate(
-        self, takes: list[Take], losses: dict[str, float], report: Callable[[str], None]
-    ) -> tuple[float, Scores]:
-        """Score whole takes at several thresholds, record the best, and keep the weights if they are the best yet."""
-        threshold, scores = best_threshold([(self.listen(take), take) for take in takes])
+    def validate(self, takes: list[Take], losses: dict[str, float], report: Callable[[str], None]) -> None:
+        """Score whole takes at the thresholds that suit them, and keep the weights if they are the best yet."""
+        decoding, scores = best_decoding([(self.listen(take), take) for take in takes])
         progress = self.progress
         entry = {
             "step": progress.step,
             "minutes": round(progress.elapsed_s / 60, 2),
-            "onset_threshold": threshold,
+            "onset_threshold": decoding.onset_threshold,
+            "frame_threshold": decoding.frame_threshold,
             "losses": {name: round(value, 6) for name, value in losses.items()},
             "scores": {name: round(value, 4) for name, value in asdict(scores).items()},
         }
@@ -209,7 +208,6 @@ class Trainer:
         if (f1 := (scores.onset + scores.frame) / 2) >= progress.best_f1:
             progress.best_f1 = f1
             _write_arrays(self.run_folder / BEST, weights_of(self.network.full))
-        return threshold, scores
 
     def start_from(self, weights: dict[str, np.ndarray], *, source: Path) -> None:
         """Start from trained weights, from a rate that rises once more.
@@ -300,16 +298,10 @@ def listen(network: OnsetsAndFrames, take: Take) -> Probabilities:
     return Probabilities(**{name: np.asarray(answer)[0, :frames] for name, answer in answers.items()})
 
 
-def best_threshold(heard: list[tuple[Probabilities, Take]]) -> tuple[float, Scores]:
-    """Return the onset threshold with the best mean onset F1 over the takes, and the scores there."""
-    configs = [DecodingConfig(onset_threshold=value) for value in THRESHOLDS]
-    results = [(config.onset_threshold, scores_at(config, heard)) for config in configs]
-    return max(results, key=lambda result: result[1].onset)
-
-
 def best_decoding(heard: list[tuple[Probabilities, Take]]) -> tuple[DecodingConfig, Scores]:
     """Return the onset threshold with the best mean onset F1, then the frame threshold with the best frame F1."""
-    onset_threshold, _ = best_threshold(heard)
+    results = [(config, scores_at(config, heard)) for config in (DecodingConfig(onset_threshold=t) for t in THRESHOLDS)]
+    onset_threshold = max(results, key=lambda result: result[1].onset)[0].onset_threshold
     configs = [DecodingConfig(onset_threshold=onset_threshold, frame_threshold=value) for value in THRESHOLDS]
     return max(((config, scores_at(config, heard)) for config in configs), key=lambda result: result[1].frame)
 

@@ -326,3 +326,23 @@ def test_takes_of_several_folders_are_drawn_and_mixed_with_both_labels(tmp_path,
     together = {float(onset.sum()) for onset in batch.rolls.onset}
     assert together - alone
     assert max(together) > max(alone)
+
+
+def test_an_instrument_on_other_keys_sounds_at_the_notes_own_pitch_and_time(monkeypatch):
+    def sine(notes, soundfont, *, program):
+        time_s = np.arange(int((max(n.end_s for n in notes) + 1) * 48_000)) / 48_000
+        played = [
+            np.sin(2 * np.pi * 440.0 * 2 ** ((n.pitch - 69) / 12) * time_s)
+            * ((time_s >= n.start_s) & (time_s < n.end_s))
+            for n in notes
+        ]
+        return np.stack([np.sum(played, axis=0)] * 2, axis=1).astype(np.float32)
+
+    monkeypatch.setattr(rendering, "render_notes", sine)
+    note = Note(1.0, 69, 2.0, 80)
+    for keys_up in (-7, 5):
+        sound = rendering._played([note], soundfont=Path("a.sf2"), program=0, balance=0.5, keys_up=keys_up)
+        spectrum = np.abs(np.fft.rfft(sound[48_000:96_000]))
+        assert np.argmax(spectrum) == 440
+        assert np.abs(sound[:47_900]).max() < 0.01
+        assert np.abs(sound[96_100:]).max() < 0.01
