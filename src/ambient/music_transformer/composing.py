@@ -3,9 +3,11 @@
 Conventions: times are steps of 10 ms; the clock of a song goes on from its primer's.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -132,7 +134,7 @@ class _Song:
         self.steering = Steering(wishes.percentiles, self.begin) if wishes.percentiles else None
         self.choice = [0, 0, 0, 0]
         self.events = 0  # about how many performance events the new notes take
-        self._moments: set[int] = set()
+        self._moments = [self.begin]  # sorted: starts and ends of new notes, from the last start on
 
     @property
     def now(self) -> int:
@@ -233,11 +235,15 @@ class _Song:
                 self.ends[index] = start
 
     def _count_events(self, start: int, end: int) -> None:
-        """Count a start, an end, a velocity if it is new, and shifts to moments that nothing else stands at."""
+        """Count a start, an end, a velocity if it is new, and the shifts to moments at which nothing else stands."""
         self.events += 2 + (not self.velocities or self.velocities[-1] != self.choice[VELOCITY])
-        self.events += (start - self.now) // MAX_SHIFT_STEPS
-        self.events += len({start, end} - self._moments)
-        self._moments |= {start, end}
+        del self._moments[: bisect_left(self._moments, self.now)]  # nothing comes before the last start
+        for moment in (start, end):
+            place = bisect_left(self._moments, moment)
+            if self._moments[place : place + 1] != [moment]:
+                before, *after = self._moments[place - 1 : place + 1]
+                self._moments.insert(place, moment)
+                self.events += _shifts([before, moment, *after]) - _shifts([before, *after])
 
     def row(self) -> np.ndarray:
         """Return the row of the last note, [14]."""
@@ -376,6 +382,11 @@ def compose(
             going = [going[place] for place in unfinished]
         rows = np.stack([each.song.row() for each in going])
         state = model.step(np.concatenate([rows, _undescribed(rows)]) if is_guided else rows)
+
+
+def _shifts(moments: Sequence[int]) -> int:
+    """Return how many time shifts lead from the first moment to the last."""
+    return sum(-(-(later - earlier) // MAX_SHIFT_STEPS) for earlier, later in pairwise(moments))
 
 
 @dataclass(slots=True)

@@ -36,6 +36,7 @@ LENGTH_NATS = 0.15  # for each bin of note length that is missing and each doubl
 OCTAVES = np.log2(np.maximum(EDGES[:-1], 1))  # [BINS], of a length in steps
 LONGEST_STEP_S = 5.0  # a rest counts for no more
 MOST_FADE = 0.4  # of a primer; what is sparse for longer is the music
+CALM = {"density": 30.0, "note_length": 60.0}  # percentiles of music from nothing, unless another wish is turned
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +163,12 @@ def make_primer(fields: Fields, config: ModelConfig, *, heard: bool) -> Primer:
     """
     music = without_fade(fields)
     mark = HEARD if heard else CLEAN
-    if not config.percentiles or not len(music):
+    if not config.percentiles:
         return Primer(music, mark, np.zeros((len(music), len(NAMES)), dtype=np.int32), np.zeros(len(NAMES)))
     percentiles = Percentiles(np.array(config.percentiles))
+    if not len(music):
+        calm = np.array([Percentiles.position_of(CALM[name]) if name in CALM else UNKNOWN for name in NAMES])
+        return Primer(music, mark, np.zeros((0, len(NAMES)), dtype=np.int32), calm, percentiles)
     values = describe(music)
     known = np.isfinite(values[:, 0])
     typical = np.full((1, len(NAMES)), np.nan)

@@ -83,11 +83,19 @@ def test_a_primer_is_described_note_by_note_and_as_a_whole(tiny_config):
 def test_a_primer_too_short_to_describe_or_a_model_without_percentiles_says_nothing(tiny_config):
     short = make_primer(steady(8, 50), tiny_config, heard=False)
     untold = make_primer(steady(80, 50), ModelConfig(), heard=False)
-    nothing = make_primer(steady(0, 50), tiny_config, heard=False)
-    for primer in (short, untold, nothing):
+    for primer in (short, untold):
         assert primer.described.shape == (len(primer.fields), 5)
         assert not primer.described.any()
         assert primer.typical.tolist() == [0] * 5
+
+
+def test_music_from_nothing_is_asked_to_be_calm_and_as_it_is_wished(tiny_config):
+    primer = make_primer(steady(0, 50), tiny_config, heard=False)
+    assert primer.described.shape == (0, 5)
+    assert primer.percentiles is not None
+    # Percentile 30 is the edge between bins 8 and 9 for the density, 60 that between 11 and 12 for the note length.
+    assert make_wishes(primer, {})(0.0).tolist() == [8.5, 0, 0, 0, 11.5]
+    assert make_wishes(primer, {"density": ((0.0, 0.0),)})(0.0)[0] == 1
 
 
 def test_a_primer_that_thins_out_goes_on_from_where_it_was_full():
