@@ -49,13 +49,17 @@ def save_model_folder(
         float16: Store the weights in half precision.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stored = {
-        name: np.ascontiguousarray(array, dtype=np.float16 if float16 else np.float32)
-        for name, array in weights.items()
-    }
-    for name, content in ((WEIGHTS, save(stored)), (TRAINING, _json(training)), (CARD, card.encode())):
+    save_weights(folder, weights, float16=float16)
+    for name, content in ((TRAINING, _json(training)), (CARD, card.encode())):
         _write(folder / name, content)
     save_config(folder, kind=kind, config=config)
+
+
+def save_weights(folder: Path, weights: Mapping[str, np.ndarray], *, float16: bool = False) -> None:
+    """Write a model's tensors, by name; `load_weights` is the inverse but for what half precision loses."""
+    kind = np.float16 if float16 else np.float32
+    stored = {name: np.ascontiguousarray(array, dtype=kind) for name, array in weights.items()}
+    _write(folder / WEIGHTS, save(stored))
 
 
 def save_config(folder: Path, *, kind: str, config: Mapping[str, Any]) -> None:

@@ -105,6 +105,7 @@ MAY_IMPORT = {
     "ambient.music_transformer.training": ("ambient.*", "numpy", "keras"),
     "ambient.music_transformer*": ("ambient.*", "numpy"),
     "ambient.onsets_and_frames.metrics": ("ambient.*", "numpy", "mir_eval*"),
+    "ambient.onsets_and_frames.judge_training": ("ambient.*", "numpy", "keras"),
     "ambient.onsets_and_frames.model": ("ambient.*", "numpy", "keras"),
     "ambient.onsets_and_frames.training": ("ambient.*", "numpy", "keras"),
     "ambient.onsets_and_frames*": ("ambient.*", "numpy"),

@@ -5,7 +5,7 @@ weights are those of a logistic regression by Newton's method, in which each tak
 ten times the notes of ambient ones. Only takes that no training has used may calibrate.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,9 +20,10 @@ from ambient.onsets_and_frames.config import (
     StruckWeights,
 )
 from ambient.onsets_and_frames.decoding import Probabilities
-from ambient.onsets_and_frames.evidence import start_evidence
-from ambient.onsets_and_frames.fading import EvidenceReader, stretch_of, struck_candidates
+from ambient.onsets_and_frames.evidence import STRUCK, start_evidence, struck_evidence, struck_odds, surroundings
+from ambient.onsets_and_frames.fading import Candidates, EvidenceReader, stretch_of, struck_candidates
 from ambient.onsets_and_frames.inference import Transcriber
+from ambient.onsets_and_frames.judge import Judge
 from ambient.onsets_and_frames.metrics import right_notes
 from ambient.onsets_and_frames.rendering import Take
 
@@ -50,6 +51,21 @@ class Labelled:
     right: np.ndarray
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The notes that may be in a take, for a judge to learn from.
+
+    Attributes:
+        surroundings: [notes, `evidence.SURROUNDINGS`].
+        odds: [notes], by the logistic regression.
+        right: [notes] bool.
+    """
+
+    surroundings: np.ndarray
+    odds: np.ndarray
+    right: np.ndarray
+
+
 def label(transcriber: Transcriber, probabilities: Probabilities, take: Take) -> Labelled:
     """Read the notes of a take off what the network says of it, and mark which are right."""
     decoded = transcriber.decode(probabilities, take.mel.astype(np.float32))
@@ -57,12 +73,17 @@ def label(transcriber: Transcriber, probabilities: Probabilities, take: Take) ->
     return Labelled(decoded.evidence, np.array(right, dtype=bool))
 
 
-def fit_evidence(heard: Sequence[tuple[Probabilities, Take]], config: EvidenceConfig) -> EvidenceConfig | None:
+def fit_evidence(
+    heard: Sequence[tuple[Probabilities, Take]],
+    config: EvidenceConfig,
+    fit_judge: Callable[[Sequence[Judged]], Judge | None] = lambda takes: None,
+) -> tuple[EvidenceConfig, Judge | None] | None:
     """Fit what makes a note right: first a struck one, then, beside those, one that fades in.
 
     Args:
         heard: Takes that no training used, with what the network says of them.
         config: Its settings stay, its weights are fitted anew.
+        fit_judge: Fits what looks at struck notes a second time; by default nothing does.
 
     Returns:
         None if there are fewer than a hundred candidates of a kind.
@@ -71,18 +92,31 @@ def fit_evidence(heard: Sequence[tuple[Probabilities, Take]], config: EvidenceCo
     if struck is None:
         return None
     config = _with_starts(replace(config, struck=StruckWeights(*struck)), heard)
-    faded = _fitted([_faded(probabilities, take, config) for probabilities, take in heard])
-    return None if faded is None else replace(config, faded=FadedWeights(*faded))
+    judge = fit_judge([_judged(probabilities, take, config) for probabilities, take in heard])
+    faded = _fitted([_faded(probabilities, take, config, judge) for probabilities, take in heard])
+    return None if faded is None else (replace(config, faded=FadedWeights(*faded)), judge)
 
 
 def _struck(probabilities: Probabilities, take: Take, config: EvidenceConfig) -> Labelled:
     heard = stretch_of(probabilities, take.mel.astype(np.float32))
     found = struck_candidates(heard, 0, len(heard.onset), config)
+    return Labelled(struck_evidence(heard, found.rows, found.keys, found.lasts), _right(found, take))
+
+
+def _judged(probabilities: Probabilities, take: Take, config: EvidenceConfig) -> Judged:
+    heard = stretch_of(probabilities, take.mel.astype(np.float32))
+    found = struck_candidates(heard, 0, len(heard.onset), config)
+    around = surroundings(heard, found.rows, found.keys, found.lasts)
+    return Judged(around, struck_odds(config, around[:, :STRUCK]), _right(found, take))
+
+
+def _right(found: Candidates, take: Take) -> np.ndarray:
+    """Return which candidates are notes of a take, [N] bool."""
     notes = [
-        Note(each.row * FRAME_S, each.key + LOWEST_PITCH, max(each.last, each.row + 1) * FRAME_S, 64) for each in found
+        Note(row * FRAME_S, key + LOWEST_PITCH, max(last, row + 1) * FRAME_S, 64)
+        for row, key, last in zip(found.rows.tolist(), found.keys.tolist(), found.lasts.tolist(), strict=True)
     ]
-    right = right_notes(_true_notes(take), notes, tolerance_s=TOLERANCE_S)
-    return Labelled(np.array([each.evidence for each in found]), np.array(right, dtype=bool))
+    return np.array(right_notes(_true_notes(take), notes, tolerance_s=TOLERANCE_S), dtype=bool)
 
 
 def _with_starts(config: EvidenceConfig, heard: Sequence[tuple[Probabilities, Take]]) -> EvidenceConfig:
@@ -93,10 +127,11 @@ def _with_starts(config: EvidenceConfig, heard: Sequence[tuple[Probabilities, Ta
         true_s: dict[int, list[float]] = {}
         for note in take.notes:
             true_s.setdefault(note.pitch - LOWEST_PITCH, []).append(note.start_s)
-        for each in struck_candidates(stretch, 0, len(stretch.onset), config):
-            off_s = min((start - each.row * FRAME_S for start in true_s.get(each.key, [])), key=abs, default=np.inf)
+        found = struck_candidates(stretch, 0, len(stretch.onset), config)
+        for row, key in zip(found.rows.tolist(), found.keys.tolist(), strict=True):
+            off_s = min((start - row * FRAME_S for start in true_s.get(key, [])), key=abs, default=np.inf)
             if abs(off_s) < _NEAR_S:
-                rows.append(np.concatenate([[1.0], *start_evidence(stretch, each.row, each.key)]))
+                rows.append(np.concatenate([[1.0], *start_evidence(stretch, row, key)]))
                 after_s.append(off_s)
     columns = np.array(rows)
     penalty = _EVIDENCE_PENALTY * len(columns) * np.eye(columns.shape[1])
@@ -110,8 +145,8 @@ def _with_starts(config: EvidenceConfig, heard: Sequence[tuple[Probabilities, Ta
     )
 
 
-def _faded(probabilities: Probabilities, take: Take, config: EvidenceConfig) -> Labelled:
-    reader = EvidenceReader(replace(config, faded=FadedWeights(), least_faded=_ANY))
+def _faded(probabilities: Probabilities, take: Take, config: EvidenceConfig, judge: Judge | None) -> Labelled:
+    reader = EvidenceReader(replace(config, faded=FadedWeights(), least_faded=_ANY), judge)
     reader.feed(probabilities, take.mel.astype(np.float32))
     found = reader.finish_with_begins()
     right = right_notes(_true_notes(take), [note for note, _ in found], tolerance_s=FADE_TOLERANCE_S)

@@ -236,7 +236,7 @@ class EvidenceConfig:
 
     struck: StruckWeights = StruckWeights()
     faded: FadedWeights = FadedWeights()
-    onset_threshold: float = 0.5
+    onset_threshold: float = 0.15
     frame_threshold: float = 0.4
     least_struck: float = 0.5
     least_faded: float = 0.25

@@ -1,9 +1,10 @@
 """What speaks for a note besides its onset: how long and how surely it is framed, and the energy at its harmonics.
 
-Legend: F frames, K keys, H harmonics. A *struck* note has an onset that fires. A *faded* note has none: pads, strings
-and choirs come out of nothing, and the frame head alone says that they sound. Each kind has a logistic regression,
-whose weights `calibration` fits to takes that no training used. Everything lies within `BEFORE` frames before a note's
-start and `AHEAD` frames after it, so that a recording can be read piece by piece.
+Legend: F frames, K keys, H harmonics, N notes. A *struck* note has an onset that fires. A *faded* note has none: pads,
+strings and choirs come out of nothing, and the frame head alone says that they sound. Each kind has a logistic
+regression, whose weights `calibration` fits to takes that no training used; of struck ones `judge` also looks at what
+is around. Everything lies within `BEFORE` frames before a note's start and `AHEAD` frames after it, so that a recording
+can be read piece by piece.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ambient.onsets_and_frames.config import FRAME_S, KEYS, LOWEST_PITCH, MEL_BINS, EvidenceConfig
-from ambient.onsets_and_frames.decoding import OVERTONES, echo_of
+from ambient.onsets_and_frames.decoding import OVERTONES
 from ambient.onsets_and_frames.spectrogram import mel_band
 
 HARMONICS = 4
@@ -30,6 +31,11 @@ _STAYS_SHARE = 0.7  # ... to within this share of the fall
 _UNSURE_FRAMES = 24
 RELEASE_FRAMES = 3  # after the frame from which the level falls: where the note ends
 _SOUNDS = 0.3  # of the frame head
+_FRAME_SPANS = ((-24, -8), (-8, -2), (-2, 0), (0, 3), (3, 9), (9, 21), (21, 41))
+_RELATED = (-24, -19, -12, -7, -5, -1, 1, 5, 7, 12, 19, 24, 28)  # semitones
+_LOUD_KEYS = 20
+STRUCK = 12  # pieces of evidence of a struck note
+SURROUNDINGS = STRUCK + 9 + len(_FRAME_SPANS) + 2 * len(_RELATED) + 3 * HARMONICS + 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,32 +74,86 @@ def odds_of(probability: np.ndarray | float) -> np.ndarray:
     return np.asarray(np.log(bounded / (1 - bounded)))
 
 
-def struck_evidence(heard: Stretch, row: int, key: int, last: int) -> list[float]:
-    """Return what speaks for a note whose onset fires, in the order of `config.StruckWeights` after its bias.
+def struck_evidence(heard: Stretch, rows: np.ndarray, keys: np.ndarray, lasts: np.ndarray) -> np.ndarray:
+    """Return what speaks for notes whose onset fires: [N, 12], in the order of `config.StruckWeights` after its bias.
 
     Args:
-        heard: From at least `BEFORE` frames before the note on, or from the recording's first.
-        row: Where the onset begins to fire.
-        key: 0-87.
-        last: One past the last row in which it sounds, at most `AHEAD` rows on.
+        heard: From at least `BEFORE` frames before the notes on, or from the recording's first.
+        rows: [N], where the onsets begin to fire.
+        keys: [N], 0-87.
+        lasts: [N], one past the last row in which each sounds, at most `AHEAD` rows on.
     """
-    onset = float(odds_of(heard.onset[row : row + 3, key].max()))
-    start = heard.frame[row : row + _START_FRAMES, key].mean()
-    before = float(heard.frame[max(row - 3, 0) : max(row - 1, 1), key].mean())
-    restrike = float(before > _SOUNDS)
-    return [
-        onset,
-        echo_of(heard.onset, row, key),
-        float(odds_of(start)),
-        float(odds_of(heard.frame[row : max(last, row + 1), key].mean())),
-        float(np.log(last - row + 1)),
-        _rise_db(heard, key, slice(max(row - 4, 0), max(row - 1, 1)), slice(row, row + 5)) / 10,
-        before,
-        restrike,
-        onset * restrike,
-        *_standing(heard, key, slice(row, row + _START_FRAMES)),
-        float(np.clip(heard.velocity[row, key], 0.0, 1.5)),
-    ]
+    onset = odds_of(_window(heard.onset, rows, keys, 0, 3).max(axis=1))
+    before = _window(heard.frame, rows, keys, -3, -1).mean(axis=1)
+    restrike = (before > _SOUNDS).astype(np.float64)
+    ahead = np.arange(AHEAD)
+    sounds = _window(heard.frame, rows, keys, 0, AHEAD)
+    counts = ahead < np.maximum(lasts - rows, 1)[:, None]
+    above_neighbours, below_loudest = _standing_of(heard, rows, keys)
+    return np.stack(
+        [
+            onset,
+            _echoes(heard.onset, rows, keys),
+            odds_of(_window(heard.frame, rows, keys, 0, _START_FRAMES).mean(axis=1)),
+            odds_of((sounds * counts).sum(axis=1) / counts.sum(axis=1)),
+            np.log(lasts - rows + 1.0),
+            _rises_db(heard, rows, keys).mean(axis=1) / 10,
+            before,
+            restrike,
+            onset * restrike,
+            above_neighbours,
+            below_loudest,
+            np.clip(heard.velocity[rows, keys], 0.0, 1.5),
+        ],
+        axis=1,
+    )
+
+
+def surroundings(heard: Stretch, rows: np.ndarray, keys: np.ndarray, lasts: np.ndarray) -> np.ndarray:
+    """Return what is around notes whose onset may have fired, for `judge.Judge`: [N, `SURROUNDINGS`].
+
+    What speaks for each (`struck_evidence`); the onset head frame by frame; the frame head before and after; both at
+    the keys of which it may be a partial or that may be its own, and at those beside it; how its harmonics rise, fall
+    and stand to each other; how much starts and sounds with it; and where on the keyboard it lies.
+
+    Args:
+        heard: From at least `BEFORE` frames before the notes on, or from the recording's first.
+        rows: [N], where the onsets begin to fire.
+        keys: [N], 0-87.
+        lasts: [N], one past the last row in which each sounds, at most `AHEAD` rows on.
+    """
+    onsets = _window(heard.onset, rows, keys, -3, 6)
+    frames = [_window(heard.frame, rows, keys, first, last).mean(axis=1) for first, last in _FRAME_SPANS]
+    related = []
+    for interval in _RELATED:
+        others = keys + interval
+        there = (others >= 0) & (others < KEYS)
+        others = np.clip(others, 0, KEYS - 1)
+        related.append(_window(heard.onset, rows, others, -2, 4).max(axis=1) * there)
+        related.append(_window(heard.frame, rows, others, 0, 12).mean(axis=1) * there)
+    before = _window(heard.levels, rows, keys, -6, -1).mean(axis=1)  # [N, H]
+    peak = _window(heard.levels, rows, keys, 0, 5).max(axis=1)
+    after = _window(heard.levels, rows, keys, 10, 16).mean(axis=1)
+    near = _clipped(heard, rows[:, None] + np.arange(5))
+    loudest = heard.levels.mean(axis=-1)[near].max(axis=1)  # [N, K]
+    level = loudest[np.arange(len(rows)), keys]
+    starting = (heard.onset[_clipped(heard, rows[:, None] + np.arange(-1, 3))] > _SOUNDS).any(axis=1).sum(axis=1)
+    return np.column_stack(
+        [
+            struck_evidence(heard, rows, keys, lasts),
+            onsets,
+            *frames,
+            *related,
+            np.clip(peak - before, -10.0, 40.0) / 10,
+            np.clip(peak - after, -20.0, 60.0) / 10,
+            (peak - peak.mean(axis=1, keepdims=True)) / 10,
+            (level - loudest.max(axis=1)) / 10,
+            (level - np.sort(loudest, axis=1)[:, -_LOUD_KEYS:].mean(axis=1)) / 10,
+            starting,
+            (heard.frame[rows] > 0.5).sum(axis=1),
+            keys / KEYS,
+        ]
+    )
 
 
 def faded_evidence(heard: Stretch, row: int, key: int, last: int) -> list[float]:
@@ -159,6 +219,42 @@ def releases(config: EvidenceConfig, heard: Stretch) -> np.ndarray:
     return np.asarray(falls & unsure)
 
 
+def _clipped(heard: Stretch, rows: np.ndarray) -> np.ndarray:
+    """Return rows, those before the first and after the last as these."""
+    return np.clip(rows, 0, len(heard.onset) - 1)
+
+
+def _window(values: np.ndarray, rows: np.ndarray, keys: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Return [N, last - first, ...] of [F, K, ...]: what lies so many rows from each note's, the edges repeated."""
+    place = np.clip(rows[:, None] + np.arange(first, last), 0, len(values) - 1)
+    return np.asarray(values[place, keys[:, None]], dtype=np.float64)
+
+
+def _rises_db(heard: Stretch, rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Return by how much each harmonic of keys rises where they start: [N, H]."""
+    before = _window(heard.levels, rows, keys, -4, -1).mean(axis=1)
+    return np.asarray(np.clip(_window(heard.levels, rows, keys, 0, 5).max(axis=1) - before, -5.0, 20.0))
+
+
+def _echoes(onset: np.ndarray, rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Return the probability that a note of which each may be a partial starts with it, [N]."""
+    echoes = np.zeros(len(rows))
+    for interval in OVERTONES:
+        below = _window(onset, rows, np.maximum(keys - interval, 0), -1, 3).max(axis=1)
+        echoes = np.maximum(echoes, np.where(keys >= interval, below, 0.0))
+    return echoes
+
+
+def _standing_of(heard: Stretch, rows: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return by how many tens of dB keys stand out from their neighbours, and from the loudest key (below 0)."""
+    places = _clipped(heard, rows[:, None] + np.arange(_START_FRAMES))
+    levels = heard.levels.mean(axis=-1)[places].mean(axis=1)  # [N, K]
+    each = np.arange(len(rows))
+    beside = (levels[each, np.maximum(keys - 1, 0)] + levels[each, np.minimum(keys + 1, KEYS - 1)]) / 2
+    own = levels[each, keys]
+    return (own - beside) / 10, (own - levels.max(axis=1)) / 10
+
+
 def _rise_db(heard: Stretch, key: int, before: slice, after: slice) -> float:
     """Return by how much the harmonics of a key rise, on average."""
     rises = heard.levels[after, key].max(axis=0) - heard.levels[before, key].mean(axis=0)
@@ -172,10 +268,10 @@ def _standing(heard: Stretch, key: int, span: slice) -> tuple[float, float]:
     return float(levels[key] - neighbours) / 10, float(levels[key] - levels.max()) / 10
 
 
-def struck_odds(config: EvidenceConfig, evidence: Sequence[float]) -> float:
-    """Return the log-odds that a struck note is right."""
+def struck_odds(config: EvidenceConfig, evidence: np.ndarray) -> np.ndarray:
+    """Return the log-odds that struck notes are right, by the logistic regression: [N, 12] to [N]."""
     bias, *weights = astuple(config.struck)
-    return float(bias + np.dot(weights, evidence))
+    return np.asarray(bias + evidence @ np.array(weights))
 
 
 def faded_odds(config: EvidenceConfig, evidence: Sequence[float]) -> float:

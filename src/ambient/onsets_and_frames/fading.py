@@ -2,8 +2,9 @@
 
 Magenta's rules (`decoding`) start a note only where its onset fires, so most notes of pads are lost although the frame
 head hears them, and end it where the frame head flickers. Here an onset that fires at all is a candidate; what speaks
-for it (`evidence`) decides. Where the frame head is sure of a key and no note sounds there, a note has faded in, if
-enough speaks for it. A note goes on over a gap in which its level does not fall, and ends where that falls for good.
+for it (`evidence`, `judge`) decides. Where the frame head is sure of a key and no note sounds there, a note has faded
+in, if enough speaks for it. A note goes on over a gap in which its level does not fall, and ends where that falls for
+good.
 
 Conventions: F frames, K keys, H harmonics, as in `evidence`. What is read needs `2 * AHEAD` frames after it.
 """
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ambient.notes import Note
 from ambient.onsets_and_frames.config import FRAME_S, KEYS, LOWEST_PITCH, EvidenceConfig
@@ -20,6 +22,7 @@ from ambient.onsets_and_frames.evidence import (
     AHEAD,
     BEFORE,
     RELEASE_FRAMES,
+    STRUCK,
     Stretch,
     faded_evidence,
     faded_odds,
@@ -28,28 +31,29 @@ from ambient.onsets_and_frames.evidence import (
     start_s,
     struck_evidence,
     struck_odds,
+    surroundings,
 )
+from ambient.onsets_and_frames.judge import Judge
 
+_SURE_ONSET = 0.5  # from where on a key sounds whatever the frame head says
 _SHORTEST_S = 0.01  # of a note that ends in the frame in which it starts
 _SETTLED_FRAMES = 16  # of a note, before which a fall of its level is that of its attack
 _LEVEL_FRAMES = 4  # before a gap, whose level must go on
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A note that may be.
+class Candidates:
+    """Notes that may be, by key and time; all [N].
 
     Attributes:
-        row: Where it starts.
-        key: 0-87.
-        last: One past the last row in which it sounds, within `AHEAD`.
-        evidence: What speaks for it.
+        rows: Where each starts.
+        keys: 0-87.
+        lasts: One past the last row in which each sounds, within `AHEAD`.
     """
 
-    row: int
-    key: int
-    last: int
-    evidence: list[float]
+    rows: np.ndarray
+    keys: np.ndarray
+    lasts: np.ndarray
 
 
 class EvidenceReader:
@@ -57,10 +61,11 @@ class EvidenceReader:
 
     Args:
         config: What makes a candidate, and what makes it a note.
+        judge: Looks at the candidates a second time.
     """
 
-    def __init__(self, config: EvidenceConfig) -> None:
-        self._config = config
+    def __init__(self, config: EvidenceConfig, judge: Judge | None = None) -> None:
+        self._config, self._judge = config, judge
         self._heard: Stretch | None = None
         self._first = 0  # frame of its first row
         self._done = 0  # frames that are read
@@ -108,10 +113,9 @@ class EvidenceReader:
         begin, stop = first - self._first, end - self._first
         struck = struck_candidates(heard, begin, stop + AHEAD, self._config)
         starts: dict[int, list[tuple[int, float]]] = {}
-        for candidate in struck:
-            odds = struck_odds(self._config, candidate.evidence)
-            if odds > _odds(self._config.least_struck):
-                starts.setdefault(candidate.key, []).append((candidate.row, odds))
+        odds = odds_of_candidates(heard, struck, self._config, self._judge)
+        for place in np.flatnonzero(odds > _odds(self._config.least_struck)).tolist():
+            starts.setdefault(int(struck.keys[place]), []).append((int(struck.rows[place]), float(odds[place])))
         sure = np.flatnonzero((heard.frame[begin:stop] > self._config.sure_frame).any(axis=0)).tolist()
         released = releases(self._config, heard)
         for key in sorted({*starts, *self._sounding, *sure}):
@@ -225,21 +229,41 @@ def stretch_of(probabilities: Probabilities, spectrogram: np.ndarray) -> Stretch
 
 def active(heard: Stretch, config: EvidenceConfig, key: int) -> np.ndarray:
     """Return where a key counts as sounding: [F] bool."""
-    return (heard.frame[:, key] > config.frame_threshold) | (heard.onset[:, key] > config.onset_threshold)
+    return (heard.frame[:, key] > config.frame_threshold) | (heard.onset[:, key] > _SURE_ONSET)
 
 
-def struck_candidates(heard: Stretch, first: int, last: int, config: EvidenceConfig) -> list[Candidate]:
-    """Return all notes whose onset begins to fire in these rows, by key and time."""
-    fires = heard.onset > config.onset_threshold
-    begins = fires.copy()
-    begins[1:] &= ~fires[:-1]
-    found = []
-    for key in np.flatnonzero(begins[first:last].any(axis=0)).tolist():
-        silent = np.flatnonzero(~active(heard, config, key))
-        for row in (first + np.flatnonzero(begins[first:last, key])).tolist():
-            end = min(_next(silent, row, len(fires)), row + AHEAD)
-            found.append(Candidate(row, key, end, struck_evidence(heard, row, key, end)))
-    return found
+def struck_candidates(heard: Stretch, first: int, last: int, config: EvidenceConfig) -> Candidates:
+    """Return all notes that start in these rows as far as the onset head says, surely or not.
+
+    Where its probability is the highest of five rows and at least `onset_threshold`, there may be a note. It starts up
+    to two rows before that, while the probability is at least half as high.
+    """
+    onset = heard.onset
+    around = sliding_window_view(np.pad(onset, ((2, 2), (0, 0))), 5, axis=0)  # [F, K, 5]
+    peaks = (onset >= config.onset_threshold) & (onset >= around.max(axis=-1)) & (onset > around[..., :2].max(axis=-1))
+    keys, rows = np.nonzero(peaks.T)
+    heights = onset[rows, keys]
+    for _ in range(2):
+        earlier = np.maximum(rows - 1, 0)
+        rows = np.where(onset[earlier, keys] >= heights / 2, earlier, rows)
+    inside = (rows >= first) & (rows < last)
+    rows, keys = rows[inside], keys[inside]
+    silent = ~((heard.frame > config.frame_threshold) | (onset > _SURE_ONSET))
+    # The first silent row from each row on, read from the last row backwards.
+    places = np.where(silent, np.arange(len(silent))[:, None], len(silent))
+    next_silent = np.minimum.accumulate(places[::-1], axis=0)[::-1]
+    later = np.minimum(rows + 1, len(silent) - 1)
+    return Candidates(rows, keys, np.minimum(next_silent[later, keys], rows + AHEAD))
+
+
+def odds_of_candidates(heard: Stretch, found: Candidates, config: EvidenceConfig, judge: Judge | None) -> np.ndarray:
+    """Return the log-odds that candidates are right, [N]."""
+    if not len(found.rows):
+        return np.zeros(0)
+    if judge is None:
+        return struck_odds(config, struck_evidence(heard, found.rows, found.keys, found.lasts))
+    around = surroundings(heard, found.rows, found.keys, found.lasts)
+    return struck_odds(config, around[:, :STRUCK]) + judge.odds(around)
 
 
 def sure_edges(heard: Stretch, key: int, config: EvidenceConfig) -> np.ndarray:

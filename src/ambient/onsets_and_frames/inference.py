@@ -31,7 +31,9 @@ from ambient.onsets_and_frames.config import (
 )
 from ambient.onsets_and_frames.decoding import Decoded, NoteReader, Probabilities
 from ambient.onsets_and_frames.disk_array import DiskArray
+from ambient.onsets_and_frames.evidence import SURROUNDINGS
 from ambient.onsets_and_frames.fading import EvidenceReader
+from ambient.onsets_and_frames.judge import Judge, split_weights
 from ambient.onsets_and_frames.network import Network
 from ambient.onsets_and_frames.spectrogram import floored, frame_count, log_mel, mel_db_between, normalised
 from ambient.transcribers.recording import Recording
@@ -51,6 +53,7 @@ class Transcriber:
         network: With its weights.
         decoding: Thresholds of Magenta's rules.
         evidence: What makes a candidate a note; without it notes are read by Magenta's rules.
+        judge: Looks at candidates a second time.
         confidence: What makes a note sure; by default its start alone.
         digest: Names the weights.
         piece_frames: Frames at a time; any number gives the same notes.
@@ -63,13 +66,14 @@ class Transcriber:
         decoding: DecodingConfig,
         *,
         evidence: EvidenceConfig | None = None,
+        judge: Judge | None = None,
         confidence: ConfidenceConfig | None = None,
         digest: str = "",
         piece_frames: int = PIECE_FRAMES,
         tuning_cents: float | None = None,
     ) -> None:
         self.decoding = decoding
-        self.evidence = evidence
+        self.evidence, self.judge = evidence, judge
         self.confidence = confidence or ConfidenceConfig()
         self.digest = digest
         self.piece_frames = piece_frames
@@ -117,10 +121,12 @@ class Transcriber:
         """
         config = load_config(folder, kind=KIND)
         sizes = ModelConfig.from_json(config.get("model", {}), source=folder)
+        weights, judge = split_weights(load_weights(folder), evidence=SURROUNDINGS, source=folder)
         return cls(
-            Network(sizes, load_weights(folder), threads=threads, source=folder),
+            Network(sizes, weights, threads=threads, source=folder),
             decoding or DecodingConfig.from_json(config.get("decoding", {}), source=folder),
             evidence=EvidenceConfig.from_json(config.get("evidence"), source=folder),
+            judge=judge,
             confidence=ConfidenceConfig.from_json(config.get("confidence", {}), source=folder),
             digest=model_digest(folder),
         )
@@ -163,7 +169,7 @@ class Transcriber:
         return reader.finish()
 
     def _reader(self) -> NoteReader | EvidenceReader:
-        return NoteReader(self.decoding) if self.evidence is None else EvidenceReader(self.evidence)
+        return NoteReader(self.decoding) if self.evidence is None else EvidenceReader(self.evidence, self.judge)
 
     def _hear(
         self, recording: Recording, level: float, tuning: Tuning | None, scratch: Path | None

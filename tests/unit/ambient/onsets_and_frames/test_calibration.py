@@ -118,7 +118,8 @@ def pads_and_pianos():
 
 
 def test_what_makes_notes_right_is_found_for_both_kinds(pads_and_pianos):
-    fitted = fit_evidence(pads_and_pianos, EvidenceConfig(join_db=2.0))
+    fitted, judge = fit_evidence(pads_and_pianos, EvidenceConfig(join_db=2.0))
+    assert judge is None  # unless one is asked for
     assert fitted.struck.start + fitted.struck.sounds > 0.3
     assert fitted.faded.below < -0.5
     late, early = (

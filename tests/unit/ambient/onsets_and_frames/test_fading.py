@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from ambient.onsets_and_frames.config import EvidenceConfig, FadedWeights, StruckWeights
 from ambient.onsets_and_frames.decoding import Probabilities
-from ambient.onsets_and_frames.evidence import AHEAD, harmonic_levels
+from ambient.onsets_and_frames.evidence import AHEAD, SURROUNDINGS, harmonic_levels
 from ambient.onsets_and_frames.fading import EvidenceReader
+from ambient.onsets_and_frames.judge import Judge
 from ambient.onsets_and_frames.labels import notes_to_rolls
 from ambient.onsets_and_frames.spectrogram import log_mel
 
@@ -71,6 +72,13 @@ def test_a_weak_onset_counts_if_enough_speaks_for_it():
     with_rise = replace(CONFIG, struck=StruckWeights(bias=-1.0, rise=1.0))
     assert read(p, spectrogram(sounds=[(50, 80)]), with_rise) == [(50, PITCH, 80)]
     assert read(p, spectrogram(sounds=[(0, 200)]), with_rise) == []  # nothing rises
+
+
+def test_an_onset_that_rises_again_before_it_has_died_is_a_second_note():
+    p = empty()
+    p.onset[50:60, KEY] = (0.5, 0.9, 0.7, 0.5, 0.35, 0.35, 0.6, 0.8, 0.6, 0.3)
+    p.frame[50:100, KEY] = 0.9
+    assert read(p, spectrogram(sounds=[(50, 100)])) == [(50, PITCH, 56), (56, PITCH, 100)]
 
 
 def test_a_restrike_that_is_not_believed_lets_the_note_go_on():
@@ -180,16 +188,23 @@ def smooth_noise(random, frames):
     return (sum(raw[shift : shift + frames] for shift in range(5)) / 5 * 1.6 - 0.3).astype(np.float32)
 
 
+def some_judge(random):
+    sizes = (SURROUNDINGS, 8, 1)
+    layers = [(random.normal(0, 0.3, pair), random.normal(0, 0.3, pair[1])) for pair in pairwise(sizes)]
+    return Judge(np.zeros(SURROUNDINGS), np.ones(SURROUNDINGS), tuple(layers))
+
+
 @settings(deadline=None, max_examples=6)
-@given(cuts=st.lists(st.integers(0, 260), max_size=4), seed=st.integers(0, 1))
-def test_a_recording_cut_anywhere_gives_the_notes_of_one_pass(cuts, seed):
+@given(cuts=st.lists(st.integers(0, 260), max_size=4), seed=st.integers(0, 1), judged=st.booleans())
+def test_a_recording_cut_anywhere_gives_the_notes_of_one_pass(cuts, seed, judged):
     random = np.random.default_rng(seed)
+    judge = some_judge(random) if judged else None
     p = Probabilities(*(smooth_noise(random, 260) for _ in range(4)))
     mel = random.normal(-20, 3, (260, 229)).astype(np.float32)
     config = replace(CONFIG, sure_frames=3.0, join_db=6.0, struck=StruckWeights(rise=1.0), least_struck=0.5)
-    expected = EvidenceReader(config)
+    expected = EvidenceReader(config, judge)
     expected.feed(p, mel)
-    reader = EvidenceReader(config)
+    reader = EvidenceReader(config, judge)
     for first, last in pairwise([0, *sorted(cuts), 260]):
         reader.feed(
             Probabilities(p.onset[first:last], p.offset[first:last], p.frame[first:last], p.velocity[first:last]),
