@@ -20,7 +20,7 @@ from ambient.onsets_and_frames.config import (
     StruckWeights,
 )
 from ambient.onsets_and_frames.decoding import Probabilities
-from ambient.onsets_and_frames.evidence import STRUCK, start_evidence, struck_evidence, struck_odds, surroundings
+from ambient.onsets_and_frames.evidence import STRUCK, struck_evidence, struck_odds, surroundings
 from ambient.onsets_and_frames.fading import Candidates, EvidenceReader, stretch_of, struck_candidates
 from ambient.onsets_and_frames.inference import Transcriber
 from ambient.onsets_and_frames.judge import Judge
@@ -32,7 +32,6 @@ FADE_TOLERANCE_S = 0.2  # those that fade in least of all
 _ROUNDS = 30
 _PENALTY = 1e-6  # a note, on the squares of the weights: for takes that a threshold would part without an error
 EARLY_S = 0.013  # labels of recorded pianos come before the sound: their keys move first, and the microphone is away
-_NEAR_S = 0.06  # a start so near is that of the note
 _EVIDENCE_PENALTY = 1e-3  # of the weights of evidence, which partly says the same
 _FEWEST_NOTES = 100
 _ANY = 1e-9  # likely enough for every note
@@ -58,12 +57,17 @@ class Judged:
     Attributes:
         surroundings: [notes, `evidence.SURROUNDINGS`].
         odds: [notes], by the logistic regression.
-        right: [notes] bool.
+        after_s: [notes], how long after the beginning of its row each starts; NaN for those that are none.
     """
 
     surroundings: np.ndarray
     odds: np.ndarray
-    right: np.ndarray
+    after_s: np.ndarray
+
+    @property
+    def right(self) -> np.ndarray:
+        """Which are notes, [notes] bool."""
+        return np.isfinite(self.after_s)
 
 
 def label(transcriber: Transcriber, probabilities: Probabilities, take: Take) -> Labelled:
@@ -91,7 +95,7 @@ def fit_evidence(
     struck = _fitted([_struck(probabilities, take, config) for probabilities, take in heard])
     if struck is None:
         return None
-    config = _with_starts(replace(config, struck=StruckWeights(*struck)), heard)
+    config = replace(config, struck=StruckWeights(*struck))
     judge = fit_judge([_judged(probabilities, take, config) for probabilities, take in heard])
     faded = _fitted([_faded(probabilities, take, config, judge) for probabilities, take in heard])
     return None if faded is None else (replace(config, faded=FadedWeights(*faded)), judge)
@@ -100,49 +104,40 @@ def fit_evidence(
 def _struck(probabilities: Probabilities, take: Take, config: EvidenceConfig) -> Labelled:
     heard = stretch_of(probabilities, take.mel.astype(np.float32))
     found = struck_candidates(heard, 0, len(heard.onset), config)
-    return Labelled(struck_evidence(heard, found.rows, found.keys, found.lasts), _right(found, take))
+    return Labelled(
+        struck_evidence(heard, found.rows, found.keys, found.lasts), np.isfinite(_after_s(found, take, TOLERANCE_S))
+    )
 
 
 def _judged(probabilities: Probabilities, take: Take, config: EvidenceConfig) -> Judged:
     heard = stretch_of(probabilities, take.mel.astype(np.float32))
     found = struck_candidates(heard, 0, len(heard.onset), config)
     around = surroundings(heard, found.rows, found.keys, found.lasts)
-    return Judged(around, struck_odds(config, around[:, :STRUCK]), _right(found, take))
+    # Wider than what counts as right: the judge says when a note starts, too.
+    return Judged(around, struck_odds(config, around[:, :STRUCK]), _after_s(found, take, FADE_TOLERANCE_S) - EARLY_S)
 
 
-def _right(found: Candidates, take: Take) -> np.ndarray:
-    """Return which candidates are notes of a take, [N] bool."""
-    notes = [
-        Note(row * FRAME_S, key + LOWEST_PITCH, max(last, row + 1) * FRAME_S, 64)
-        for row, key, last in zip(found.rows.tolist(), found.keys.tolist(), found.lasts.tolist(), strict=True)
-    ]
-    return np.array(right_notes(_true_notes(take), notes, tolerance_s=TOLERANCE_S), dtype=bool)
+def _after_s(found: Candidates, take: Take, tolerance_s: float) -> np.ndarray:
+    """Match candidates with the true notes of a take, nearest first, one to one.
 
-
-def _with_starts(config: EvidenceConfig, heard: Sequence[tuple[Probabilities, Take]]) -> EvidenceConfig:
-    """Fit when within its frame a note starts, by least squares over the struck notes whose true start lies near."""
-    rows, after_s = [], []
-    for probabilities, take in heard:
-        stretch = stretch_of(probabilities, take.mel.astype(np.float32))
-        true_s: dict[int, list[float]] = {}
-        for note in take.notes:
-            true_s.setdefault(note.pitch - LOWEST_PITCH, []).append(note.start_s)
-        found = struck_candidates(stretch, 0, len(stretch.onset), config)
-        for row, key in zip(found.rows.tolist(), found.keys.tolist(), strict=True):
-            off_s = min((start - row * FRAME_S for start in true_s.get(key, [])), key=abs, default=np.inf)
-            if abs(off_s) < _NEAR_S:
-                rows.append(np.concatenate([[1.0], *start_evidence(stretch, row, key)]))
-                after_s.append(off_s)
-    columns = np.array(rows)
-    penalty = _EVIDENCE_PENALTY * len(columns) * np.eye(columns.shape[1])
-    bias_s, *weights = np.linalg.solve(columns.T @ columns + penalty, columns.T @ np.array(after_s)).round(5).tolist()
-    onsets = len(config.start_onsets_s)
-    return replace(
-        config,
-        start_bias_s=round(bias_s - EARLY_S, 5),
-        start_onsets_s=tuple(weights[:onsets]),
-        start_rises_s=tuple(weights[onsets:]),
+    Returns:
+        How long after the beginning of each candidate's row its note starts, [N] s; NaN for those that are none.
+    """
+    true_s: dict[int, list[tuple[int, float]]] = {}
+    for number, note in enumerate(take.notes):
+        true_s.setdefault(note.pitch - LOWEST_PITCH, []).append((number, note.start_s))
+    pairs = sorted(
+        (abs(start_s - row * FRAME_S), place, number, start_s - row * FRAME_S)
+        for place, (row, key) in enumerate(zip(found.rows.tolist(), found.keys.tolist(), strict=True))
+        for number, start_s in true_s.get(key, [])
+        if abs(start_s - row * FRAME_S) <= tolerance_s
     )
+    after_s, taken = np.full(len(found.rows), np.nan), set()
+    for _, place, number, off_s in pairs:
+        if np.isnan(after_s[place]) and number not in taken:
+            after_s[place] = off_s
+            taken.add(number)
+    return after_s
 
 
 def _faded(probabilities: Probabilities, take: Take, config: EvidenceConfig, judge: Judge | None) -> Labelled:

@@ -223,10 +223,6 @@ class EvidenceConfig:
         least_faded: How likely one without must be.
         sure_frame: What the frame head must say of a note without an onset, 0-1 ...
         sure_frames: ... in so many frames.
-        start_bias_s: A struck note starts so long after the first frame in which its onset fires ...
-        start_onsets_s: ... and longer by these times the onset probabilities of that frame, of the two before it and of
-            the three after it ...
-        start_rises_s: ... and by these times the rises at its harmonics, in tens of dB, from each of these to the next.
         join_frames: A note goes on over a gap of at most so many frames in the frame head ...
         join_db: ... in which the level at its harmonics falls by no more than this.
         release_db: A note ends where the level at its harmonics falls by so much more within a quarter of a second than
@@ -236,15 +232,12 @@ class EvidenceConfig:
 
     struck: StruckWeights = StruckWeights()
     faded: FadedWeights = FadedWeights()
-    onset_threshold: float = 0.15
+    onset_threshold: float = 0.08
     frame_threshold: float = 0.4
-    least_struck: float = 0.5
-    least_faded: float = 0.25
+    least_struck: float = 0.45
+    least_faded: float = 0.2
     sure_frame: float = 0.7
     sure_frames: float = 8.0
-    start_bias_s: float = 0.0
-    start_onsets_s: tuple[float, ...] = (0.0,) * 6
-    start_rises_s: tuple[float, ...] = (0.0,) * 5
     join_frames: float = 32.0
     join_db: float = 2.0
     release_db: float = 5.0
@@ -262,10 +255,8 @@ class EvidenceConfig:
         try:
             struck = _numbers(StruckWeights, values.get("struck", {}), source=source)
             faded = _numbers(FadedWeights, values.get("faded", {}), source=source)
-            onsets, rises = (tuple(map(float, values[name])) for name in ("start_onsets_s", "start_rises_s"))
-            apart = ("struck", "faded", "start_onsets_s", "start_rises_s")
-            settings = {name: float(value) for name, value in values.items() if name not in apart}
-            return cls(struck=struck, faded=faded, start_onsets_s=onsets, start_rises_s=rises, **settings)
+            settings = {name: float(value) for name, value in values.items() if name not in ("struck", "faded")}
+            return cls(struck=struck, faded=faded, **settings)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 source, f"settings that cannot be read ({error!r})", "expected numbers", "Copy the whole folder again"

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ambient.onsets_and_frames.config import FRAME_S, KEYS, LOWEST_PITCH, MEL_BINS, EvidenceConfig
+from ambient.onsets_and_frames.config import KEYS, LOWEST_PITCH, MEL_BINS, EvidenceConfig
 from ambient.onsets_and_frames.decoding import OVERTONES
 from ambient.onsets_and_frames.spectrogram import mel_band
 
@@ -31,11 +31,14 @@ _STAYS_SHARE = 0.7  # ... to within this share of the fall
 _UNSURE_FRAMES = 24
 RELEASE_FRAMES = 3  # after the frame from which the level falls: where the note ends
 _SOUNDS = 0.3  # of the frame head
+_START_SPAN = (-8, 12)  # frames
 _FRAME_SPANS = ((-24, -8), (-8, -2), (-2, 0), (0, 3), (3, 9), (9, 21), (21, 41))
 _RELATED = (-24, -19, -12, -7, -5, -1, 1, 5, 7, 12, 19, 24, 28)  # semitones
 _LOUD_KEYS = 20
 STRUCK = 12  # pieces of evidence of a struck note
-SURROUNDINGS = STRUCK + 9 + len(_FRAME_SPANS) + 2 * len(_RELATED) + 3 * HARMONICS + 5
+SURROUNDINGS = (
+    STRUCK + 3 * (_START_SPAN[1] - _START_SPAN[0]) + len(_FRAME_SPANS) + 2 * len(_RELATED) + 3 * HARMONICS + 5
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +115,10 @@ def struck_evidence(heard: Stretch, rows: np.ndarray, keys: np.ndarray, lasts: n
 def surroundings(heard: Stretch, rows: np.ndarray, keys: np.ndarray, lasts: np.ndarray) -> np.ndarray:
     """Return what is around notes whose onset may have fired, for `judge.Judge`: [N, `SURROUNDINGS`].
 
-    What speaks for each (`struck_evidence`); the onset head frame by frame; the frame head before and after; both at
-    the keys of which it may be a partial or that may be its own, and at those beside it; how its harmonics rise, fall
-    and stand to each other; how much starts and sounds with it; and where on the keyboard it lies.
+    What speaks for each (`struck_evidence`); the onset head, the frame head and the level of its harmonics frame by
+    frame; the frame head before and after; both at the keys of which it may be a partial or that may be its own, and at
+    those beside it; how its harmonics rise, fall and stand to each other; how much starts and sounds with it; and where
+    on the keyboard it lies.
 
     Args:
         heard: From at least `BEFORE` frames before the notes on, or from the recording's first.
@@ -122,7 +126,9 @@ def surroundings(heard: Stretch, rows: np.ndarray, keys: np.ndarray, lasts: np.n
         keys: [N], 0-87.
         lasts: [N], one past the last row in which each sounds, at most `AHEAD` rows on.
     """
-    onsets = _window(heard.onset, rows, keys, -3, 6)
+    onsets, sounds = (_window(values, rows, keys, *_START_SPAN) for values in (heard.onset, heard.frame))
+    levels = _window(heard.levels.mean(axis=-1), rows, keys, *_START_SPAN)
+    levels = (levels - levels[:, -_START_SPAN[0], None]) / 10  # tens of dB over that of the row itself
     frames = [_window(heard.frame, rows, keys, first, last).mean(axis=1) for first, last in _FRAME_SPANS]
     related = []
     for interval in _RELATED:
@@ -142,6 +148,8 @@ def surroundings(heard: Stretch, rows: np.ndarray, keys: np.ndarray, lasts: np.n
         [
             struck_evidence(heard, rows, keys, lasts),
             onsets,
+            sounds,
+            levels,
             *frames,
             *related,
             np.clip(peak - before, -10.0, 40.0) / 10,
@@ -179,25 +187,6 @@ def faded_evidence(heard: Stretch, row: int, key: int, last: int) -> list[float]
         float(frames[:, above].mean(axis=0).max()) if above else 0.0,
         float(heard.frame[max(row - 31, 0) : max(row - 6, 1), key].max()),
     ]
-
-
-def start_evidence(heard: Stretch, row: int, key: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return what says when within its frame a struck note starts.
-
-    Returns:
-        Onset probabilities from two rows before the note to three after it, [6], and the rises at its harmonics from
-        each of these rows to the next, in tens of dB, [5].
-    """
-    rows = np.clip(np.arange(row - 2, row + 4), 0, len(heard.onset) - 1)
-    levels = heard.levels[rows, key].mean(axis=-1)
-    return heard.onset[rows, key], np.clip(np.diff(levels), -10.0, 30.0) / 10
-
-
-def start_s(config: EvidenceConfig, heard: Stretch, row: int, key: int) -> float:
-    """Return how long after the beginning of its first frame a struck note starts: -16 to 48 ms."""
-    onsets, rises = start_evidence(heard, row, key)
-    after_s = config.start_bias_s + np.dot(config.start_onsets_s, onsets) + np.dot(config.start_rises_s, rises)
-    return float(np.clip(after_s, -FRAME_S / 2, 1.5 * FRAME_S))
 
 
 def releases(config: EvidenceConfig, heard: Stretch) -> np.ndarray:

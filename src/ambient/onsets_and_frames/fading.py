@@ -28,7 +28,6 @@ from ambient.onsets_and_frames.evidence import (
     faded_odds,
     harmonic_levels,
     releases,
-    start_s,
     struck_evidence,
     struck_odds,
     surroundings,
@@ -54,6 +53,21 @@ class Candidates:
     rows: np.ndarray
     keys: np.ndarray
     lasts: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a note starts.
+
+    Attributes:
+        row: Its first.
+        odds: Log-odds that it is one.
+        after_s: How long after its first row begins it starts.
+    """
+
+    row: int
+    odds: float
+    after_s: float = 0.0
 
 
 class EvidenceReader:
@@ -112,10 +126,11 @@ class EvidenceReader:
             return
         begin, stop = first - self._first, end - self._first
         struck = struck_candidates(heard, begin, stop + AHEAD, self._config)
-        starts: dict[int, list[tuple[int, float]]] = {}
-        odds = odds_of_candidates(heard, struck, self._config, self._judge)
+        starts: dict[int, list[Start]] = {}
+        odds, after_s = judged(heard, struck, self._config, self._judge)
         for place in np.flatnonzero(odds > _odds(self._config.least_struck)).tolist():
-            starts.setdefault(int(struck.keys[place]), []).append((int(struck.rows[place]), float(odds[place])))
+            start = Start(int(struck.rows[place]), float(odds[place]), float(after_s[place]))
+            starts.setdefault(int(struck.keys[place]), []).append(start)
         sure = np.flatnonzero((heard.frame[begin:stop] > self._config.sure_frame).any(axis=0)).tolist()
         released = releases(self._config, heard)
         for key in sorted({*starts, *self._sounding, *sure}):
@@ -126,14 +141,14 @@ class EvidenceReader:
         self._heard = Stretch(*(getattr(heard, field.name)[forget:].copy() for field in fields(Stretch)))
 
     def _read_key(
-        self, heard: Stretch, key: int, starts: list[tuple[int, float]], released: np.ndarray, row: int, stop: int
+        self, heard: Stretch, key: int, starts: list[Start], released: np.ndarray, row: int, stop: int
     ) -> None:
         """Read a key from a row up to another.
 
         Args:
             heard: What there is of the recording.
             key: 0-87.
-            starts: Rows of its struck notes with their odds, by time.
+            starts: Its struck notes, by time.
             released: Rows in which it is released, if it sounds.
             row: The first row.
             stop: One past the last.
@@ -143,15 +158,16 @@ class EvidenceReader:
         silent = np.flatnonzero(~sounds)
         edges = sure_edges(heard, key, self._config)
         while row < stop:
-            start, odds = next(((at, odds) for at, odds in starts if at >= row), (len(heard.onset), 0.0))
+            following = next((each for each in starts if each.row >= row), None)
+            start = following.row if following else len(heard.onset)
             begin = self._sounding.get(key)
             if begin is None:
                 edge = _next(edges, row, len(heard.onset))
                 row = min(start, edge)
                 if row >= stop:
                     return
-                if start <= edge:
-                    self._begin(heard, key, start, odds)
+                if following and start <= edge:
+                    self._begin(heard, key, following)
                 else:
                     self._fade_in(heard, key, edge, min(start, _next(silent, edge, len(heard.onset))))
                 row += 1
@@ -161,9 +177,9 @@ class EvidenceReader:
             row = min(start, release, _next(silent, row, len(heard.onset)))
             if row >= stop:
                 return
-            if row == start:
+            if following and row == start:
                 struck_again = self._sounding.pop(key)
-                self._begin(heard, key, start, odds)
+                self._begin(heard, key, following)
                 self._close(key, struck_again, self._first + row, before_s=self._sounding[key].after_s)
                 row += 1
                 continue
@@ -177,11 +193,11 @@ class EvidenceReader:
         if key in self._bridged and self._bridged[key] <= self._first + stop:
             del self._bridged[key]
 
-    def _begin(self, heard: Stretch, key: int, row: int, odds: float, faded: Sequence[float] = ()) -> None:
-        velocity = velocity_of(float(heard.velocity[row, key]))
-        below = echo_of(heard.onset, row, key)
-        after_s = 0.0 if faded else start_s(self._config, heard, row, key)
-        self._sounding[key] = Begin(self._first + row, velocity, odds, below, after_s, tuple(faded))
+    def _begin(self, heard: Stretch, key: int, start: Start, faded: Sequence[float] = ()) -> None:
+        velocity = velocity_of(float(heard.velocity[start.row, key]))
+        below = echo_of(heard.onset, start.row, key)
+        begins = self._first + start.row
+        self._sounding[key] = Begin(begins, velocity, start.odds, below, start.after_s, tuple(faded))
 
     def _fade_in(self, heard: Stretch, key: int, row: int, last: int) -> None:
         """Start a note where the frame head is sure of it, if enough speaks for it."""
@@ -192,7 +208,7 @@ class EvidenceReader:
         evidence = faded_evidence(heard, row, key, last)
         odds = faded_odds(self._config, evidence)
         if odds > _odds(self._config.least_faded):
-            self._begin(heard, key, row, odds, evidence)
+            self._begin(heard, key, Start(row, odds), evidence)
 
     def _resumes(self, heard: Stretch, key: int, row: int, start: int) -> int | None:
         """Return where a note that the frame head no longer hears is heard again, if its sound goes on until there."""
@@ -256,14 +272,16 @@ def struck_candidates(heard: Stretch, first: int, last: int, config: EvidenceCon
     return Candidates(rows, keys, np.minimum(next_silent[later, keys], rows + AHEAD))
 
 
-def odds_of_candidates(heard: Stretch, found: Candidates, config: EvidenceConfig, judge: Judge | None) -> np.ndarray:
-    """Return the log-odds that candidates are right, [N]."""
-    if not len(found.rows):
-        return np.zeros(0)
-    if judge is None:
-        return struck_odds(config, struck_evidence(heard, found.rows, found.keys, found.lasts))
+def judged(
+    heard: Stretch, found: Candidates, config: EvidenceConfig, judge: Judge | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the log-odds that candidates are right, [N], and how long after its row begins each starts, [N] s."""
+    if judge is None or not len(found.rows):
+        odds = struck_odds(config, struck_evidence(heard, found.rows, found.keys, found.lasts))
+        return odds, np.zeros(len(odds))
     around = surroundings(heard, found.rows, found.keys, found.lasts)
-    return struck_odds(config, around[:, :STRUCK]) + judge.odds(around)
+    corrected, after_s = judge.look(around)
+    return struck_odds(config, around[:, :STRUCK]) + corrected, after_s
 
 
 def sure_edges(heard: Stretch, key: int, config: EvidenceConfig) -> np.ndarray:

@@ -1,14 +1,15 @@
-"""A second look at a note whose onset may have fired: a small network reads what is around it.
+"""A second look at a note whose onset may have fired: small networks read what is around it.
 
-Legend: N notes that may be, E pieces of evidence. It adds to the log-odds of the logistic regression
+Legend: N notes that may be, E pieces of evidence. They add to the log-odds of the logistic regression
 (`config.StruckWeights`) what a weighted sum cannot say: that a weak onset counts where the harmonics rise, that an
-overtone does not where its fundamental starts. `judge_training` fits it to takes that no training used; its tensors lie
-among the model's weights under `judge/`.
+overtone does not where its fundamental starts. And they say when the note starts, which for a sound that fades in may
+be some frames from where its onset seems to fire. `judge_training` fits them to takes that no training used; their
+tensors lie among the model's weights under `judge/`.
 """
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,38 +17,56 @@ from ambient.model_folder import check_tensors
 
 PREFIX = "judge/"
 HIDDEN = (64, 32)
+MEMBERS = 5
 MOST = 4.0  # standard deviations; evidence further off says no more
+SHIFT_S = 0.1  # what a shift of 1 means
+MOST_SHIFT_S = 0.2
+
+
+Layers = tuple[tuple[np.ndarray, np.ndarray], ...]  # kernel [inputs, outputs] and bias [outputs] of each
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Layers with ReLUs between them.
+    """Networks with ReLUs between their layers, whose mean counts.
 
     Attributes:
-        mean: [E], of the evidence of the takes that it was fitted to.
+        mean: [E], of the evidence of the takes that they were fitted to.
         deviation: [E].
-        layers: Kernel [inputs, outputs] and bias [outputs] of each.
+        members: The layers of each.
     """
 
     mean: np.ndarray
     deviation: np.ndarray
-    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
+    members: tuple[Layers, ...]
 
-    def odds(self, evidence: np.ndarray) -> np.ndarray:
-        """Return what is to be added to the log-odds of notes: [N, E] to [N]."""
-        x = np.clip((evidence - self.mean) / self.deviation, -MOST, MOST)
-        for index, (kernel, bias) in enumerate(self.layers):
-            x = x @ kernel + bias
-            if index < len(self.layers) - 1:
-                x = np.maximum(x, 0.0)
-        return np.asarray(x[:, 0])
+    def look(self, evidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Judge notes.
+
+        Args:
+            evidence: [N, E], `evidence.surroundings`.
+
+        Returns:
+            What is to be added to their log-odds, [N], and how long after the beginning of its row each starts, [N] s.
+        """
+        scaled = np.clip((evidence - self.mean) / self.deviation, -MOST, MOST)
+        said = np.mean([_answer(layers, scaled) for layers in self.members], axis=0)
+        return said[:, 0], np.clip(said[:, 1] * SHIFT_S, -MOST_SHIFT_S, MOST_SHIFT_S)
 
     def to_weights(self) -> dict[str, np.ndarray]:
         """Return the tensors by name; `split_weights` is the inverse."""
         weights = {f"{PREFIX}mean": self.mean, f"{PREFIX}deviation": self.deviation}
-        for index, (kernel, bias) in enumerate(self.layers):
-            weights |= {f"{PREFIX}{index}/kernel": kernel, f"{PREFIX}{index}/bias": bias}
+        for member, layers in enumerate(self.members):
+            for layer, (kernel, bias) in enumerate(layers):
+                weights |= {f"{PREFIX}{member}/{layer}/kernel": kernel, f"{PREFIX}{member}/{layer}/bias": bias}
         return weights
+
+
+def _answer(layers: Layers, x: np.ndarray) -> np.ndarray:
+    for kernel, bias in layers[:-1]:
+        x = np.maximum(x @ kernel + bias, 0.0)
+    kernel, bias = layers[-1]
+    return np.asarray(x @ kernel + bias)
 
 
 def split_weights(
@@ -67,12 +86,18 @@ def split_weights(
     judge = {name: array for name, array in weights.items() if name.startswith(PREFIX)}
     if not judge:
         return network, None
-    sizes = (evidence, *HIDDEN, 1)
+    sizes = (evidence, *HIDDEN, 2)
     shapes: dict[str, tuple[int, ...]] = {f"{PREFIX}mean": (evidence,), f"{PREFIX}deviation": (evidence,)}
-    for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
-        shapes |= {f"{PREFIX}{index}/kernel": (inputs, outputs), f"{PREFIX}{index}/bias": (outputs,)}
+    for member in range(MEMBERS):
+        for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
+            name = f"{PREFIX}{member}/{layer}"
+            shapes |= {f"{name}/kernel": (inputs, outputs), f"{name}/bias": (outputs,)}
     check_tensors(shapes, judge, source=source)
-    layers = tuple(
-        (judge[f"{PREFIX}{index}/kernel"], judge[f"{PREFIX}{index}/bias"]) for index in range(len(sizes) - 1)
+    members = tuple(
+        tuple(
+            (judge[f"{PREFIX}{member}/{layer}/kernel"], judge[f"{PREFIX}{member}/{layer}/bias"])
+            for layer in range(len(sizes) - 1)
+        )
+        for member in range(MEMBERS)
     )
-    return network, Judge(judge[f"{PREFIX}mean"], judge[f"{PREFIX}deviation"], layers)
+    return network, Judge(judge[f"{PREFIX}mean"], judge[f"{PREFIX}deviation"], members)
