@@ -186,11 +186,10 @@ def train_network(arguments: argparse.Namespace) -> None:
     import keras
 
     keras.mixed_precision.set_global_policy(arguments.precision)
-    from ambient.model_folder import TRAINING, load_config, load_weights, model_digest
+    from ambient.model_folder import TRAINING, load_config, model_digest
     from ambient.onsets_and_frames.config import ModelConfig
     from ambient.onsets_and_frames.data import TakeCache
-    from ambient.onsets_and_frames.evidence import SURROUNDINGS
-    from ambient.onsets_and_frames.judge import split_weights
+    from ambient.onsets_and_frames.judge import load_parts
     from ambient.onsets_and_frames.merging import merged, merged_config
     from ambient.onsets_and_frames.training import Trainer
 
@@ -198,9 +197,7 @@ def train_network(arguments: argparse.Namespace) -> None:
     trainer = Trainer(MODELS[arguments.size], config, arguments.run, minutes=arguments.minutes, seed=arguments.seed)
     arguments.run.mkdir(parents=True, exist_ok=True)
     if arguments.from_model is not None:
-        weights, _ = split_weights(
-            load_weights(arguments.from_model), evidence=SURROUNDINGS, source=arguments.from_model
-        )
+        weights, _ = load_parts(arguments.from_model)
         sizes = ModelConfig.from_json(
             load_config(arguments.from_model, kind=KIND)["model"], source=arguments.from_model
         )
@@ -246,10 +243,9 @@ def export_model(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from ambient.errors import InputError
-    from ambient.model_folder import assign_weights, load_weights, save_model_folder, weights_of
+    from ambient.model_folder import assign_weights, save_model_folder, weights_of
     from ambient.onsets_and_frames.data import TakeCache
-    from ambient.onsets_and_frames.evidence import SURROUNDINGS
-    from ambient.onsets_and_frames.judge import split_weights
+    from ambient.onsets_and_frames.judge import load_parts
     from ambient.onsets_and_frames.merging import mixed
     from ambient.onsets_and_frames.model import OnsetsAndFrames
     from ambient.onsets_and_frames.rendering import take_names
@@ -266,9 +262,7 @@ def export_model(arguments: argparse.Namespace) -> None:
         raise InputError(error.filename, "cannot be read", "expected a run with a validation", "Train first") from error
     network = OnsetsAndFrames(MODELS[setup["size"]])
     if arguments.from_model is not None:
-        others, _ = split_weights(
-            load_weights(arguments.from_model), evidence=SURROUNDINGS, source=arguments.from_model
-        )
+        others, _ = load_parts(arguments.from_model)
         assign_weights(network.full, others, source=arguments.from_model)
         weights = mixed(weights_of(network.full), weights, share=arguments.from_share)
         weights = {name: array.astype(np.float16) for name, array in weights.items()}
@@ -328,12 +322,11 @@ def calibrated(folder: Path, caches: Sequence[Path]) -> bool:
     """
     import numpy as np
 
-    from ambient.model_folder import load_config, load_weights, save_config, save_weights
+    from ambient.model_folder import load_config, save_config, save_weights
     from ambient.onsets_and_frames.calibration import fit_confidence, fit_evidence, label
     from ambient.onsets_and_frames.config import EvidenceConfig
-    from ambient.onsets_and_frames.evidence import SURROUNDINGS
     from ambient.onsets_and_frames.inference import Transcriber
-    from ambient.onsets_and_frames.judge import split_weights
+    from ambient.onsets_and_frames.judge import load_parts
     from ambient.onsets_and_frames.judge_training import fit_judge
     from ambient.onsets_and_frames.rendering import load_take, take_names
 
@@ -341,22 +334,22 @@ def calibrated(folder: Path, caches: Sequence[Path]) -> bool:
     takes = [load_take(cache / "valid", name) for cache in caches for name in take_names(cache / "valid")]
     heard = [(transcriber.hear_spectrogram(take.mel.astype(np.float32)), take) for take in takes]
     fitted = fit_evidence(heard, transcriber.evidence or EvidenceConfig(), fit_judge)
-    config = load_config(folder, kind=KIND)
-    network, _ = split_weights(load_weights(folder), evidence=SURROUNDINGS, source=folder)
-    if fitted is None:
-        config.pop("evidence", None)
-    else:
-        evidence, judge = fitted
-        config["evidence"] = asdict(evidence)
-        network |= judge.to_weights() if judge else {}
-    save_weights(folder, network, float16=True)
-    save_config(folder, kind=KIND, config=config)
-    transcriber = Transcriber.from_folder(folder)  # its numbers as they will be read
+    transcriber.evidence, transcriber.judge = fitted or (None, None)
     labelled = [label(transcriber, probabilities, take) for probabilities, take in heard]
     confidence = fit_confidence(labelled)
     if confidence is None:
         return False
-    save_config(folder, kind=KIND, config=config | {"confidence": asdict(confidence)})
+    # Nothing is written before all is known: with too few notes the model stays as it is.
+    network, _ = load_parts(folder)
+    with np.errstate(over="ignore"):
+        halved = all(np.array_equal(array, array.astype(np.float16)) for array in network.values())
+    judge = transcriber.judge.to_weights() if transcriber.judge else {}
+    save_weights(folder, network | judge, float16=halved)  # as exactly as they were stored
+    config = load_config(folder, kind=KIND) | {"confidence": asdict(confidence)}
+    config.pop("evidence", None)
+    if transcriber.evidence is not None:
+        config["evidence"] = asdict(transcriber.evidence)
+    save_config(folder, kind=KIND, config=config)
     notes = sum(len(take.right) for take in labelled)
     right = sum(int(take.right.sum()) for take in labelled)
     judged = "with a judge" if transcriber.judge else "without a judge"

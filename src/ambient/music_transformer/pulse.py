@@ -111,8 +111,7 @@ def find_period(moments: np.ndarray) -> float | None:
     pulse = find_pulse(moments, shortest=SHORTEST, longest=LONGEST)
     if pulse is None:
         return None
-    apart = 0.1 / float(
-        moments[-1] - moments[0]
-    )  # frequencies were tried at this distance; minutes ask for a finer one
+    # Frequencies were tried at this distance; minutes ask for a finer one.
+    apart = 0.1 / float(moments[-1] - moments[0])
     nearby = 1 / pulse[0] + np.linspace(-apart, apart, 201)
     return float(1 / nearby[clearness_of(nearby, moments).argmax()])

@@ -20,7 +20,7 @@ from ambient.onsets_and_frames.config import (
     StruckWeights,
 )
 from ambient.onsets_and_frames.decoding import Probabilities
-from ambient.onsets_and_frames.evidence import STRUCK, struck_evidence, struck_odds, surroundings
+from ambient.onsets_and_frames.evidence import STRUCK, struck_odds, surroundings
 from ambient.onsets_and_frames.fading import Candidates, EvidenceReader, stretch_of, struck_candidates
 from ambient.onsets_and_frames.inference import Transcriber
 from ambient.onsets_and_frames.judge import Judge
@@ -92,29 +92,27 @@ def fit_evidence(
     Returns:
         None if there are fewer than a hundred candidates of a kind.
     """
-    struck = _fitted([_struck(probabilities, take, config) for probabilities, take in heard])
+    seen = [_seen(probabilities, take, config) for probabilities, take in heard]
+    struck = _fitted([Labelled(around[:, :STRUCK], np.abs(after_s) <= TOLERANCE_S) for around, after_s in seen])
     if struck is None:
         return None
     config = replace(config, struck=StruckWeights(*struck))
-    judge = fit_judge([_judged(probabilities, take, config) for probabilities, take in heard])
+    judge = fit_judge(
+        [Judged(around, struck_odds(config, around[:, :STRUCK]), after_s - EARLY_S) for around, after_s in seen]
+    )
     faded = _fitted([_faded(probabilities, take, config, judge) for probabilities, take in heard])
     return None if faded is None else (replace(config, faded=FadedWeights(*faded)), judge)
 
 
-def _struck(probabilities: Probabilities, take: Take, config: EvidenceConfig) -> Labelled:
+def _seen(probabilities: Probabilities, take: Take, config: EvidenceConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is around each struck candidate of a take, and how long after its row begins its note starts.
+
+    Matched wider than what counts as right, as the judge says when a note starts, too. Nearest first, so the matches
+    within the narrower tolerance are among them.
+    """
     heard = stretch_of(probabilities, take.mel.astype(np.float32))
     found = struck_candidates(heard, 0, len(heard.onset), config)
-    return Labelled(
-        struck_evidence(heard, found.rows, found.keys, found.lasts), np.isfinite(_after_s(found, take, TOLERANCE_S))
-    )
-
-
-def _judged(probabilities: Probabilities, take: Take, config: EvidenceConfig) -> Judged:
-    heard = stretch_of(probabilities, take.mel.astype(np.float32))
-    found = struck_candidates(heard, 0, len(heard.onset), config)
-    around = surroundings(heard, found.rows, found.keys, found.lasts)
-    # Wider than what counts as right: the judge says when a note starts, too.
-    return Judged(around, struck_odds(config, around[:, :STRUCK]), _after_s(found, take, FADE_TOLERANCE_S) - EARLY_S)
+    return surroundings(heard, found.rows, found.keys, found.lasts), _after_s(found, take, FADE_TOLERANCE_S)
 
 
 def _after_s(found: Candidates, take: Take, tolerance_s: float) -> np.ndarray:

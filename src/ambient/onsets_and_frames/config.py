@@ -257,7 +257,7 @@ class EvidenceConfig:
             faded = _numbers(FadedWeights, values.get("faded", {}), source=source)
             settings = {name: float(value) for name, value in values.items() if name not in ("struck", "faded")}
             return cls(struck=struck, faded=faded, **settings)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 source, f"settings that cannot be read ({error!r})", "expected numbers", "Copy the whole folder again"
             ) from error

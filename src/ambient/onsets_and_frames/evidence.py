@@ -92,7 +92,8 @@ def struck_evidence(heard: Stretch, rows: np.ndarray, keys: np.ndarray, lasts: n
     ahead = np.arange(AHEAD)
     sounds = _window(heard.frame, rows, keys, 0, AHEAD)
     counts = ahead < np.maximum(lasts - rows, 1)[:, None]
-    above_neighbours, below_loudest = _standing_of(heard, rows, keys)
+    near = _clipped(heard, rows[:, None] + np.arange(_START_FRAMES))
+    above_neighbours, below_loudest = _standing(heard.levels.mean(axis=-1)[near].mean(axis=1), keys)
     return np.stack(
         [
             onset,
@@ -100,7 +101,7 @@ def struck_evidence(heard: Stretch, rows: np.ndarray, keys: np.ndarray, lasts: n
             odds_of(_window(heard.frame, rows, keys, 0, _START_FRAMES).mean(axis=1)),
             odds_of((sounds * counts).sum(axis=1) / counts.sum(axis=1)),
             np.log(lasts - rows + 1.0),
-            _rises_db(heard, rows, keys).mean(axis=1) / 10,
+            _rise_db(_window(heard.levels, rows, keys, -4, -1), _window(heard.levels, rows, keys, 0, 5)) / 10,
             before,
             restrike,
             onset * restrike,
@@ -127,7 +128,8 @@ def surroundings(heard: Stretch, rows: np.ndarray, keys: np.ndarray, lasts: np.n
         lasts: [N], one past the last row in which each sounds, at most `AHEAD` rows on.
     """
     onsets, sounds = (_window(values, rows, keys, *_START_SPAN) for values in (heard.onset, heard.frame))
-    levels = _window(heard.levels.mean(axis=-1), rows, keys, *_START_SPAN)
+    all_levels = heard.levels.mean(axis=-1)  # [F, K]
+    levels = _window(all_levels, rows, keys, *_START_SPAN)
     levels = (levels - levels[:, -_START_SPAN[0], None]) / 10  # tens of dB over that of the row itself
     frames = [_window(heard.frame, rows, keys, first, last).mean(axis=1) for first, last in _FRAME_SPANS]
     related = []
@@ -141,7 +143,7 @@ def surroundings(heard: Stretch, rows: np.ndarray, keys: np.ndarray, lasts: np.n
     peak = _window(heard.levels, rows, keys, 0, 5).max(axis=1)
     after = _window(heard.levels, rows, keys, 10, 16).mean(axis=1)
     near = _clipped(heard, rows[:, None] + np.arange(5))
-    loudest = heard.levels.mean(axis=-1)[near].max(axis=1)  # [N, K]
+    loudest = all_levels[near].max(axis=1)  # [N, K]
     level = loudest[np.arange(len(rows)), keys]
     starting = (heard.onset[_clipped(heard, rows[:, None] + np.arange(-1, 3))] > _SOUNDS).any(axis=1).sum(axis=1)
     return np.column_stack(
@@ -181,8 +183,8 @@ def faded_evidence(heard: Stretch, row: int, key: int, last: int) -> list[float]
     return [
         min(float(heard.onset[max(row - 15, 0) : row + 10, key].sum()), 3.0),
         float(odds_of(frames[:_START_FRAMES, key].mean())),
-        _rise_db(heard, key, earlier, span) / 10,
-        *_standing(heard, key, span),
+        float(_rise_db(heard.levels[earlier, key], heard.levels[span, key])) / 10,
+        *(float(each[0]) for each in _standing(heard.levels[span].mean(axis=(0, 2))[None], np.array([key]))),
         float(frames[:, below].mean(axis=0).max()) if below else 0.0,
         float(frames[:, above].mean(axis=0).max()) if above else 0.0,
         float(heard.frame[max(row - 31, 0) : max(row - 6, 1), key].max()),
@@ -219,10 +221,9 @@ def _window(values: np.ndarray, rows: np.ndarray, keys: np.ndarray, first: int, 
     return np.asarray(values[place, keys[:, None]], dtype=np.float64)
 
 
-def _rises_db(heard: Stretch, rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Return by how much each harmonic of keys rises where they start: [N, H]."""
-    before = _window(heard.levels, rows, keys, -4, -1).mean(axis=1)
-    return np.asarray(np.clip(_window(heard.levels, rows, keys, 0, 5).max(axis=1) - before, -5.0, 20.0))
+def _rise_db(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return by how much harmonics rise, on average: levels of [..., frames, H] twice to [...]."""
+    return np.asarray(np.clip(after.max(axis=-2) - before.mean(axis=-2), -5.0, 20.0).mean(axis=-1))
 
 
 def _echoes(onset: np.ndarray, rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
@@ -234,27 +235,17 @@ def _echoes(onset: np.ndarray, rows: np.ndarray, keys: np.ndarray) -> np.ndarray
     return echoes
 
 
-def _standing_of(heard: Stretch, rows: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return by how many tens of dB keys stand out from their neighbours, and from the loudest key (below 0)."""
-    places = _clipped(heard, rows[:, None] + np.arange(_START_FRAMES))
-    levels = heard.levels.mean(axis=-1)[places].mean(axis=1)  # [N, K]
-    each = np.arange(len(rows))
+def _standing(levels: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return by how many tens of dB keys stand out from their neighbours, and from the loudest key (below 0).
+
+    Args:
+        levels: [N, K] dB.
+        keys: [N], 0-87.
+    """
+    each = np.arange(len(keys))
     beside = (levels[each, np.maximum(keys - 1, 0)] + levels[each, np.minimum(keys + 1, KEYS - 1)]) / 2
     own = levels[each, keys]
     return (own - beside) / 10, (own - levels.max(axis=1)) / 10
-
-
-def _rise_db(heard: Stretch, key: int, before: slice, after: slice) -> float:
-    """Return by how much the harmonics of a key rise, on average."""
-    rises = heard.levels[after, key].max(axis=0) - heard.levels[before, key].mean(axis=0)
-    return float(np.clip(rises, -5.0, 20.0).mean())
-
-
-def _standing(heard: Stretch, key: int, span: slice) -> tuple[float, float]:
-    """Return by how many tens of dB a key stands out from its neighbours, and from the loudest key (below 0)."""
-    levels = heard.levels[span].mean(axis=(0, 2))  # [K]
-    neighbours = (levels[max(key - 1, 0)] + levels[min(key + 1, KEYS - 1)]) / 2
-    return float(levels[key] - neighbours) / 10, float(levels[key] - levels.max()) / 10
 
 
 def struck_odds(config: EvidenceConfig, evidence: np.ndarray) -> np.ndarray:

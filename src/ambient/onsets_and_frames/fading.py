@@ -243,8 +243,8 @@ def stretch_of(probabilities: Probabilities, spectrogram: np.ndarray) -> Stretch
     return Stretch(onset, frame, velocity, harmonic_levels(spectrogram))
 
 
-def active(heard: Stretch, config: EvidenceConfig, key: int) -> np.ndarray:
-    """Return where a key counts as sounding: [F] bool."""
+def active(heard: Stretch, config: EvidenceConfig, key: int | slice = slice(None)) -> np.ndarray:
+    """Return where a key counts as sounding: [F] bool, or [F, K] of all."""
     return (heard.frame[:, key] > config.frame_threshold) | (heard.onset[:, key] > _SURE_ONSET)
 
 
@@ -264,7 +264,7 @@ def struck_candidates(heard: Stretch, first: int, last: int, config: EvidenceCon
         rows = np.where(onset[earlier, keys] >= heights / 2, earlier, rows)
     inside = (rows >= first) & (rows < last)
     rows, keys = rows[inside], keys[inside]
-    silent = ~((heard.frame > config.frame_threshold) | (onset > _SURE_ONSET))
+    silent = ~active(heard, config)
     # The first silent row from each row on, read from the last row backwards.
     places = np.where(silent, np.arange(len(silent))[:, None], len(silent))
     next_silent = np.minimum.accumulate(places[::-1], axis=0)[::-1]

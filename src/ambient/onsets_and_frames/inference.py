@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ambient.model_folder import load_config, load_weights, model_digest
+from ambient.model_folder import load_config, model_digest
 from ambient.onsets_and_frames.checkpoint import is_checkpoint, load_checkpoint
 from ambient.onsets_and_frames.config import (
     CONTEXT_FRAMES,
@@ -31,9 +31,8 @@ from ambient.onsets_and_frames.config import (
 )
 from ambient.onsets_and_frames.decoding import Decoded, NoteReader, Probabilities
 from ambient.onsets_and_frames.disk_array import DiskArray
-from ambient.onsets_and_frames.evidence import SURROUNDINGS
 from ambient.onsets_and_frames.fading import EvidenceReader
-from ambient.onsets_and_frames.judge import Judge, split_weights
+from ambient.onsets_and_frames.judge import Judge, load_parts
 from ambient.onsets_and_frames.network import Network
 from ambient.onsets_and_frames.spectrogram import floored, frame_count, log_mel, mel_db_between, normalised
 from ambient.transcribers.recording import Recording
@@ -121,7 +120,7 @@ class Transcriber:
         """
         config = load_config(folder, kind=KIND)
         sizes = ModelConfig.from_json(config.get("model", {}), source=folder)
-        weights, judge = split_weights(load_weights(folder), evidence=SURROUNDINGS, source=folder)
+        weights, judge = load_parts(folder)
         return cls(
             Network(sizes, weights, threads=threads, source=folder),
             decoding or DecodingConfig.from_json(config.get("decoding", {}), source=folder),

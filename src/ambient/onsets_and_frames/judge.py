@@ -10,10 +10,12 @@ tensors lie among the model's weights under `judge/`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
-from ambient.model_folder import check_tensors
+from ambient.model_folder import check_tensors, load_weights
+from ambient.onsets_and_frames.evidence import SURROUNDINGS
 
 PREFIX = "judge/"
 HIDDEN = (64, 32)
@@ -21,7 +23,6 @@ MEMBERS = 5
 MOST = 4.0  # standard deviations; evidence further off says no more
 SHIFT_S = 0.1  # what a shift of 1 means
 MOST_SHIFT_S = 0.2
-
 
 Layers = tuple[tuple[np.ndarray, np.ndarray], ...]  # kernel [inputs, outputs] and bias [outputs] of each
 
@@ -69,14 +70,20 @@ def _answer(layers: Layers, x: np.ndarray) -> np.ndarray:
     return np.asarray(x @ kernel + bias)
 
 
-def split_weights(
-    weights: Mapping[str, np.ndarray], *, evidence: int, source: object
-) -> tuple[dict[str, np.ndarray], Judge | None]:
+def load_parts(folder: Path | str) -> tuple[dict[str, np.ndarray], Judge | None]:
+    """Read a model folder's weights, parted as `split_weights` does.
+
+    Raises:
+        InputError: they are missing or damaged, or the judge's are not those of one.
+    """
+    return split_weights(load_weights(folder), source=folder)
+
+
+def split_weights(weights: Mapping[str, np.ndarray], *, source: object) -> tuple[dict[str, np.ndarray], Judge | None]:
     """Part a model's weights into those of the network that hears and the judge; None for a model without one.
 
     Args:
         weights: By name.
-        evidence: How many pieces the judge must read.
         source: Where the weights come from, for errors.
 
     Raises:
@@ -86,8 +93,8 @@ def split_weights(
     judge = {name: array for name, array in weights.items() if name.startswith(PREFIX)}
     if not judge:
         return network, None
-    sizes = (evidence, *HIDDEN, 2)
-    shapes: dict[str, tuple[int, ...]] = {f"{PREFIX}mean": (evidence,), f"{PREFIX}deviation": (evidence,)}
+    sizes = (SURROUNDINGS, *HIDDEN, 2)
+    shapes: dict[str, tuple[int, ...]] = {f"{PREFIX}mean": (SURROUNDINGS,), f"{PREFIX}deviation": (SURROUNDINGS,)}
     for member in range(MEMBERS):
         for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
             name = f"{PREFIX}{member}/{layer}"

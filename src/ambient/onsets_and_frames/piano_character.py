@@ -12,6 +12,7 @@ import numpy as np
 
 from ambient.onsets_and_frames.config import KEYS, LOWEST_PITCH, SAMPLE_RATE_HZ
 
+KEYS_UP = 8  # semitones at most; a sound so far from its own pitch is another instrument's
 _PARTIALS = 8
 _ANSWER_S = 6.0
 _FALL_S = (10.0, 1.5)  # in which the lowest and the highest string fall by 60 dB
@@ -60,7 +61,7 @@ def drawn_character(random: np.random.Generator) -> PianoCharacter:
     stretch = random.uniform(0.0, 15.0) * np.sign(from_middle) * np.abs(from_middle) ** 2
     answers = random.random() < 0.6
     return PianoCharacter(
-        keys_up=int(random.integers(-8, 9)),
+        keys_up=int(random.integers(-KEYS_UP, KEYS_UP + 1)),
         velocities_up=int(random.integers(-4, 5)),
         cents=stretch + random.normal(0.0, random.uniform(0.0, 5.0), KEYS),
         gains=10.0 ** (random.normal(0.0, random.uniform(0.0, 3.0), KEYS) / 20.0),

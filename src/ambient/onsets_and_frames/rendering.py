@@ -42,7 +42,7 @@ from ambient.onsets_and_frames.config import (
     SAMPLE_RATE_HZ,
     RenderingConfig,
 )
-from ambient.onsets_and_frames.piano_character import drawn_character
+from ambient.onsets_and_frames.piano_character import KEYS_UP, drawn_character
 from ambient.onsets_and_frames.sampled_piano import SampledPiano
 from ambient.onsets_and_frames.spectrogram import log_mel
 from ambient.onsets_and_frames.synthesiser import Timbre, draw_timbre, synthesised
@@ -62,7 +62,6 @@ HELD = (16, 19, 44, 48, 48, 49, 50, 51, 52, 52, 53, 54, 88, 89, 89, 90, 91, 92, 
 # Of one channel at 16 kHz.
 CODECS = (("mp3", "32k"), ("mp3", "48k"), ("mp3", "64k"), ("mp3", "96k"), ("opus", "24k"), ("opus", "48k"))
 OSCILLATOR_SHARE = 0.35  # of the ambient takes
-KEYS_UP = 8  # semitones; a soundfont's sound so far from its own pitch is another instrument's
 
 Player = Callable[[Sequence[Note]], np.ndarray]  # notes to [samples] mono at the synthesiser's rate
 

@@ -1,5 +1,7 @@
 """Weights that made notes right and wrong are found again, takes count alike, and a confidence of a half is a half."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -18,8 +20,10 @@ from ambient.onsets_and_frames.fading import EvidenceReader
 from ambient.onsets_and_frames.inference import Transcriber
 from ambient.onsets_and_frames.metrics import right_notes
 from ambient.onsets_and_frames.network import Network
-from ambient.onsets_and_frames.rendering import Take
+from ambient.onsets_and_frames.rendering import Take, save_take
 from ambient.onsets_and_frames.spectrogram import log_mel
+from ambient.shipped import SHIPPED_MODELS
+from scripts.train_onsets_and_frames import main
 
 
 def drawn(random, notes, *, weights=(0.8, 0.3, -2.0), bias=-1.0):
@@ -135,3 +139,14 @@ def test_what_makes_notes_right_is_found_for_both_kinds(pads_and_pianos):
 def test_too_few_candidates_fit_nothing(pads_and_pianos):
     assert fit_evidence(pads_and_pianos[:2], EvidenceConfig()) is None
     assert fit_evidence([], EvidenceConfig()) is None
+
+
+def test_a_model_that_cannot_be_calibrated_stays_as_it_is(tmp_path, capsys):
+    model = shutil.copytree(SHIPPED_MODELS / "onsets-and-frames", tmp_path / "model")
+    before = {path.name: path.read_bytes() for path in model.iterdir()}
+    (tmp_path / "cache" / "valid").mkdir(parents=True)
+    take = Take(np.full((100, 229), -40, dtype=np.float16), [Note(1.0, 60, 2.0, 50)])
+    save_take(tmp_path / "cache" / "valid", "quiet", take, frames=100)
+    assert main(["calibrate", "--cache", str(tmp_path / "cache"), "--model", str(model)]) == 1
+    assert "too few notes to calibrate by" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in model.iterdir()} == before

@@ -36,15 +36,15 @@ def test_it_scales_what_it_reads_and_what_is_far_off_says_no_more():
 def test_its_tensors_lie_among_the_models_weights():
     judge = drawn(np.random.default_rng(0))
     weights = {"shared_conv0/kernel": np.zeros(3)} | judge.to_weights()
-    network, found = split_weights(weights, evidence=EVIDENCE, source="model")
+    network, found = split_weights(weights, source="model")
     assert list(network) == ["shared_conv0/kernel"]
     evidence = np.random.default_rng(1).normal(size=(5, EVIDENCE))
     assert found is not None
     np.testing.assert_array_equal(found.look(evidence), judge.look(evidence))
-    assert split_weights(network, evidence=EVIDENCE, source="model") == (network, None)
+    assert split_weights(network, source="model") == (network, None)
     del weights["judge/3/1/bias"]
     with pytest.raises(InputError, match="tensor judge/3/1/bias is missing"):
-        split_weights(weights, evidence=EVIDENCE, source="model")
+        split_weights(weights, source="model")
 
 
 def test_around_a_note_are_its_frames_its_relatives_and_its_harmonics():

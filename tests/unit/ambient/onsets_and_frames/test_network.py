@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from ambient.errors import InputError
-from ambient.model_folder import assign_weights, load_config, load_weights, weights_of
+from ambient.model_folder import assign_weights, load_config, weights_of
 from ambient.onsets_and_frames.config import KIND, MODELS, ModelConfig
-from ambient.onsets_and_frames.judge import split_weights
+from ambient.onsets_and_frames.judge import load_parts
 from ambient.onsets_and_frames.model import OnsetsAndFrames
 from ambient.onsets_and_frames.network import Network, weight_shapes
 
@@ -37,7 +37,7 @@ def test_all_four_heads_answer_as_keras_does(size, sound):
     from ambient.onsets_and_frames.spectrogram import log_mel
 
     if size == "shipped":
-        weights, judge = split_weights(load_weights(SHIPPED), evidence=122, source=SHIPPED)
+        weights, judge = load_parts(SHIPPED)
         assert judge is not None
         config = ModelConfig.from_json(load_config(SHIPPED, kind=KIND)["model"], source=SHIPPED)
         keras_network = OnsetsAndFrames(config)
