@@ -4,7 +4,7 @@ Conventions: times are steps of 10 ms; the clock of a song goes on from its prim
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +14,7 @@ import numpy as np
 
 from ambient.music_transformer.balance import Balance, nearness
 from ambient.music_transformer.config import SamplingConfig
-from ambient.music_transformer.fields import Fields, steps_to_bins
+from ambient.music_transformer.fields import EDGES, Fields, steps_to_bins
 from ambient.music_transformer.harmony import HarmonyWatch
 from ambient.music_transformer.loops import FigureWatch, LoopWatch
 from ambient.music_transformer.placement import REMEMBERED, Alignment, place, steps_of
@@ -44,6 +44,7 @@ from ambient.music_transformer.sampling import (
     draw,
     log_probabilities,
 )
+from ambient.music_transformer.sounding import BassWatch, ClashWatch, sounding_on
 from ambient.music_transformer.tokens import MAX_SHIFT_STEPS, STEPS_PER_SECOND, VELOCITY_BINS
 from ambient.music_transformer.wishes import Primer, Steering, Wishes, as_bins
 
@@ -128,6 +129,8 @@ class _Song:
             self.figures.allow_as_heard()
         self.harmony = HarmonyWatch(self.starts, self.pitches, sampling.modulation)
         self.balances = _balances(begun, wishes, sampling)
+        self.bass = None if wishes.turn("register") else BassWatch(primer)
+        self.clashes = ClashWatch(primer)
         self.pulse = PulseWatch(primer.starts)
         self.broken_s: list[float] = []
         self.begin = self.starts[-1] if self.starts else 0
@@ -169,25 +172,27 @@ class _Song:
     def led(self, field: int, logits: np.ndarray) -> np.ndarray:
         """Return logits [C] of a field with what leads away from the primer, or in circles, made less likely."""
         led = logits.astype(np.float64)
-        for nats in (self.balances[field].nats(), self._field_nats(field)):
+        for nats in self._leads(field, led):
             if nats is not None:
                 led += nats
-        if field == GAP and (nats := self.pulse.nats(self.now, led)) is not None:
-            led += nats
         if field == PITCH and self.figures:
             pitches, won = self.figures.led()
             led[pitches] += won
         return led
 
-    def _field_nats(self, field: int) -> np.ndarray | None:
-        """Return what one field alone is led by."""
-        if field == PITCH:
-            return self.harmony.nats()
-        if field == LENGTH and self.steering:
-            return self.steering.length_nats()
-        if field == VELOCITY and self.steering:
-            return self.steering.velocity_nats()
-        return None
+    def _leads(self, field: int, logits: np.ndarray) -> Iterator[np.ndarray | None]:
+        """Yield what a field is led by, [C] or None; the logits are led meanwhile."""
+        yield self.balances[field].nats()
+        if field == GAP:
+            yield self.pulse.nats(self.now, logits)
+        elif field == PITCH:
+            start = self.now + int(EDGES[self.choice[GAP]])
+            sounding = sounding_on(self.pitches[-LOOK_BACK:], self.ends[-LOOK_BACK:], start)
+            yield self.harmony.nats()
+            yield self.clashes.nats(sounding)
+            yield self.bass.nats(sounding) if self.bass else None
+        elif self.steering:
+            yield self.steering.length_nats() if field == LENGTH else self.steering.velocity_nats()
 
     def _soonest(self) -> int:
         """Return how long to wait until another note keeps within the bound of notes a second; 0 without one."""

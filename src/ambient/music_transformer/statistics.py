@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ambient.music_transformer.sounding import CLASHES, time_as_lowest
+from ambient.music_transformer.tokens import PITCHES
 from ambient.notes import Note
 
 MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)  # every natural minor scale is one of these twelve sets as well
@@ -101,6 +103,10 @@ class Distances:
         register: Semitones by which the pitches differ, lowest from lowest up to highest from highest, on average
             (Wasserstein distance). A lost bass shows here where the mean stays.
         dynamics: Difference of the standard deviations of velocities.
+        bass: Difference of the mean pitch, over time, of the lowest note that sounds, semitones. Few notes are basses,
+            but one that is missing is heard at once.
+        clashes: Difference of how many pairs of sounding notes are a minor second or ninth apart, on average over the
+            time in which any note sounds.
     """
 
     pitch_classes: float
@@ -112,6 +118,8 @@ class Distances:
     rhythm: float
     register: float
     dynamics: float
+    bass: float
+    clashes: float
 
 
 def distances(one: Sequence[Note], other: Sequence[Note], *, seconds: tuple[float, float]) -> Distances:
@@ -136,7 +144,29 @@ def distances(one: Sequence[Note], other: Sequence[Note], *, seconds: tuple[floa
         rhythm=_rhythm_distance(one, other),
         register=_quantile_distance([n.pitch for n in one], [n.pitch for n in other]),
         dynamics=abs(float(np.std([n.velocity for n in one]) - np.std([n.velocity for n in other]))),
+        bass=abs(_mean_lowest(one) - _mean_lowest(other)),
+        clashes=abs(_mean_clashes(one) - _mean_clashes(other)),
     )
+
+
+def _mean_lowest(notes: Sequence[Note]) -> float:
+    """Return the mean pitch, over the time in which any note sounds, of the lowest."""
+    columns = ([note.start_s for note in notes], [note.pitch for note in notes], [note.end_s for note in notes])
+    times_s = time_as_lowest(*(np.array(column) for column in columns))
+    return float(times_s @ np.arange(PITCHES) / times_s.sum())
+
+
+def _mean_clashes(notes: Sequence[Note]) -> float:
+    """Return how many pairs clash, on average over the time in which any note sounds."""
+    both_s = 0.0
+    sounding: list[Note] = []
+    for note in notes:
+        sounding = [other for other in sounding if other.end_s > note.start_s]
+        both_s += sum(
+            min(note.end_s, other.end_s) - note.start_s for other in sounding if CLASHES[note.pitch, other.pitch]
+        )
+        sounding.append(note)
+    return both_s / _seconds_with_sound(notes)
 
 
 def _rhythm_distance(one: Sequence[Note], other: Sequence[Note]) -> float:

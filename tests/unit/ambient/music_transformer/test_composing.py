@@ -6,7 +6,7 @@ import pytest
 from ambient.music_transformer.composing import compose, compose_by_beam, last_row, primer_rows
 from ambient.music_transformer.config import SamplingConfig
 from ambient.music_transformer.decoder import Decoder
-from ambient.music_transformer.fields import Fields, fields_to_notes
+from ambient.music_transformer.fields import Fields, fields_to_notes, steps_to_bins
 from ambient.music_transformer.placement import Alignment, placement_nats
 from ambient.music_transformer.rows import LOOK_BACK, note_rows
 from ambient.music_transformer.statistics import self_repetition
@@ -508,10 +508,35 @@ def after_strict(*, turned=(), **sampling):
 
 def test_notes_are_spread_as_those_of_the_primer_are():
     fields = after_strict()
-    assert np.mean(np.abs(fields.pitches - 40) < 10) == pytest.approx(0.25, abs=0.08)  # the model's own share is 0.22
+    # A quarter of the primer's notes; more, as this model's are shorter than the primer's and silence asks for a bass.
+    assert 0.25 <= np.mean(np.abs(fields.pitches - 40) < 10) < 0.45
     assert np.mean(np.abs(fields.pitches - 74) < 8) > 0.4  # 0.17; the model itself would go anywhere
     assert np.mean(np.abs(fields.velocities - 20) < 4) > 0.35  # 0.22
     assert np.mean(np.abs(fields.lengths - 20) < 9) > 0.4  # 0.29
+
+
+TWO_SECONDS = int(steps_to_bins(np.array([200]))[0])
+
+
+def bass_says(field, row, _):
+    """A note each 0.4 s, held for two; one in a hundred is a bass."""
+    return [{40: 1.0}, {40: 0.01, 60: 0.33, 64: 0.33, 67: 0.33}, {TWO_SECONDS: 1.0}, {16: 1.0}][field]
+
+
+def test_a_bass_that_always_sounds_is_kept():
+    pitches = np.array([40, 60, 64, 67] * 16)
+    primer = primer_of(Fields(np.arange(64) * 50, pitches, np.full(64, 200), np.full(64, 16)))
+
+    def share_with_bass(*turned):
+        (song,) = compose(
+            FakeModel(bass_says), primer, seconds=120.0, sampling=SAMPLING, alignment=ALIGNMENT, seeds=[1],
+            wishes=Wishes(curves=tuple((name, ((0.0, 50.0),)) for name in turned)),
+        )  # fmt: skip
+        basses = song.fields.starts[song.fields.pitches == 40] - song.begin
+        return np.unique(basses[:, None] + np.arange(200)).size / 12000
+
+    assert share_with_bass() > 0.65
+    assert share_with_bass("register") < 0.3  # the model alone
 
 
 def test_the_primers_pulse_goes_on():

@@ -104,3 +104,19 @@ def test_loudness_swings_from_ten_seconds_to_ten_seconds():
     assert measure(piece(20, 100, 20, 100)).loudness_swing == 40
     assert measure(piece(60)).loudness_swing == 0
     assert measure([*piece(50, 50), *piece(0, 0, 127, notes=2)[4:]]).loudness_swing == 0  # two notes say little
+
+
+def test_a_bass_that_is_gone_half_of_the_time_shows():
+    melody = [Note(start, 72, start + 1, 64) for start in range(4)]
+    with_bass = sorted([Note(0, 48, 4, 64), *melody])
+    half = sorted([Note(0, 48, 2, 64), *melody])
+    assert distances(with_bass, half, seconds=(4, 4)).bass == pytest.approx(12)
+    assert distances(with_bass, with_bass, seconds=(4, 4)).bass == 0
+
+
+def test_minor_seconds_and_ninths_clash_while_both_sound():
+    held = Note(0, 60, 4, 64)
+    apart = [held, Note(1, 62, 4, 64)]
+    for pitch, clashes in ((61, 0.75), (73, 0.75), (59, 0.75), (71, 0), (72, 0)):  # three of four seconds
+        found = distances(apart, [held, Note(1, pitch, 4, 64)], seconds=(4, 4))
+        assert found.clashes == clashes
