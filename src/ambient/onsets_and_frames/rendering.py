@@ -58,7 +58,7 @@ PIANOS = (0, 0, 0, 0, 1, 1, 2, 3)
 # General MIDI. Struck or plucked: electric pianos, celesta, glockenspiel, music box, vibraphone, marimba, guitar, harp.
 STRUCK = (4, 5, 8, 9, 10, 11, 11, 12, 24, 46)
 # Held: organs, strings, choir, pads, crystal and atmosphere.
-HELD = (16, 19, 44, 48, 48, 49, 50, 51, 52, 52, 53, 54, 88, 89, 89, 90, 91, 92, 93, 94, 95, 98, 99)
+HELD = (16, 17, 18, 19, 19, 20, 44, 48, 48, 49, 50, 51, 52, 52, 53, 54, 88, 89, 89, 90, 91, 92, 93, 94, 95, 98, 99)
 # Of one channel at 16 kHz.
 CODECS = (("mp3", "32k"), ("mp3", "48k"), ("mp3", "64k"), ("mp3", "96k"), ("opus", "24k"), ("opus", "48k"))
 OSCILLATOR_SHARE = 0.35  # of the ambient takes

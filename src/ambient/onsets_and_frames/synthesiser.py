@@ -20,6 +20,7 @@ _CONTROL_HZ = 100.0  # of what moves slowly
 # Ratios of the partials of a bar that is free at both ends, of a vibraphone's tuned bar, and of a bell from its hum up
 # (Fletcher and Rossing, The Physics of Musical Instruments, chapters 19 and 21).
 _BARS = ((1.0, 2.756, 5.404, 8.933), (1.0, 4.0, 10.0), (1.0, 2.0, 2.4, 3.0, 4.0))
+_STOPS = (1, 2, 3, 4, 6, 8, 10, 12, 16)  # of an organ: pitches over that of the 16-foot one; the 8-foot one is 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Timbre:
     """How notes sound.
 
     Attributes:
-        amplitudes: [overtones], the fundamental first.
+        amplitudes: [overtones] of the pitch, or of the one `octaves_below`, that one first.
         phases: [overtones].
         brightness: Exponents of the overtones' numbers, by which two waves differ, between which the sound moves.
         formants_hz: [formants, 2], middle and width, where overtones are louder wherever the pitch lies.
@@ -42,6 +43,7 @@ class Timbre:
         tremolo_hz: Rate.
         grain: How much the level of each voice flutters, 0-1.
         partials: Ratios to the pitch of the partials of a bar or bell; empty for a string or a pipe.
+        octaves_below: 1 for an organ, whose 16-foot stop sounds an octave below the key.
     """
 
     amplitudes: np.ndarray
@@ -59,6 +61,7 @@ class Timbre:
     tremolo_hz: float
     grain: float
     partials: tuple[float, ...] = ()
+    octaves_below: int = 0
 
 
 def synthesised(notes: Sequence[Note], timbre: Timbre, random: np.random.Generator) -> np.ndarray:
@@ -80,7 +83,8 @@ def synthesised(notes: Sequence[Note], timbre: Timbre, random: np.random.Generat
     for note in notes:
         if note.pitch not in waves:
             dark, bright = timbre.brightness
-            waves[note.pitch] = _wave(timbre, _hz(note.pitch), dark), _wave(timbre, _hz(note.pitch), bright)
+            hz = _hz(note.pitch - 12 * timbre.octaves_below)
+            waves[note.pitch] = _wave(timbre, hz, dark), _wave(timbre, hz, bright)
         heard = _heard(note, waves[note.pitch], timbre, random)
         first = round(note.start_s * SAMPLE_RATE_HZ)
         sound[first : first + len(heard)] += heard[: len(sound) - first]
@@ -90,11 +94,14 @@ def synthesised(notes: Sequence[Note], timbre: Timbre, random: np.random.Generat
 def draw_timbre(random: np.random.Generator) -> Timbre:
     """Draw a timbre: of every kind that a synthesiser's pads, choirs, organs, plucked and struck sounds have."""
     overtones = np.arange(1, 41)
-    amplitudes = overtones ** -random.uniform(0.7, 3.0) * np.exp(random.normal(0.0, 0.6, len(overtones)))
+    amplitudes: np.ndarray = overtones ** -random.uniform(0.7, 3.0) * np.exp(random.normal(0.0, 0.6, len(overtones)))
     if random.random() < 0.3:
         amplitudes[1::2] *= random.uniform(0.0, 0.3)  # as in closed pipes and square waves
     amplitudes *= np.exp(-overtones / np.exp(random.uniform(np.log(2.0), np.log(30.0))))
     slow = random.random() < 0.7
+    organ = slow and random.random() < 0.3
+    if organ:
+        amplitudes = _registration(random)
     formants_hz = np.zeros((0, 2))
     if random.random() < 0.3:  # as in voices
         middles_hz = np.exp(random.uniform(np.log(250.0), np.log(3500.0), int(random.integers(2, 5))))
@@ -104,7 +111,7 @@ def draw_timbre(random: np.random.Generator) -> Timbre:
     bar = not slow and random.random() < 0.4
     return Timbre(
         amplitudes=amplitudes,
-        phases=random.uniform(0.0, 2 * np.pi, len(overtones)),
+        phases=random.uniform(0.0, 2 * np.pi, len(amplitudes)),
         brightness=(random.uniform(-1.5, 0.3), random.uniform(-0.3, 0.3)) if random.random() < 0.5 else (0.0, 0.0),
         formants_hz=formants_hz,
         voices_cents=random.normal(0.0, random.uniform(4.0, 15.0) if many else random.uniform(0.5, 9.0), voices),
@@ -118,7 +125,19 @@ def draw_timbre(random: np.random.Generator) -> Timbre:
         tremolo_hz=float(np.exp(random.uniform(np.log(0.2), np.log(8.0)))),
         grain=random.uniform(0.2, 0.8) if random.random() < 0.25 else 0.0,
         partials=_BARS[int(random.integers(len(_BARS)))] if bar else (),
+        octaves_below=int(organ),
     )
+
+
+def _registration(random: np.random.Generator) -> np.ndarray:
+    """Draw the stops of an organ, the 8-foot one always among them; return the overtones of the 16-foot one."""
+    amplitudes = np.zeros(80)
+    fall = random.uniform(1.0, 6.0)  # of the overtones of each pipe; steep for a flute or an electric organ
+    for stop in _STOPS:
+        if stop == 2 or random.random() < 0.4:
+            overtones = np.arange(1, len(amplitudes) // stop + 1)
+            amplitudes[stop * overtones - 1] += random.uniform(0.2, 1.0) * overtones**-fall
+    return amplitudes
 
 
 def _hz(pitch: float) -> float:
@@ -171,7 +190,7 @@ def _blown(
     opened = np.minimum(time_s / np.float32(timbre.opens_s), 1.0)
     sound = np.zeros(len(time_s), dtype=np.float32)
     for cents in timbre.voices_cents:
-        phase = (time_s + swing) * _hz(note.pitch + cents / 100.0) + random.uniform()
+        phase = (time_s + swing) * _hz(note.pitch - 12 * timbre.octaves_below + cents / 100.0) + random.uniform()
         place = ((phase % 1.0) * _PERIOD).astype(np.int32)
         voice = waves[0][place] * (1.0 - opened) + waves[1][place] * opened if moves else waves[0][place]
         sound += voice * _grain(time_s, timbre.grain, random) if timbre.grain else voice

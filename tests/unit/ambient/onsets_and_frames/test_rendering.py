@@ -268,15 +268,16 @@ def test_notes_thinned_out_are_fewer_slower_and_still_the_same_notes():
 def test_ambient_takes_hold_notes_longer_and_oscillators_are_in_time_too(midi_set, monkeypatch):
     monkeypatch.setattr(rendering, "OSCILLATOR_SHARE", 1.0)
     piece = pieces_of(midi_set, "train")[0]
-    lengths = []
-    for seed in range(4):
+    lengths, louder_db = [], []
+    for seed in range(8):
         take = make_take(
             piece, Sounds([Path("a.sf2")]), np.random.default_rng(seed), RenderingConfig(ambient_share=1.0)
         )
         lengths.append(np.mean([note.end_s - note.start_s for note in take.notes]))
         spectrogram = take.mel.astype(np.float32)
         sounding = notes_to_rolls(take.notes, len(spectrogram)).frame.max(axis=1) > 0
-        assert spectrogram[sounding].mean() > spectrogram[~sounding].mean()
+        louder_db.append(spectrogram[sounding].mean() - spectrogram[~sounding].mean())
+    assert np.median(louder_db) > 3, louder_db  # now and then a hall outlasts short notes that fade in
     assert max(lengths) > 0.4  # 0.38 s in the piece
 
 

@@ -1,5 +1,7 @@
 """Oscillators play the notes that they are given: in tune, in time, no overtone folded back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,8 +22,30 @@ def test_a_note_sounds_at_its_pitch_and_not_before_it_starts(seed):
     assert np.abs(sound[:8000]).max() == 0.0
     spectrum = np.abs(np.fft.rfft(sound[8000:40_000]))
     peaks_hz = np.flatnonzero(spectrum > 0.3 * spectrum.max()) / 2.0
-    nearest = np.maximum(np.round(peaks_hz / 440.0), 1) * 440.0
-    np.testing.assert_allclose(peaks_hz, nearest, rtol=0.02)  # 34 cents: detuning and vibrato
+    nearest = np.maximum(np.round(peaks_hz / 220.0), 1) * 220.0  # an organ's lowest stop lies an octave below
+    np.testing.assert_allclose(peaks_hz, nearest, rtol=0.03)  # 51 cents: detuning and vibrato
+
+
+def test_an_organ_sounds_its_key_and_its_other_stops():
+    registration = np.array([0.5, 1.0, 0.0, 0.7])  # 16, 8 and 4 feet
+    organ = replace(
+        draw_timbre(np.random.default_rng(0)), amplitudes=registration, phases=np.zeros(4), octaves_below=1,
+        formants_hz=np.zeros((0, 2)), voices_cents=np.zeros(1), brightness=(0.0, 0.0), vibrato_cents=0.0, tremolo=0.0,
+        grain=0.0, attack_s=0.01, partials=(),
+    )  # fmt: skip
+    sound = synthesised([Note(0.0, 69, 2.0, 90)], organ, np.random.default_rng(0))
+    spectrum = np.abs(np.fft.rfft(sound[8000:24_000]))
+    heard = spectrum[[220, 440, 660, 880]]
+    assert heard / heard[1] == pytest.approx(registration, abs=0.02)
+
+
+def test_some_timbres_are_organs_and_each_has_its_eight_foot_stop():
+    timbres = [draw_timbre(np.random.default_rng(seed)) for seed in range(200)]
+    organs = [timbre for timbre in timbres if timbre.octaves_below]
+    assert 0.1 < len(organs) / len(timbres) < 0.3
+    assert all(timbre.amplitudes[1] >= 0.2 for timbre in organs)
+    assert any(timbre.amplitudes[0] for timbre in organs)
+    assert not all(timbre.amplitudes[0] for timbre in organs)
 
 
 def test_louder_notes_are_louder_and_the_highest_stay_below_half_the_rate():
