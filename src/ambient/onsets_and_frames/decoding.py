@@ -160,7 +160,8 @@ class NoteReader:
         peak = float(np.nanmax(heard.onset[row : row + _AHEAD_FRAMES + 1, key]))
         peak = min(max(peak, _ODDS_BOUND), 1 - _ODDS_BOUND)
         odds = float(np.log(peak / (1 - peak)))
-        return Begin(offset + row, velocity_of(float(heard.velocity[row, key])), odds, echo_of(heard.onset, row, key))
+        below = float(echoes(heard.onset, np.array([row]), np.array([key]))[0])
+        return Begin(offset + row, velocity_of(float(heard.velocity[row, key])), odds, below)
 
     def _read_key(self, key: int, begins: list[Begin], silent: np.ndarray) -> None:
         """Give each note of a key its end: the next silent frame or the next start, whichever comes first."""
@@ -191,10 +192,20 @@ def as_decoded(notes: list[tuple[Note, Begin]]) -> Decoded:
     return Decoded([note for note, _ in notes], np.stack([odds, recording, below], axis=1))
 
 
-def echo_of(onset: np.ndarray, row: int, key: int) -> float:
-    """Return the probability, 0-1, that a note of which this key may be a partial starts at a row of [F, K]."""
-    keys = [key - interval for interval in OVERTONES if key >= interval]
-    return float(np.nan_to_num(onset[max(row - 1, 0) : row + _AHEAD_FRAMES + 1, keys]).max()) if keys else 0.0
+def echoes(onset: np.ndarray, rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Return the probability, 0-1, that a note of which each may be a partial starts with it.
+
+    Args:
+        onset: [F, K]; NaN counts as 0.
+        rows: [N], where the notes start.
+        keys: [N], 0-87.
+    """
+    near = np.clip(rows[:, None] + np.arange(-1, _AHEAD_FRAMES + 1), 0, len(onset) - 1)
+    result = np.zeros(len(rows))
+    for interval in OVERTONES:
+        below = np.nan_to_num(onset[near, np.maximum(keys - interval, 0)[:, None]]).max(axis=1)
+        result = np.where(keys >= interval, np.maximum(result, below), result)
+    return result
 
 
 def _joined(first: Probabilities, second: Probabilities) -> Probabilities:

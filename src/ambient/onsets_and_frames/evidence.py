@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ambient.onsets_and_frames.config import KEYS, LOWEST_PITCH, MEL_BINS, EvidenceConfig
-from ambient.onsets_and_frames.decoding import OVERTONES
+from ambient.onsets_and_frames.decoding import OVERTONES, echoes
 from ambient.onsets_and_frames.spectrogram import mel_band
 
 HARMONICS = 4
@@ -50,12 +50,14 @@ class Stretch:
         frame: [F, K], 0-1.
         velocity: [F, K].
         levels: [F, K, H] dB at the harmonics of each key.
+        level: [F, K] dB, their means.
     """
 
     onset: np.ndarray
     frame: np.ndarray
     velocity: np.ndarray
     levels: np.ndarray
+    level: np.ndarray
 
 
 @lru_cache(maxsize=1)
@@ -93,11 +95,11 @@ def struck_evidence(heard: Stretch, rows: np.ndarray, keys: np.ndarray, lasts: n
     sounds = _window(heard.frame, rows, keys, 0, AHEAD)
     counts = ahead < np.maximum(lasts - rows, 1)[:, None]
     near = _clipped(heard, rows[:, None] + np.arange(_START_FRAMES))
-    above_neighbours, below_loudest = _standing(heard.levels.mean(axis=-1)[near].mean(axis=1), keys)
+    above_neighbours, below_loudest = _standing(heard.level[near].mean(axis=1), keys)
     return np.stack(
         [
             onset,
-            _echoes(heard.onset, rows, keys),
+            echoes(heard.onset, rows, keys),
             odds_of(_window(heard.frame, rows, keys, 0, _START_FRAMES).mean(axis=1)),
             odds_of((sounds * counts).sum(axis=1) / counts.sum(axis=1)),
             np.log(lasts - rows + 1.0),
@@ -128,8 +130,7 @@ def surroundings(heard: Stretch, rows: np.ndarray, keys: np.ndarray, lasts: np.n
         lasts: [N], one past the last row in which each sounds, at most `AHEAD` rows on.
     """
     onsets, sounds = (_window(values, rows, keys, *_START_SPAN) for values in (heard.onset, heard.frame))
-    all_levels = heard.levels.mean(axis=-1)  # [F, K]
-    levels = _window(all_levels, rows, keys, *_START_SPAN)
+    levels = _window(heard.level, rows, keys, *_START_SPAN)
     levels = (levels - levels[:, -_START_SPAN[0], None]) / 10  # tens of dB over that of the row itself
     frames = [_window(heard.frame, rows, keys, first, last).mean(axis=1) for first, last in _FRAME_SPANS]
     related = []
@@ -143,7 +144,7 @@ def surroundings(heard: Stretch, rows: np.ndarray, keys: np.ndarray, lasts: np.n
     peak = _window(heard.levels, rows, keys, 0, 5).max(axis=1)
     after = _window(heard.levels, rows, keys, 10, 16).mean(axis=1)
     near = _clipped(heard, rows[:, None] + np.arange(5))
-    loudest = all_levels[near].max(axis=1)  # [N, K]
+    loudest = heard.level[near].max(axis=1)  # [N, K]
     level = loudest[np.arange(len(rows)), keys]
     starting = (heard.onset[_clipped(heard, rows[:, None] + np.arange(-1, 3))] > _SOUNDS).any(axis=1).sum(axis=1)
     return np.column_stack(
@@ -184,7 +185,7 @@ def faded_evidence(heard: Stretch, row: int, key: int, last: int) -> list[float]
         min(float(heard.onset[max(row - 15, 0) : row + 10, key].sum()), 3.0),
         float(odds_of(frames[:_START_FRAMES, key].mean())),
         float(_rise_db(heard.levels[earlier, key], heard.levels[span, key])) / 10,
-        *(float(each[0]) for each in _standing(heard.levels[span].mean(axis=(0, 2))[None], np.array([key]))),
+        *(float(each[0]) for each in _standing(heard.level[span].mean(axis=0)[None], np.array([key]))),
         float(frames[:, below].mean(axis=0).max()) if below else 0.0,
         float(frames[:, above].mean(axis=0).max()) if above else 0.0,
         float(heard.frame[max(row - 31, 0) : max(row - 6, 1), key].max()),
@@ -199,7 +200,7 @@ def releases(config: EvidenceConfig, heard: Stretch) -> np.ndarray:
     frames = len(heard.frame)
     if not frames:
         return np.zeros((0, KEYS), dtype=bool)
-    level = heard.levels.mean(axis=-1)  # [F, K]
+    level = heard.level
     ahead = np.pad(level, ((0, _FALL_FRAMES + _STAYS_FRAMES), (0, 0)), mode="edge")[_FALL_FRAMES:]
     later = sliding_window_view(ahead, _STAYS_FRAMES, axis=0)[:frames].max(axis=-1)
     before = np.pad(level, ((_FALL_FRAMES, 0), (0, 0)), mode="edge")[:frames]
@@ -224,15 +225,6 @@ def _window(values: np.ndarray, rows: np.ndarray, keys: np.ndarray, first: int, 
 def _rise_db(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Return by how much harmonics rise, on average: levels of [..., frames, H] twice to [...]."""
     return np.asarray(np.clip(after.max(axis=-2) - before.mean(axis=-2), -5.0, 20.0).mean(axis=-1))
-
-
-def _echoes(onset: np.ndarray, rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Return the probability that a note of which each may be a partial starts with it, [N]."""
-    echoes = np.zeros(len(rows))
-    for interval in OVERTONES:
-        below = _window(onset, rows, np.maximum(keys - interval, 0), -1, 3).max(axis=1)
-        echoes = np.maximum(echoes, np.where(keys >= interval, below, 0.0))
-    return echoes
 
 
 def _standing(levels: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

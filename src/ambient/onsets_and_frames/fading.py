@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ambient.notes import Note
 from ambient.onsets_and_frames.config import FRAME_S, KEYS, LOWEST_PITCH, EvidenceConfig
-from ambient.onsets_and_frames.decoding import Begin, Decoded, Probabilities, as_decoded, echo_of, velocity_of
+from ambient.onsets_and_frames.decoding import Begin, Decoded, Probabilities, as_decoded, echoes, velocity_of
 from ambient.onsets_and_frames.evidence import (
     AHEAD,
     BEFORE,
@@ -195,7 +195,7 @@ class EvidenceReader:
 
     def _begin(self, heard: Stretch, key: int, start: Start, faded: Sequence[float] = ()) -> None:
         velocity = velocity_of(float(heard.velocity[start.row, key]))
-        below = echo_of(heard.onset, start.row, key)
+        below = float(echoes(heard.onset, np.array([start.row]), np.array([key]))[0])
         begins = self._first + start.row
         self._sounding[key] = Begin(begins, velocity, start.odds, below, start.after_s, tuple(faded))
 
@@ -216,7 +216,7 @@ class EvidenceReader:
         again = np.flatnonzero(active(heard, self._config, key)[row:limit])
         if not len(again):
             return None
-        levels = heard.levels[max(row - _LEVEL_FRAMES, 0) : row + int(again[0]), key].mean(axis=-1)
+        levels = heard.level[max(row - _LEVEL_FRAMES, 0) : row + int(again[0]), key]
         before = min(_LEVEL_FRAMES, row)
         if levels[before:].min(initial=np.inf) < levels[:before].mean() - self._config.join_db:
             return None
@@ -240,7 +240,8 @@ def stretch_of(probabilities: Probabilities, spectrogram: np.ndarray) -> Stretch
     onset, frame, velocity = (
         np.nan_to_num(array) for array in (probabilities.onset, probabilities.frame, probabilities.velocity)
     )
-    return Stretch(onset, frame, velocity, harmonic_levels(spectrogram))
+    levels = harmonic_levels(spectrogram)
+    return Stretch(onset, frame, velocity, levels, levels.mean(axis=-1))
 
 
 def active(heard: Stretch, config: EvidenceConfig, key: int | slice = slice(None)) -> np.ndarray:

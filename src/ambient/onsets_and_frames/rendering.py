@@ -43,7 +43,7 @@ from ambient.onsets_and_frames.config import (
     RenderingConfig,
 )
 from ambient.onsets_and_frames.piano_character import KEYS_UP, drawn_character
-from ambient.onsets_and_frames.sampled_piano import SampledPiano
+from ambient.onsets_and_frames.sampled_piano import SampledPiano, at_speed
 from ambient.onsets_and_frames.spectrogram import log_mel
 from ambient.onsets_and_frames.synthesiser import Timbre, draw_timbre, synthesised
 from ambient.onsets_and_frames.workers import in_order
@@ -222,8 +222,7 @@ def _oscillators(notes: Sequence[Note], *, timbre: Timbre, seed: int) -> np.ndar
 
 def _upsampled(sound: np.ndarray) -> np.ndarray:
     """Bring [samples] from our rate to the synthesiser's, which is a multiple of it."""
-    positions = np.arange(len(sound) * SYNTH_RATE_HZ // SAMPLE_RATE_HZ) * (SAMPLE_RATE_HZ / SYNTH_RATE_HZ)
-    return np.interp(positions, np.arange(len(sound)), sound).astype(np.float32)
+    return at_speed(sound, SAMPLE_RATE_HZ / SYNTH_RATE_HZ)
 
 
 def _varied(notes: Sequence[Note], random: np.random.Generator) -> list[Note]:
@@ -282,7 +281,7 @@ def _played(notes: Sequence[Note], *, soundfont: Path, program: int, balance: fl
     stereo = render_notes(moved, soundfont, program=program)
     mono = stereo[:, 0] * balance + stereo[:, 1] * (1 - balance)
     if keys_up:
-        mono = np.interp(np.arange(int(len(mono) / speed)) * speed, np.arange(len(mono)), mono)
+        mono = at_speed(mono, speed)
     return np.asarray(mono / (np.max(np.abs(mono)) + 1e-9), dtype=np.float32)
 
 

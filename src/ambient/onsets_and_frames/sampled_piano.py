@@ -86,9 +86,9 @@ class SampledPiano:
         speed = 2.0 ** ((note.pitch - nearest) / 12) * character.speed_of(note.pitch)
         needed = released + round(_DAMPED_S[0] * SAMPLE_RATE_HZ) if note.pitch < _FIRST_DAMPERLESS else None
         recording = _decoded(layers[played])
-        string = _at_speed(recording, speed, needed)
+        string = at_speed(recording, speed, needed)
         if character.unison_share:
-            second = _at_speed(recording, speed * 2.0 ** (character.unison_cents / 1200.0), needed)[: len(string)]
+            second = at_speed(recording, speed * 2.0 ** (character.unison_cents / 1200.0), needed)[: len(string)]
             string[: len(second)] += second * np.float32(character.unison_share)
         if character.fall_db:
             string *= 10.0 ** (-character.fall_db / 20 * np.arange(len(string), dtype=np.float32) / SAMPLE_RATE_HZ)
@@ -127,7 +127,7 @@ def _loudness(path: Path) -> float:
     return float(np.sqrt(np.mean(np.square(_decoded(path)[:SAMPLE_RATE_HZ], dtype=np.float64))))
 
 
-def _at_speed(recording: np.ndarray, speed: float, longest: int | None) -> np.ndarray:
+def at_speed(recording: np.ndarray, speed: float, longest: int | None = None) -> np.ndarray:
     """Return a new array: a recording played faster or slower, of at most so many samples."""
     count = int(len(recording) / speed)
     positions = np.arange(count if longest is None else min(count, longest)) * speed

@@ -53,7 +53,9 @@ def test_around_a_note_are_its_frames_its_relatives_and_its_harmonics():
     onset[50, 40], onset[51, 28] = 0.9, 0.6  # a fifth of a second: this one, and a note an octave below
     frame[50:60, 40] = 0.8
     levels[50:, 40] = (0.0, -10.0, -20.0, -30.0)
-    found = surroundings(Stretch(onset, frame, velocity, levels), np.array([50]), np.array([40]), np.array([60]))
+    found = surroundings(
+        Stretch(onset, frame, velocity, levels, levels.mean(axis=-1)), np.array([50]), np.array([40]), np.array([60])
+    )
     assert found.shape == (1, EVIDENCE)
     struck, onsets, sounds, rises, frames, related, harmonics, rest = np.split(
         found[0], np.cumsum([12, 20, 20, 20, 7, 26, 12])
