@@ -75,13 +75,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--split", default="test", help="settings are chosen by valid alone (%(default)s)")
     parser.add_argument("--temperature", type=float, default=DEFAULTS.temperature, help="(%(default)s)")
     parser.add_argument("--top_p", type=float, default=DEFAULTS.top_p, help="(%(default)s)")
+    parser.add_argument("--recall", type=float, default=DEFAULTS.recall, help="(%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="(%(default)s)")
     return parser
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure and print."""
-    sampling = SamplingConfig(temperature=arguments.temperature, top_p=arguments.top_p)
+    sampling = SamplingConfig(temperature=arguments.temperature, top_p=arguments.top_p, recall=arguments.recall)
     if "cost" in arguments.sections and arguments.midi:
         print_costs(arguments)
     if "velocities" in arguments.sections and arguments.midi:
@@ -112,11 +113,11 @@ def print_costs(arguments: argparse.Namespace) -> None:
         paths = files_below(arguments.heard / "heard", MIDI_SUFFIXES)
         sets.append(("heard", [notes_to_fields(read_midi(path).notes) for path in paths], HEARD))
     for name, pieces, mark in sets:
-        cost = Cost.total([piece_cost(decoder, piece, mark) for piece in pieces if len(piece)])
         baseline = frequency_cost(trained, pieces) if trained else float("nan")
-        parts = "  ".join(f"{part:.3f}" for part in cost.nats_per_note)
-        label = f"{name}, {len(pieces)} pieces"
-        print(f"{label:<22}{cost.bits_per_second:>8.2f}{baseline:>10.2f}   {parts}", flush=True)
+        for recall, label in ((arguments.recall, f"{name}, {len(pieces)} pieces"), (0.0, "  network alone")):
+            cost = Cost.total([piece_cost(decoder, piece, mark, recall=recall) for piece in pieces if len(piece)])
+            parts = "  ".join(f"{part:.3f}" for part in cost.nats_per_note)
+            print(f"{label:<22}{cost.bits_per_second:>8.2f}{baseline:>10.2f}   {parts}", flush=True)
 
 
 def print_velocities(arguments: argparse.Namespace) -> None:

@@ -147,6 +147,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="how far harmony may go from the primer's, 1 minus the cosine of pitch classes; 1: anywhere (%(default)s)",
     )
     parser.add_argument(
+        "--recall",
+        type=number(float, least=0, most=1),
+        default=DEFAULTS.recall,
+        help="share of the notes that go on as the primer did after a moment like theirs (%(default)s)",
+    )
+    parser.add_argument(
         "--keep_loops",
         action="store_true",
         help="let a figure repeat itself for ever, where the model is stuck, and all figures return",

@@ -58,6 +58,7 @@ def again(regenerate, tiny_composer, tmp_path):
         ["--length", 40, "--top_k", 9, "--timing_top_k", 5, "--top_k_offset", 1, "--min_p", 0.02, "--keep_loops"],
         ["--length", 20, "--beam", 2, "--creativity", -0.5],
         ["--length", 200, "--modulation", 0.3],
+        ["--length", 200, "--recall", 0.6],
     ],
 )
 def test_a_piece_is_made_again_to_the_same_bytes(generated, again, primer, flags):

@@ -3,7 +3,7 @@
 Conventions: times are steps of 10 ms; the clock of a song goes on from its primer's.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from ambient.music_transformer.harmony import HarmonyWatch
 from ambient.music_transformer.loops import FigureWatch, LoopWatch
 from ambient.music_transformer.placement import REMEMBERED, Alignment, place, steps_of
 from ambient.music_transformer.pulse import PulseWatch
+from ambient.music_transformer.recall import Recall
 from ambient.music_transformer.rows import (
     CLEAN,
     COLUMNS,
@@ -51,6 +52,7 @@ from ambient.music_transformer.wishes import Primer, Steering, Wishes, as_bins
 NO_WISHES = Wishes()
 Hear = Callable[[int, int, int, int, int], None]  # index of the song, start and end in steps of new music, pitch, bin
 GUIDANCE = 2.0
+MOST_RECALLED = 2048  # notes of a primer, the last ones
 MOST_MEASURED = 512  # notes; enough for 15 s
 # How each field is held to the primer: to which power, how far a value speaks for those around it (semitones, or bins),
 # what is added to all shares, and which descriptions let it go where a person turns them.
@@ -62,6 +64,7 @@ BALANCED = (
 )
 HEARD_APART = 3  # bins: up to so far apart a transcriber may have heard notes that start together
 MOST_STRUCK = 0.1  # share of the notes that one pitch may have in any case
+LEAST = 1e-30  # a probability, so that its logarithm is finite
 _LENGTHS = allowed_lengths()
 _VELOCITIES = np.ones(VELOCITY_BINS, dtype=bool)
 
@@ -72,7 +75,7 @@ class NextNote(Protocol):
     songs: int
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """Hear [n, 14] rows, return states [S, E]."""
+        """Hear [n, 14] rows, return the states after the last of them, [up to n, E]."""
 
     def step(self, rows: np.ndarray) -> np.ndarray:
         """Hear a row for each song that still grows, up to [S, 14]; return states [S, E]."""
@@ -137,7 +140,7 @@ class _Song:
         self.steering = Steering(wishes.percentiles, self.begin) if wishes.percentiles else None
         self.choice = [0, 0, 0, 0]
         self.events = 0  # about how many performance events the new notes take
-        self._moments = [self.begin]  # sorted: starts and ends of new notes, from the last start on
+        self._moments = [self.begin]  # sorted, with repeats: starts and ends of new notes, from the last start on
 
     @property
     def now(self) -> int:
@@ -237,6 +240,10 @@ class _Song:
         """Let a note that still sounds end where its pitch is struck again; primer notes stay as they are."""
         for index in range(len(self.starts) - 1, max(self.heard, len(self.starts) - LOOK_BACK) - 1, -1):
             if self.pitches[index] == pitch and self.ends[index] > start > self.starts[index]:
+                place = bisect_left(self._moments, self.ends[index])
+                before, moment, *after = self._moments[place - 1 : place + 2]
+                self.events -= _shifts([before, moment, *after]) - _shifts([before, *after])
+                del self._moments[place]
                 self.ends[index] = start
 
     def _count_events(self, start: int, end: int) -> None:
@@ -244,11 +251,10 @@ class _Song:
         self.events += 2 + (not self.velocities or self.velocities[-1] != self.choice[VELOCITY])
         del self._moments[: bisect_left(self._moments, self.now)]  # nothing comes before the last start
         for moment in (start, end):
-            place = bisect_left(self._moments, moment)
-            if self._moments[place : place + 1] != [moment]:
-                before, *after = self._moments[place - 1 : place + 1]
-                self._moments.insert(place, moment)
-                self.events += _shifts([before, moment, *after]) - _shifts([before, *after])
+            place = bisect_right(self._moments, moment)
+            before, *after = self._moments[place - 1 : place + 1]
+            self._moments.insert(place, moment)
+            self.events += _shifts([before, moment, *after]) - _shifts([before, *after])
 
     def row(self) -> np.ndarray:
         """Return the row of the last note, [14]."""
@@ -361,9 +367,15 @@ def compose(
     """
     assert (length is None) != (seconds is None), "give either a length or seconds"
     begun = _Song(primer, sampling, alignment, wishes)
-    songs = [_Growing(index, begun.copy(), np.random.default_rng(seed)) for index, seed in enumerate(seeds)]
+    opening = _opening(primer, begun)
+    states = model.read(opening)
+    # What a person turned is to be other than the primer.
+    recall = _recall(primer, states, opening, share=0.0 if wishes.curves else sampling.recall)
+    songs = [
+        _Growing(index, begun.copy(), np.random.default_rng(seed), recall.copy()) for index, seed in enumerate(seeds)
+    ]
     going = list(songs)
-    state = model.read(_opening(primer, songs[0].song))
+    state = np.repeat(states[-1:], model.songs, axis=0)
     while True:
         is_guided = len(state) > len(going)
         _choose_all(model, state, going, sampling)
@@ -396,11 +408,15 @@ def _shifts(moments: Sequence[int]) -> int:
 
 @dataclass(slots=True)
 class _Growing:
-    """A song that is being composed: which one it is, where its chances come from, the nats of what was drawn."""
+    """A song that is being composed: which one it is, where its chances come from, the nats of what was drawn.
+
+    These are the network's own, so that pieces compare with music that training held out.
+    """
 
     index: int
     song: _Song
     rng: np.random.Generator
+    recall: Recall
     surprise: float = 0.0
 
 
@@ -418,19 +434,32 @@ def _opening(primer: Primer, song: _Song) -> np.ndarray:
     return rows
 
 
+def _recall(primer: Primer, states: np.ndarray, rows: np.ndarray, *, share: float) -> Recall:
+    """Return a memory of the primer: what the network made of it, and how it went on each time."""
+    moments = states[:-1][-MOST_RECALLED:]
+    following = rows[len(rows) - len(moments) :, : len(FIELD_SIZES)].copy()
+    if primer.mark == HEARD:  # a transcriber spreads what starts together
+        following[following[:, GAP] <= HEARD_APART, GAP] = 0
+    return Recall(moments, following, share)
+
+
 def _choose_all(model: NextNote, state: np.ndarray, going: Sequence[_Growing], sampling: SamplingConfig) -> None:
     """Draw the four fields of each song's next note in turn."""
     is_guided = len(state) > len(going)
-    for field in range(4):
+    for each, moment in zip(going, state, strict=False):
+        each.recall.look(moment)
+    for field in range(len(FIELD_SIZES)):
         logits = model.choose(field, state)
         drawn = logits
         if is_guided:
             logits, undescribed = np.split(logits, 2)
             drawn = undescribed + GUIDANCE * (logits - undescribed)
-        for each, guided in zip(going, drawn, strict=True):
-            each.song.choice[field] = draw(
-                field, each.song.led(field, guided), each.song.allowed(field), sampling, each.rng
-            )
+        network = np.exp(log_probabilities(drawn))
+        for each, likely in zip(going, network, strict=True):
+            song = each.song
+            led = song.led(field, np.log(each.recall.mixed(field, likely) + LEAST))
+            song.choice[field] = draw(field, led, song.allowed(field), sampling, each.rng)
+            each.recall.chose(field, song.choice[field], float(likely[song.choice[field]]))
         choices = np.array([each.song.choice[field] for each in going])
         nats = log_probabilities(logits)[np.arange(len(going)), choices]
         for each, drawn_nats in zip(going, nats.tolist(), strict=True):
@@ -460,7 +489,7 @@ def compose_by_beam(
     """
     width = model.songs
     beams = [_Beam(_Song(primer, sampling, alignment, wishes), 0.0)]
-    state = model.read(_opening(primer, beams[0].song))[:1]
+    state = model.read(_opening(primer, beams[0].song))[-1:]
     while True:
         parents = np.arange(len(beams))
         for field in range(4):

@@ -147,22 +147,21 @@ class Decoder:
             each[:, : len(songs), :, : self.held] = each[:, songs, :, : self.held]
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """Hear a stretch that all songs share, and return the state after its last note.
+        """Hear a stretch that all songs share, and return the state after each of its notes that can still be felt.
 
-        Only the part that can still be felt is computed: each block sees `window` notes.
+        Only that part is computed: each block sees `window` notes.
 
         Args:
             rows: [n, 14] at least one.
 
         Returns:
-            [S, E].
+            [up to n, E], the last ones.
         """
         felt = np.asarray(rows)[-(self.config.layers * (self.config.window - 1) + 1) :]
-        for start in range(0, len(felt), CHUNK):
-            x = self._hidden(felt[None, start : start + CHUNK])
+        states = [self._hidden(felt[None, start : start + CHUNK])[0] for start in range(0, len(felt), CHUNK)]
         heard = self.cache[..., : self.held, :]
         heard[:, :, 1:] = heard[:, :, :1]  # the first song has heard it for all
-        return np.repeat(x[:, -1], self.songs, axis=0)
+        return np.concatenate(states)
 
     def step(self, rows: np.ndarray) -> np.ndarray:
         """Hear one note for each of the first songs; up to [S, 14] -> state, as many times [E]."""

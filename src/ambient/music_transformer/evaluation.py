@@ -14,8 +14,9 @@ import numpy as np
 from ambient.music_transformer.decoder import CHUNK, Decoder
 from ambient.music_transformer.fields import Fields
 from ambient.music_transformer.placement import Alignment, placement_nats
+from ambient.music_transformer.recall import Recall
 from ambient.music_transformer.rows import END, FIELD_SIZES, MARK, TIME, note_rows, with_end, with_start
-from ambient.music_transformer.sampling import log_probabilities
+from ambient.music_transformer.sampling import GAP, VELOCITY, log_probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +51,45 @@ class Cost:
         return cls(nats, sum(cost.notes for cost in costs), sum(cost.seconds for cost in costs))
 
 
-def piece_cost(decoder: Decoder, fields: Fields, mark: int) -> Cost:
+def piece_cost(decoder: Decoder, fields: Fields, mark: int, *, recall: float = 0.0) -> Cost:
     """Measure a piece from its first note to its end, as far back as the model sees.
 
     Args:
         decoder: Of one song; what it heard before is forgotten.
         fields: At least one note.
         mark: Where the piece comes from, `rows.CLEAN` or `rows.HEARD`.
+        recall: Share of the notes that go on as after a moment like theirs (`recall.py`), as new music is composed; 0
+            for the network alone.
     """
     rows = with_end(with_start(note_rows(fields)))
     rows[:, MARK] = mark
     rows[:, TIME] -= rows[0, TIME]
+    heard, following = rows[:-1], rows[1:, : len(FIELD_SIZES)]
+    choices = np.minimum(following, np.array(FIELD_SIZES) - 1)
     decoder.reset()
-    nats = np.zeros(5)
-    for begin in range(0, len(rows) - 1, CHUNK):
-        heard, following = rows[begin : begin + CHUNK], rows[begin + 1 : begin + CHUNK + 1]
-        heard = heard[: len(following)]
-        state = decoder.states(heard[None])[0]
-        for field, size in enumerate(FIELD_SIZES):
-            choices = np.minimum(following[:, field], size - 1)
-            counted = (following[:, 0] < END) | (field == 0)
-            likely = log_probabilities(decoder.choose(field, state))[np.arange(len(choices)), choices]
-            nats[field] -= float(likely[counted].sum())
-            if field < 3:
-                state = decoder.add_choice(field, state, choices)
+    states = np.concatenate([decoder.states(heard[None, at : at + CHUNK])[0] for at in range(0, len(heard), CHUNK)])
+    network, state = [], states  # of each field, [n, C]
+    for field, chosen in enumerate(choices.T):
+        network.append(np.exp(log_probabilities(decoder.choose(field, state))))
+        if field < VELOCITY:
+            state = decoder.add_choice(field, state, chosen)
+    if recall:
+        likely = _recalled(Recall(states, following, recall), states, network, choices)
+    else:
+        likely = np.stack([each[np.arange(len(each)), chosen] for each, chosen in zip(network, choices.T, strict=True)])
+    likely[1:, following[:, GAP] >= END] = 1.0  # an end has no other fields
+    nats = np.append(-np.log(likely).sum(axis=1), 0.0)
     nats[4] = float(placement_nats(fields, Alignment(*decoder.config.alignment)).sum())
     return Cost(nats, len(fields), fields.seconds)
+
+
+def _recalled(memory: Recall, states: np.ndarray, network: Sequence[np.ndarray], choices: np.ndarray) -> np.ndarray:
+    """Return how likely each field of the notes is, with a memory of those before: [4, n]."""
+    likely = np.zeros(choices.T.shape)
+    for note, (state, chosen) in enumerate(zip(states, choices.tolist(), strict=True)):
+        memory.look(state, note)
+        for field, choice in enumerate(chosen):
+            alone = network[field][note]
+            likely[field, note] = memory.mixed(field, alone)[choice]
+            memory.chose(field, choice, float(alone[choice]))
+    return likely

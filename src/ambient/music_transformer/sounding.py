@@ -28,7 +28,7 @@ class BassWatch:
     """Makes it likelier that a note becomes the lowest that sounds where the primer mostly is as low.
 
     A pitch below all that sounds is drawn by the model's probability times (share of the primer's time in which the
-    lowest that sounds is around it / in which it is around what is lowest now).
+    lowest that sounds is around it / in which it is around what is lowest now), where that is more than 1.
 
     Args:
         primer: Its notes.
@@ -50,7 +50,7 @@ class BassWatch:
             return self._nats
         lowest = min(sounding)
         nats = np.zeros(PITCHES)
-        nats[:lowest] = self._nats[:lowest] - self._nats[lowest]
+        nats[:lowest] = np.maximum(self._nats[:lowest] - self._nats[lowest], 0.0)
         return nats
 
 

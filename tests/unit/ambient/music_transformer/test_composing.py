@@ -13,8 +13,14 @@ from ambient.music_transformer.statistics import self_repetition
 from ambient.music_transformer.tokens import notes_to_tokens
 from ambient.music_transformer.wishes import Primer, Wishes
 
-SAMPLING = SamplingConfig(temperature=1.0, top_p=1.0)
-GREEDY = SamplingConfig(temperature=0)
+
+def alone(**chosen):
+    """The network alone, without what it remembers of the piece."""
+    return SamplingConfig(**{"recall": 0.0, **chosen})
+
+
+SAMPLING = alone(temperature=1.0, top_p=1.0)
+GREEDY = alone(temperature=0)
 ALIGNMENT = Alignment(0.6, 0.4)
 START_PITCH = 128
 SIZES = (178, 128, 177, 32)
@@ -40,7 +46,7 @@ class FakeModel:
 
     def read(self, rows):
         self.heard.extend(rows.tolist())
-        return np.repeat(np.append(rows[-1], [-1, -1, -1])[None], self.songs, axis=0)
+        return np.concatenate([rows, np.full((len(rows), 3), -1)], axis=1)
 
     def step(self, rows):
         self.heard.append(rows[0].tolist())
@@ -168,7 +174,7 @@ def test_with_twice_as_many_songs_what_descriptions_change_is_doubled():
 
     wishes = Wishes((3, 0, 0, 0, 0))
     asked = {"seconds": 600.0, "alignment": ALIGNMENT, "wishes": wishes, "seeds": [1]}
-    sampling = SamplingConfig(top_p=1.0, break_loops=False)
+    sampling = alone(top_p=1.0, break_loops=False)
     shares = []
     for songs in (1, 2):
         (composition,) = compose(FakeModel(says, songs=songs), NOTHING, sampling=sampling, **asked)
@@ -204,7 +210,7 @@ def test_any_weights_give_a_valid_piece(tiny_config, lively_weights, bars, sprea
     rng = np.random.default_rng(0)
     with np.errstate(all="ignore"):
         weights = {name: (rng.normal(0, 1, array.shape) * spread).astype("f") for name, array in lively_weights.items()}
-        sampling = SamplingConfig(temperature=temperature)
+        sampling = alone(temperature=temperature)
         for primer in (NOTHING, primer_of(bars(20))):
             assert_valid(decoded(tiny_config, weights, primer, length=300, sampling=sampling))
 
@@ -336,7 +342,7 @@ def test_times_are_placed_as_their_cost_is_measured():
 
 @pytest.mark.parametrize("most", [1, 3, 8])
 def test_no_more_notes_start_within_a_second_than_asked_for(tiny_config, lively_weights, bars, most):
-    sampling = SamplingConfig(notes_per_second=most, creativity=3)
+    sampling = alone(notes_per_second=most, creativity=3)
     primer = primer_of(bars(9))
     new = decoded(tiny_config, lively_weights, primer, seconds=40.0, sampling=sampling)
     starts = Fields.joined([primer.fields, new]).starts
@@ -345,13 +351,13 @@ def test_no_more_notes_start_within_a_second_than_asked_for(tiny_config, lively_
 
 
 def test_without_a_bound_a_restless_model_starts_many_notes(tiny_config, lively_weights):
-    fields = decoded(tiny_config, lively_weights, length=400, sampling=SamplingConfig(creativity=5))
+    fields = decoded(tiny_config, lively_weights, length=400, sampling=alone(creativity=5))
     assert (fields.starts[8:] - fields.starts[:-8] < 100).any()
 
 
 def test_creativity_decides_how_much_happens(tiny_config, lively_weights):
     ends = [
-        decoded(tiny_config, lively_weights, length=600, sampling=SamplingConfig(creativity=creativity)).starts[-1]
+        decoded(tiny_config, lively_weights, length=600, sampling=alone(creativity=creativity)).starts[-1]
         for creativity in (-1.0, 0.0, 1.0)
     ]
     assert ends[0] > ends[1] > ends[2]
@@ -387,13 +393,13 @@ def test_of_music_whose_figures_nearly_all_return_fewer_do():
         return {pitch: 0.98 if pitch == favourite else 0.002 for pitch in range(60, 70)} | {72: 0.01}
 
     composition = one(FakeModel(says), length=2000)
-    free = one(FakeModel(says), length=2000, sampling=SamplingConfig(top_p=1.0, break_loops=False))
+    free = one(FakeModel(says), length=2000, sampling=alone(top_p=1.0, break_loops=False))
     assert self_repetition(free.fields.pitches[-200:].tolist()) > 0.85
     assert self_repetition(composition.fields.pitches[-200:].tolist()) < 0.77
 
 
 def test_loops_are_kept_on_request():
-    stuck = SamplingConfig(temperature=0, break_loops=False)
+    stuck = alone(temperature=0, break_loops=False)
     composition = one(FakeModel(ostinato(60, 62)), length=121, sampling=stuck)
     assert composition.fields.pitches.tolist() == ([60, 62] * 100)[: len(composition.fields)]
     assert composition.loops_broken_s == ()
@@ -449,7 +455,7 @@ def test_a_wider_beam_finds_music_that_is_at_least_as_likely(tiny_config, lively
 
 def test_beam_search_is_valid_and_deterministic_and_keeps_its_bounds(tiny_config, lively_weights, bars):
     def music():
-        sampling = SamplingConfig(notes_per_second=4)
+        sampling = alone(notes_per_second=4)
         return beam(Decoder(tiny_config, lively_weights, songs=3), length=60, sampling=sampling).fields
 
     fields = music()
@@ -499,7 +505,7 @@ STRICT = primer_of(Fields(np.arange(40) * 50, *(np.array(values * 10) for values
 
 def after_strict(*, turned=(), **sampling):
     curves = tuple((name, ((0.0, 50.0),)) for name in turned)
-    chosen = SamplingConfig(top_p=1.0, modulation=1.0, break_loops=False, **sampling)
+    chosen = alone(top_p=1.0, modulation=1.0, break_loops=False, **sampling)
     wishes = Wishes(curves=curves)
     return compose(
         FakeModel(uniform_says), STRICT, seconds=120.0, sampling=chosen, alignment=ALIGNMENT, wishes=wishes, seeds=[1]
@@ -513,6 +519,59 @@ def test_notes_are_spread_as_those_of_the_primer_are():
     assert np.mean(np.abs(fields.pitches - 74) < 8) > 0.4  # 0.17; the model itself would go anywhere
     assert np.mean(np.abs(fields.velocities - 20) < 4) > 0.35  # 0.22
     assert np.mean(np.abs(fields.lengths - 20) < 9) > 0.4  # 0.29
+
+
+PHRASE = [60, 67, 64, 72, 71, 69, 62, 65]
+
+
+class LastPitchModel(FakeModel):
+    """Takes moments after the same pitch to be alike, and no others."""
+
+    def read(self, rows):
+        return self._with_pitches(super().read(rows), rows)
+
+    def step(self, rows):
+        return self._with_pitches(super().step(rows), rows)
+
+    def _with_pitches(self, states, rows):
+        return np.concatenate([states, 1e6 * np.eye(129)[rows[:, 1]]], axis=1)
+
+
+def phrase_says(field, row, _):
+    """Knows nothing but that notes are a third of a second apart and long."""
+    return [{33: 1.0}, dict.fromkeys(range(55, 75), 1 / 20), {33: 1.0}, {16: 1.0}][field]
+
+
+def share_that_goes_on_as_the_phrase(**sampling):
+    count = 6 * len(PHRASE)
+    lengths, velocities = np.full(count, 33), np.full(count, 16)
+    primer = primer_of(Fields(np.arange(count) * 33, np.array(PHRASE * 6), lengths, velocities))
+    chosen = alone(top_p=1.0, modulation=1.0, break_loops=False, **sampling)
+    (song,) = compose(
+        LastPitchModel(phrase_says), primer, seconds=60.0, sampling=chosen, alignment=ALIGNMENT, seeds=[1]
+    )
+    following = dict(zip(PHRASE, [*PHRASE[1:], PHRASE[0]], strict=True))
+    pitches = [int(pitch) for pitch in song.fields.pitches]
+    return np.mean([following.get(one) == other for one, other in pairwise(pitches)])
+
+
+def test_a_moment_that_returns_goes_on_as_it_did():
+    assert share_that_goes_on_as_the_phrase() < 0.15  # of twenty pitches
+    assert share_that_goes_on_as_the_phrase(recall=0.6) > 0.4
+
+
+def test_chords_of_a_heard_primer_are_remembered_as_chords():
+    # Three notes that a transcriber heard 20 ms apart, a second between the chords.
+    starts = (np.arange(24)[:, None] * 100 + [0, 2, 4]).ravel()
+    fields = Fields(starts, np.array([60, 64, 67] * 24), np.full(72, 50), np.full(72, 16))
+    for mark, spread in ((2, False), (1, True)):
+        (song,) = compose(
+            FakeModel(uniform_says), primer_of(fields, mark), seconds=30.0, sampling=alone(top_p=1.0, recall=0.9),
+            alignment=ALIGNMENT, seeds=[1],
+        )  # fmt: skip
+        gaps = np.diff(song.fields.starts)
+        assert (np.mean(gaps == 2) > 0.2) == spread
+        assert (np.mean(gaps == 0) > 0.2) != spread
 
 
 TWO_SECONDS = int(steps_to_bins(np.array([200]))[0])
@@ -586,7 +645,7 @@ def test_a_piece_ends_with_the_note_that_completes_so_many_performance_events():
         choices = (range(90), [(int(row[1]) + 1) % 128], range(1, 90), (10, 20))[field]
         return {choice: 1 / len(choices) for choice in choices}
 
-    free = SamplingConfig(top_p=1.0, break_loops=False)
+    free = alone(top_p=1.0, break_loops=False)
     for seed in range(5):
         notes = fields_to_notes(one(FakeModel(says), length=200, sampling=free, seed=seed).fields)
         assert len(notes_to_tokens(notes)) >= 200 > len(notes_to_tokens(notes[:-1]))
