@@ -112,6 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--run", type=Path, required=True, help="folder that train wrote")
     export.add_argument("--card", type=Path, required=True, help="model card, Markdown")
+    export.add_argument("--last", action="store_true", help="the weights of the last step, whatever validation says")
     export.add_argument(
         "--from",
         dest="from_model",
@@ -249,14 +250,16 @@ def export_model(arguments: argparse.Namespace) -> None:
     from ambient.onsets_and_frames.merging import mixed
     from ambient.onsets_and_frames.model import OnsetsAndFrames
     from ambient.onsets_and_frames.rendering import take_names
-    from ambient.onsets_and_frames.training import BEST, PROGRESS, best_decoding, join_parts, listen
+    from ambient.onsets_and_frames.training import BEST, PROGRESS, STATE, best_decoding, join_parts, listen
 
     try:
         setup = json.loads((arguments.run / SETUP).read_text())
         progress = json.loads((arguments.run / PROGRESS).read_text())
-        join_parts(arguments.run / BEST)
-        with np.load(arguments.run / BEST) as stored:
-            weights = {name: array.astype(np.float16) for name, array in stored.items()}  # as they will be read
+        path, prefix = (arguments.run / STATE, "weights/") if arguments.last else (arguments.run / BEST, "")
+        join_parts(path)
+        with np.load(path) as stored:
+            names = [name for name in stored if name.startswith(prefix)]
+            weights = {name.removeprefix(prefix): stored[name].astype(np.float16) for name in names}  # as will be read
         card = arguments.card.read_text()
     except OSError as error:
         raise InputError(error.filename, "cannot be read", "expected a run with a validation", "Train first") from error
@@ -267,7 +270,7 @@ def export_model(arguments: argparse.Namespace) -> None:
         weights = mixed(weights_of(network.full), weights, share=arguments.from_share)
         weights = {name: array.astype(np.float16) for name, array in weights.items()}
         setup |= {"from_share": arguments.from_share}
-    assign_weights(network.full, weights, source=arguments.run / BEST)
+    assign_weights(network.full, weights, source=path)
     validation = TakeCache([cache / "valid" for cache in arguments.cache])
     validation.refresh()
     training_takes = [name for cache in arguments.cache for name in take_names(cache / "train")]

@@ -237,9 +237,9 @@ def test_the_default_is_the_shipped_model_of_onsets_and_frames(monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "evidence", "plain"),
     [
-        ([], (0.08, 0.4), (0.65, 0.2)),
+        ([], (0.08, 0.4), (0.6, 0.2)),
         (["--rules", "model", "--onset_threshold", "0.6"], (0.6, 0.4), (0.6, 0.2)),
-        (["--rules", "magenta", "--frame_threshold", "0.5"], None, (0.65, 0.5)),
+        (["--rules", "magenta", "--frame_threshold", "0.5"], None, (0.6, 0.5)),
     ],
 )
 def test_the_shipped_model_hears_notes_that_fade_in_unless_magentas_rules_are_asked_for(flags, evidence, plain):
