@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ambient.model_folder import weights_of
+from ambient.model_folder import load_weights, weights_of
 from ambient.onsets_and_frames import training
 from ambient.onsets_and_frames.config import MODELS, TrainingConfig
 from ambient.onsets_and_frames.data import Batch, TakeCache
 from ambient.onsets_and_frames.labels import notes_to_rolls
 from ambient.onsets_and_frames.rendering import Take, save_take
 from ambient.onsets_and_frames.training import Trainer, cross_entropy, velocity_loss
+from scripts.train_onsets_and_frames import main
 
 CONFIG = TrainingConfig(batch=1, crop_frames=24, learning_rate=0.02, warmup_steps=5)
 
@@ -166,3 +167,23 @@ def test_equal_seeds_give_equal_losses(tmp_path, cache):
         )
     assert curves[0] == curves[1]
     assert len(set(curves[0])) == 3
+
+
+def test_export_writes_the_best_weights_or_those_of_the_last_step(tmp_path, network, take, monkeypatch):
+    monkeypatch.setattr(training, "VALIDATION_FRAMES", 110)
+    run, valid = tmp_path / "run", tmp_path / "cache" / "valid"
+    run.mkdir()
+    for folder in (valid, tmp_path / "cache" / "train"):
+        folder.mkdir(parents=True)
+        save_take(folder, "melody-0", take, frames=110)
+    (tmp_path / "card.md").write_text("# Card\n")
+    (run / "setup.json").write_text(json.dumps({"size": "tiny"}))
+    (run / "progress.json").write_text(json.dumps({"step": 9, "elapsed_s": 1.0, "history": []}))
+    best = {name: np.full_like(array, 0.5) for name, array in weights_of(network.full).items()}
+    np.savez(run / "best.npz", **best)
+    np.savez(run / "state.npz", **{f"weights/{name}": array / 2 for name, array in best.items()}, **{"optimizer/0": 1})
+    for flags, value in (([], 0.5), (["--last"], 0.25)):
+        model = tmp_path / f"model{value}"
+        folders = {"--cache": tmp_path / "cache", "--run": run, "--card": tmp_path / "card.md", "--save_path": model}
+        main(["export", *(str(each) for pair in folders.items() for each in pair), *flags])
+        assert all((array == value).all() for array in load_weights(model).values())
