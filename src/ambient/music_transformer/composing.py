@@ -208,7 +208,8 @@ class _Song:
         """Take the chosen note into the song, its times placed within their bins."""
         recent_ends = np.array(self.ends[-LOOK_BACK:], dtype=np.int64)
         candidates = np.concatenate([recent_ends - self.now, np.array(self.gaps[-REMEMBERED:], dtype=np.int64)])
-        suits = self.pulse.suits(self.now + steps_of(self.choice[GAP])) ** self.pulse.strength
+        strength = self.pulse.strength
+        suits = self.pulse.suits(self.now + steps_of(self.choice[GAP])) ** strength if strength > 0 else None
         gap = place(self.choice[GAP], candidates, self._alignment.gap, rng, suits) if self.starts else 0
         gap = max(gap, self._soonest())  # still in its bin: only bins that reach beyond this may come
         start, pitch = self.now + gap, self.choice[PITCH]
