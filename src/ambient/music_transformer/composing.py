@@ -455,14 +455,15 @@ def _choose_all(model: NextNote, state: np.ndarray, going: Sequence[_Growing], s
         if is_guided:
             logits, undescribed = np.split(logits, 2)
             drawn = undescribed + GUIDANCE * (logits - undescribed)
-        network = np.exp(log_probabilities(drawn))
+        said = log_probabilities(logits)
+        network = np.exp(log_probabilities(drawn) if is_guided else said)
         for each, likely in zip(going, network, strict=True):
             song = each.song
             led = song.led(field, np.log(each.recall.mixed(field, likely) + LEAST))
             song.choice[field] = draw(field, led, song.allowed(field), sampling, each.rng)
             each.recall.chose(field, song.choice[field], float(likely[song.choice[field]]))
         choices = np.array([each.song.choice[field] for each in going])
-        nats = log_probabilities(logits)[np.arange(len(going)), choices]
+        nats = said[np.arange(len(going)), choices]
         for each, drawn_nats in zip(going, nats.tolist(), strict=True):
             each.surprise -= drawn_nats
         if field < VELOCITY:

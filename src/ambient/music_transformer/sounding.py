@@ -36,8 +36,8 @@ class BassWatch:
 
     def __init__(self, primer: Fields) -> None:
         self._nats: np.ndarray | None = None  # [128], of a pitch as the lowest
-        steps = time_as_lowest(primer.starts, primer.pitches, primer.ends)
         if len(primer) >= LEAST_NOTES:
+            steps = time_as_lowest(primer.starts, primer.pitches, primer.ends)
             self._nats = np.log(nearness(PITCHES, SPREAD) @ (steps / steps.sum()) + UNHEARD_BASS)
 
     def nats(self, sounding: Sequence[int]) -> np.ndarray | None:
@@ -70,7 +70,8 @@ class ClashWatch:
         pitches, ends = primer.pitches.tolist(), primer.ends.tolist()
         met = clashing = 0.0
         for note, (start, pitch) in enumerate(zip(primer.starts.tolist(), pitches, strict=True)):
-            sounding = sounding_on(pitches[:note][-LOOK_BACK:], ends[:note][-LOOK_BACK:], start)
+            before = slice(max(0, note - LOOK_BACK), note)
+            sounding = sounding_on(pitches[before], ends[before], start)
             met += len(sounding)
             clashing += float(CLASHES[pitch, sounding].sum())
         if len(primer) < LEAST_NOTES or not met:
