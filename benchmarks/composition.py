@@ -73,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="(all)")
     parser.add_argument("--pieces", type=int, default=24, help="real pieces, spread over the split (%(default)s)")
     parser.add_argument("--split", default="test", help="settings are chosen by valid alone (%(default)s)")
+    parser.add_argument("--duplicates", action="store_true", help="for cost, pieces too that are nearly the same music")
     parser.add_argument("--temperature", type=float, default=DEFAULTS.temperature, help="(%(default)s)")
     parser.add_argument("--top_p", type=float, default=DEFAULTS.top_p, help="(%(default)s)")
     parser.add_argument("--recall", type=float, default=DEFAULTS.recall, help="(%(default)s)")
@@ -108,7 +109,7 @@ def print_costs(arguments: argparse.Namespace) -> None:
     decoder = cached_decoder(arguments.load_path, 1)
     trained = TrainingNotes.load(arguments.load_path)
     print(f"{'':<22}{'bits/s':>8}{'baseline':>10}   nats a note: gap, pitch, length, velocity, place")
-    sets = [("clean", clean_pieces(arguments.midi, arguments.split), CLEAN)]
+    sets = [("clean", clean_pieces(arguments.midi, arguments.split, duplicates=arguments.duplicates), CLEAN)]
     if arguments.heard:
         paths = files_below(arguments.heard / "heard", MIDI_SUFFIXES)
         sets.append(("heard", [notes_to_fields(read_midi(path).notes) for path in paths], HEARD))
@@ -146,9 +147,9 @@ def spread(items: Sequence[Item], count: int) -> Sequence[Item]:
     return items[:: max(1, len(items) // count)][:count]
 
 
-def clean_pieces(midi: Path, split: str) -> list[Fields]:
-    """Return every piece of a split that is no duplicate."""
-    rows = [row for row in read_manifest(midi, split, ("duplicate_of",)) if not row["duplicate_of"]]
+def clean_pieces(midi: Path, split: str, *, duplicates: bool = False) -> list[Fields]:
+    """Return every piece of a split that is no duplicate, or all of them."""
+    rows = [row for row in read_manifest(midi, split, ("duplicate_of",)) if duplicates or not row["duplicate_of"]]
     return [notes_to_fields(read_midi(midi / row["path"]).notes) for row in rows]
 
 
