@@ -457,15 +457,19 @@ def _choose_all(model: NextNote, state: np.ndarray, going: Sequence[_Growing], s
             drawn = undescribed + GUIDANCE * (logits - undescribed)
         said = log_probabilities(logits)
         network = np.exp(log_probabilities(drawn) if is_guided else said)
-        for each, likely in zip(going, network, strict=True):
-            song = each.song
-            led = song.led(field, np.log(each.recall.mixed(field, likely) + LEAST))
-            song.choice[field] = draw(field, led, song.allowed(field), sampling, each.rng)
-            each.recall.chose(field, song.choice[field], float(likely[song.choice[field]]))
-        choices = np.array([each.song.choice[field] for each in going])
-        nats = said[np.arange(len(going)), choices]
-        for each, drawn_nats in zip(going, nats.tolist(), strict=True):
-            each.surprise -= drawn_nats
+        led = [
+            each.song.led(field, np.log(each.recall.mixed(field, likely) + LEAST))
+            for each, likely in zip(going, network, strict=True)
+        ]
+        allowed = np.stack([each.song.allowed(field) for each in going])
+        drawn_choices = draw(field, np.stack(led), allowed, sampling, [each.rng for each in going])
+        choices = np.array(drawn_choices)
+        places = np.arange(len(going))
+        likelihoods, nats = network[places, choices].tolist(), said[places, choices].tolist()
+        for each, choice, likelihood, said_nats in zip(going, drawn_choices, likelihoods, nats, strict=True):
+            each.song.choice[field] = choice
+            each.recall.chose(field, choice, likelihood)
+            each.surprise -= said_nats
         if field < VELOCITY:
             state = model.add_choice(field, state, np.tile(choices, 2) if is_guided else choices)
 

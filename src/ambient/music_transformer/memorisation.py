@@ -102,14 +102,15 @@ class TrainingNotes:
         pitches = np.array([note.pitch for note in piece], np.int64)
         rows = RowHashes(note_steps(pitches, np.array([note.start_s for note in piece])))
         shortest, longest = 0, min(rows.steps.size, self._rows.steps.size)
-        found = (0, 0)
-        while shortest < longest:  # a passage of n steps matches only if one of n - 1 does
+        found, places = (0, 0), None
+        while shortest < longest:  # a passage of n steps matches only where one of n - 1 does
             length = min((shortest + longest + 1) // 2, max(2 * shortest, _USUAL_STEPS))
-            at = self._shared(rows, length)
+            likely = self._likely(rows, length, places)
+            at = self._shared(rows, length, likely)
             if at is None:
                 longest = length - 1
             else:
-                shortest, found = length, at
+                shortest, found, places = length, at, likely
         here, there = found
         source = int(np.searchsorted(self.begins, there, side="right")) - 1
         return Match(
@@ -121,16 +122,29 @@ class TrainingNotes:
             transposed=piece[here].pitch - int(self.notes.pitches[there]),
         )
 
-    def _shared(self, rows: "RowHashes", length: int) -> tuple[int, int] | None:
-        """Find a row of so many steps in both: where it begins here and in the index, or None."""
-        here, there = rows.hashes(length), self._rows.hashes(length)
+    def _likely(self, rows: "RowHashes", length: int, places: np.ndarray | None) -> np.ndarray:
+        """Return where in the index a row of so many steps may begin that is here too, sorted.
+
+        Args:
+            rows: Of the piece.
+            length: Steps.
+            places: Where it may begin at most; None for anywhere.
+        """
         # Few of the index' rows can be equal: those whose lowest bits some row here has too.
         seen = np.zeros(1 << _FILTER_BITS, dtype=bool)
-        seen[here & _FILTER] = True
-        for index in np.flatnonzero(seen[there & _FILTER]):
-            for other in np.flatnonzero(here == there[index]):  # equal hashes need not be equal rows
+        seen[rows.hashes(length) & _FILTER] = True
+        if places is None:
+            return np.flatnonzero(seen[self._rows.hashes(length) & _FILTER])
+        places = places[places + length <= self._rows.steps.size]
+        return places[seen[self._rows.hashes(length, places) & _FILTER]]
+
+    def _shared(self, rows: "RowHashes", length: int, places: np.ndarray) -> tuple[int, int] | None:
+        """Find a row of so many steps in both: where it begins here and, at one of these places, there; or None."""
+        here = rows.hashes(length)
+        for index, hashed in zip(places.tolist(), self._rows.hashes(length, places), strict=True):
+            for other in np.flatnonzero(here == hashed):  # equal hashes need not be equal rows
                 if np.array_equal(rows.steps[other : other + length], self._rows.steps[index : index + length]):
-                    return int(other), int(index)
+                    return int(other), index
         return None
 
     def save(self, folder: Path) -> None:
@@ -192,7 +206,15 @@ class RowHashes:
         inverse = np.uint64(pow(int(_BASE), -1, 1 << 64))
         self._back = np.cumprod(np.full(steps.size, inverse, np.uint64))  # brings a row to the power of the first
 
-    def hashes(self, length: int) -> np.ndarray:
-        """Hash every row of `length` steps, [N - length + 1] uint64; equal rows are equal wherever they stand."""
-        rows: np.ndarray = self._prefix[length:] - self._prefix[:-length]
-        return rows * self._back[: rows.size]
+    def hashes(self, length: int, places: np.ndarray | None = None) -> np.ndarray:
+        """Hash rows of `length` steps, uint64; equal rows are equal wherever they stand.
+
+        Args:
+            length: Steps.
+            places: [n], where the rows begin; by default all rows, [N - length + 1].
+        """
+        if places is None:
+            rows: np.ndarray = self._prefix[length:] - self._prefix[:-length]
+            return rows * self._back[: rows.size]
+        rows = self._prefix[places + length] - self._prefix[places]
+        return rows * self._back[places]

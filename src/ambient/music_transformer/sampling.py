@@ -1,8 +1,10 @@
 """Choose one field of the next note: at random within bounds; knows logits and nothing else of the model.
 
-Conventions: logits are [C] float32 of one song and one field. The order is choices allowed, creativity, temperature,
-offset, top-k, min-p, top-p, draw. Gap and length are times and have a temperature and a top-k of their own.
+Conventions: logits are [S, C], of one field of S songs. The order is choices allowed, creativity, temperature, offset,
+top-k, min-p, top-p, draw. Gap and length are times and have a temperature and a top-k of their own.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -53,52 +55,62 @@ def allowed_lengths() -> np.ndarray:
 
 
 def probabilities(field: int, logits: np.ndarray, allowed: np.ndarray, config: SamplingConfig) -> np.ndarray:
-    """Return the distribution that a field is drawn from, [C] float64.
+    """Return the distributions that a field is drawn from, [S, C] float64.
 
     Args:
         field: GAP, PITCH, LENGTH or VELOCITY.
-        logits: [C].
-        allowed: [C] bool, at least one true.
+        logits: [S, C].
+        allowed: [S, C] bool, at least one of each song true.
         config: Temperature 0 puts everything on the likeliest choice, the lowest among equals.
     """
-    scores = logits.astype(np.float64)
-    scores[~(allowed & np.isfinite(logits))] = -np.inf
-    if scores.max() == -np.inf:  # broken weights: any allowed choice is as good as another
-        scores = np.where(allowed, 0.0, -np.inf)
+    scores = np.where(allowed & np.isfinite(logits), logits, -np.inf).astype(np.float64)
+    broken = scores.max(axis=1) == -np.inf  # weights: any allowed choice is as good as another
+    if broken.any():
+        scores[broken] = np.where(allowed[broken], 0.0, -np.inf)
     if field == GAP and config.creativity:
         scores -= config.creativity * _DOUBLINGS
     is_time = field in (GAP, LENGTH)
     temperature = config.temperature
     if is_time and config.timing_temperature is not None:
         temperature = config.timing_temperature
+    songs = np.arange(len(scores))[:, None]
+    result = np.zeros(scores.shape)
     if temperature <= 0:
-        best = np.zeros(scores.size)
-        best[int(np.argmax(scores))] = 1.0
-        return best
-    weights = np.exp((scores - scores.max()) / max(temperature, _COLDEST))
-    possible = weights.nonzero()[0]
-    order = possible[(-weights[possible]).argsort(kind="stable")]
+        result[songs[:, 0], scores.argmax(axis=1)] = 1.0
+        return result
+    weights = np.exp((scores - scores.max(axis=1, keepdims=True)) / max(temperature, _COLDEST))
+    order = (-weights).argsort(axis=1, kind="stable")
+    ranked = weights[songs, order]
+    place = np.arange(scores.shape[1])
+    first = np.zeros((len(scores), 1), dtype=np.int64)  # the likeliest that is kept
     if field == PITCH and config.top_k_offset:
-        order = order[min(config.top_k_offset, order.size - 1) :]
+        first = np.minimum(config.top_k_offset, np.count_nonzero(ranked, axis=1, keepdims=True) - 1)
+        ranked[place < first] = 0.0
     top_k = config.timing_top_k if is_time and config.timing_top_k is not None else config.top_k
     if top_k:
-        order = order[:top_k]
-    ranked = weights[order]
+        ranked[place >= first + top_k] = 0.0
     if config.min_p > 0:
-        ranked = ranked[ranked >= config.min_p * ranked[0]]
+        ranked[ranked < config.min_p * ranked[songs, first]] = 0.0
     if config.top_p < 1:
         # The choice that crosses the line is kept, so at least one stays.
-        cumulative = ranked.cumsum()
-        ranked = ranked[: int(cumulative.searchsorted(config.top_p * cumulative[-1])) + 1]
-    result = np.zeros(weights.size)
-    result[order[: ranked.size]] = ranked / ranked.sum()
+        cumulative = ranked.cumsum(axis=1)
+        ranked[:, 1:][cumulative[:, :-1] >= config.top_p * cumulative[:, -1:]] = 0.0
+    result[songs, order] = ranked / ranked.sum(axis=1, keepdims=True)
     return result
 
 
-def draw(field: int, logits: np.ndarray, allowed: np.ndarray, config: SamplingConfig, rng: np.random.Generator) -> int:
-    """Draw one field of the next note."""
-    cumulative = probabilities(field, logits, allowed, config).cumsum()
-    return int(cumulative.searchsorted(rng.random() * cumulative[-1], side="right"))
+def draw(
+    field: int,
+    logits: np.ndarray,
+    allowed: np.ndarray,
+    config: SamplingConfig,
+    chances: Sequence[np.random.Generator],
+) -> list[int]:
+    """Draw one field of the next note of each song; each song has chances of its own."""
+    cumulative = probabilities(field, logits, allowed, config).cumsum(axis=1)
+    marks = np.array([each.random() for each in chances])[:, None] * cumulative[:, -1:]
+    choices: list[int] = (cumulative <= marks).sum(axis=1).tolist()
+    return choices
 
 
 def log_probabilities(logits: np.ndarray) -> np.ndarray:

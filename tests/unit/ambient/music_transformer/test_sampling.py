@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ambient.music_transformer import sampling
 from ambient.music_transformer.config import SamplingConfig
 from ambient.music_transformer.sampling import (
     GAP,
@@ -12,9 +13,7 @@ from ambient.music_transformer.sampling import (
     allowed_gaps,
     allowed_lengths,
     allowed_pitches,
-    draw,
     log_probabilities,
-    probabilities,
 )
 
 SIZES = (178, 128, 177, 32)
@@ -23,6 +22,18 @@ PLAIN = SamplingConfig(temperature=1, top_p=1)
 
 def anything(field):
     return np.ones(SIZES[field], dtype=bool)
+
+
+def probabilities(field, logits, allowed, config):
+    """The distribution of one song."""
+    (found,) = sampling.probabilities(field, logits[None], allowed[None], config)
+    return found
+
+
+def draw(field, logits, allowed, config, rng):
+    """A choice of one song."""
+    (choice,) = sampling.draw(field, logits[None], allowed[None], config, [rng])
+    return choice
 
 
 def drawable(field, config, logits):
@@ -195,6 +206,27 @@ def test_whatever_the_settings_only_what_may_come_is_drawn(field, seed, config):
     assert found.sum() == pytest.approx(1)
     assert not found[~allowed].any()
     assert allowed[draw(field, rng.normal(0, 3, SIZES[field]), allowed, config, rng)]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SamplingConfig(temperature=0),
+        SamplingConfig(temperature=1, top_p=0.9, top_k=5, min_p=0.01, top_k_offset=2),
+        SamplingConfig(temperature=1, top_p=1, creativity=1.0),
+    ],
+)
+def test_each_of_many_songs_is_drawn_as_it_would_be_alone(config):
+    rng = np.random.default_rng(3)
+    for field in range(4):
+        logits, allowed = rng.normal(0, 3, (5, SIZES[field])), rng.random((5, SIZES[field])) < 0.5
+        logits[2] = np.nan
+        allowed[3] = False
+        allowed[3, 7] = True
+        together = sampling.draw(field, logits, allowed, config, [np.random.default_rng(song) for song in range(5)])
+        alone = [draw(field, logits[song], allowed[song], config, np.random.default_rng(song)) for song in range(5)]
+        assert together == alone
+        assert together[3] == 7
 
 
 def test_surprise_is_that_of_the_model_whatever_the_filters():
