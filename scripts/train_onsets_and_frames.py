@@ -22,7 +22,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ambient.onsets_and_frames.config import KIND, MODELS, RenderingConfig, TrainingConfig
-from ambient.program import log, run_program
+from ambient.program import log, number, run_program
 
 SETUP = "setup.json"
 BEFORE = "before.json"  # in a run that went on from another model: how that one came about
@@ -65,6 +65,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--key_times",
         action="store_true",
         help="label ambient notes from when their key goes down (default: from when they can be heard)",
+    )
+    render.add_argument(
+        "--programs",
+        type=number(int, least=0, most=127),
+        nargs="+",
+        default=[],
+        help="General MIDI numbers (0-127) that ambient takes draw their instruments from, for more of what is heard "
+        "worst (default: pads, strings, choirs, organs and what is struck or plucked)",
     )
     render.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
     render.add_argument("--seed", type=int, default=0, help="equal seeds make equal takes (default: %(default)s)")
@@ -159,6 +167,7 @@ def render_takes(arguments: argparse.Namespace) -> None:
         ambient_share=arguments.ambient_share,
         degraded_share=arguments.degraded_share,
         audible_starts=not arguments.key_times,
+        programs=tuple(arguments.programs),
     )
     for split, hours, longest_s in (
         ("valid", arguments.valid_hours, VALIDATION_S),

@@ -276,6 +276,8 @@ class RenderingConfig:
         varied_share: How many instruments, 0-1, are made into others: a sampled piano by `piano_character`, those of a
             soundfont by playing other keys faster or slower.
         audible_starts: Label ambient notes from the moment at which they can be heard; otherwise from their key's.
+        programs: General MIDI numbers, 0-127, of the instruments of the ambient takes; by default those of
+            `rendering.HELD` and `rendering.STRUCK`.
     """
 
     seed: int = 0
@@ -285,6 +287,7 @@ class RenderingConfig:
     sampled_share: float = 0.6
     varied_share: float = 0.75
     audible_starts: bool = True
+    programs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,10 +198,12 @@ def _ambient(
     if random.random() < OSCILLATOR_SHARE:
         play: Player = partial(_oscillators, timbre=draw_timbre(random), seed=int(random.integers(1 << 31)))
     else:
-        play = _instrument(soundfonts, random, programs=HELD if held else STRUCK, varied_share=config.varied_share)
+        programs = config.programs or (HELD if held else STRUCK)
+        play = _instrument(soundfonts, random, programs=programs, varied_share=config.varied_share)
     sound = play(notes)
     if random.random() < 0.4:  # a second layer under the first
-        below = _instrument(soundfonts, random, programs=(*HELD, *STRUCK, 0, 0), varied_share=config.varied_share)
+        programs = (*(config.programs or (*HELD, *STRUCK)), 0, 0)
+        below = _instrument(soundfonts, random, programs=programs, varied_share=config.varied_share)
         layer = below(notes)
         length = max(len(sound), len(layer))
         sound = np.pad(sound, (0, length - len(sound)))

@@ -296,6 +296,21 @@ def test_notes_of_ambient_takes_start_when_they_can_be_heard_and_end_with_their_
     assert late_s == pytest.approx([0.02] * len(keys.notes), rel=0.05)  # take 2 is tuned by some cents
 
 
+def test_ambient_takes_can_be_asked_to_be_on_some_instruments(midi_set, monkeypatch):
+    played = set()
+
+    def render(notes, soundfont, *, program):
+        played.add(program)
+        return np.zeros((44100, 2), dtype=np.float32)
+
+    monkeypatch.setattr(rendering, "render_notes", render)
+    piece = pieces_of(midi_set, "train")[0]
+    config = RenderingConfig(ambient_share=1.0, audible_starts=False, programs=(19, 89))
+    for seed in range(12):
+        make_take(piece, Sounds([Path("a.sf2")]), np.random.default_rng(seed), config)
+    assert {19, 89} <= played <= {0, 19, 89}  # and a piano below, now and then
+
+
 @pytest.mark.usefixtures("clicks")
 def test_a_take_of_a_long_piece_is_a_part_of_it_that_begins_at_zero(midi_set, tmp_path):
     write_midi(tmp_path / "long.mid", [Note(float(second), 60 + second % 12, second + 0.5, 64) for second in range(60)])
