@@ -242,8 +242,7 @@ class _Song:
         for index in range(len(self.starts) - 1, max(self.heard, len(self.starts) - LOOK_BACK) - 1, -1):
             if self.pitches[index] == pitch and self.ends[index] > start > self.starts[index]:
                 place = bisect_left(self._moments, self.ends[index])
-                before, moment, *after = self._moments[place - 1 : place + 2]
-                self.events -= _shifts([before, moment, *after]) - _shifts([before, *after])
+                self.events -= self._shifts_for(place)
                 del self._moments[place]
                 self.ends[index] = start
 
@@ -253,9 +252,13 @@ class _Song:
         del self._moments[: bisect_left(self._moments, self.now)]  # nothing comes before the last start
         for moment in (start, end):
             place = bisect_right(self._moments, moment)
-            before, *after = self._moments[place - 1 : place + 1]
             self._moments.insert(place, moment)
-            self.events += _shifts([before, moment, *after]) - _shifts([before, *after])
+            self.events += self._shifts_for(place)
+
+    def _shifts_for(self, place: int) -> int:
+        """Return how many more time shifts there are because of one of the moments."""
+        before, moment, *after = self._moments[place - 1 : place + 2]
+        return _shifts([before, moment, *after]) - _shifts([before, *after])
 
     def row(self) -> np.ndarray:
         """Return the row of the last note, [14]."""
