@@ -221,6 +221,7 @@ class EvidenceConfig:
         frame_threshold: From where on a key counts as sounding, 0-1.
         least_struck: How likely a note with an onset must be, 0-1.
         least_faded: How likely one without must be.
+        apart_s: Of starts of one key that lie less than so far apart only the likeliest counts.
         sure_frame: What the frame head must say of a note without an onset, 0-1 ...
         sure_frames: ... in so many frames.
         join_frames: A note goes on over a gap of at most so many frames in the frame head ...
@@ -236,6 +237,7 @@ class EvidenceConfig:
     frame_threshold: float = 0.4
     least_struck: float = 0.45
     least_faded: float = 0.2
+    apart_s: float = 0.1
     sure_frame: float = 0.7
     sure_frames: float = 8.0
     join_frames: float = 32.0

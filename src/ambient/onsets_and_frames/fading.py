@@ -37,6 +37,7 @@ from ambient.onsets_and_frames.judge import Judge
 _SURE_ONSET = 0.5  # from where on a key sounds whatever the frame head says
 _SHORTEST_S = 0.01  # of a note that ends in the frame in which it starts
 _SETTLED_FRAMES = 16  # of a note, before which a fall of its level is that of its attack
+_NEAR_FRAMES = 16  # in which another start of a key may lie within `apart_s`, as both may be moved by 0.2 s
 _LEVEL_FRAMES = 4  # before a gap, whose level must go on
 
 
@@ -125,10 +126,12 @@ class EvidenceReader:
         if heard is None or end <= first:
             return
         begin, stop = first - self._first, end - self._first
-        struck = struck_candidates(heard, begin, stop + AHEAD, self._config)
+        struck = struck_candidates(heard, max(begin - _NEAR_FRAMES, 0), stop + AHEAD, self._config)
         starts: dict[int, list[Start]] = {}
         odds, after_s = judged(heard, struck, self._config, self._judge)
-        for place in np.flatnonzero(odds > _odds(self._config.least_struck)).tolist():
+        odds[odds <= _odds(self._config.least_struck)] = -np.inf
+        likeliest = are_likeliest(struck.rows * FRAME_S + after_s, struck.keys, odds, self._config.apart_s)
+        for place in np.flatnonzero(likeliest & (struck.rows >= begin)).tolist():
             start = Start(int(struck.rows[place]), float(odds[place]), float(after_s[place]))
             starts.setdefault(int(struck.keys[place]), []).append(start)
         sure = np.flatnonzero((heard.frame[begin:stop] > self._config.sure_frame).any(axis=0)).tolist()
@@ -136,7 +139,7 @@ class EvidenceReader:
         for key in sorted({*starts, *self._sounding, *sure}):
             self._read_key(heard, key, starts.get(key, []), np.flatnonzero(released[:, key]), begin, stop)
         self._done = end
-        forget = max(stop - BEFORE, 0)
+        forget = max(stop - BEFORE - _NEAR_FRAMES, 0)
         self._first += forget
         self._heard = Stretch(*(getattr(heard, field.name)[forget:].copy() for field in fields(Stretch)))
 
@@ -283,6 +286,24 @@ def judged(
     around = surroundings(heard, found.rows, found.keys, found.lasts)
     corrected, after_s = judge.look(around)
     return struck_odds(config, around[:, :STRUCK]) + corrected, after_s
+
+
+def are_likeliest(starts_s: np.ndarray, keys: np.ndarray, odds: np.ndarray, apart_s: float) -> np.ndarray:
+    """Say which starts have none beside them that is likelier: a key is not struck twice in a moment, [N] bool.
+
+    Args:
+        starts_s: [N].
+        keys: [N], sorted; those of one key by their rows.
+        odds: [N], log-odds; minus infinity for what is no start.
+        apart_s: How far apart starts of one key must lie.
+    """
+    likeliest = odds > -np.inf
+    for later in (1, 2, 3):  # peaks are three rows apart or more
+        near = (keys[later:] == keys[:-later]) & (np.abs(starts_s[later:] - starts_s[:-later]) < apart_s)
+        first_wins = odds[:-later] >= odds[later:]
+        likeliest[later:] &= ~(near & first_wins)
+        likeliest[:-later] &= ~(near & ~first_wins)
+    return likeliest
 
 
 def sure_edges(heard: Stretch, key: int, config: EvidenceConfig) -> np.ndarray:

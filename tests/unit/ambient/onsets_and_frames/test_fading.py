@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ambient.onsets_and_frames.config import EvidenceConfig, FadedWeights, StruckWeights
 from ambient.onsets_and_frames.decoding import Probabilities
 from ambient.onsets_and_frames.evidence import AHEAD, SURROUNDINGS, harmonic_levels
-from ambient.onsets_and_frames.fading import EvidenceReader
+from ambient.onsets_and_frames.fading import EvidenceReader, are_likeliest
 from ambient.onsets_and_frames.judge import Judge
 from ambient.onsets_and_frames.labels import notes_to_rolls
 from ambient.onsets_and_frames.spectrogram import log_mel
@@ -79,6 +79,23 @@ def test_an_onset_that_rises_again_before_it_has_died_is_a_second_note():
     p.onset[50:60, KEY] = (0.5, 0.9, 0.7, 0.5, 0.35, 0.35, 0.6, 0.8, 0.6, 0.3)
     p.frame[50:100, KEY] = 0.9
     assert read(p, spectrogram(sounds=[(50, 100)])) == [(50, PITCH, 56), (56, PITCH, 100)]
+
+
+@pytest.mark.parametrize(("second", "notes"), [(53, [(53, PITCH, 100)]), (54, [(50, PITCH, 54), (54, PITCH, 100)])])
+def test_of_starts_of_a_key_within_a_tenth_of_a_second_the_likelier_counts(second, notes):
+    p = empty()
+    p.onset[50, KEY] = 0.7
+    p.onset[second, KEY] = 0.9
+    p.frame[50:100, KEY] = 0.9
+    config = replace(CONFIG, struck=StruckWeights(bias=0.0, onset=1.0))
+    assert read(p, spectrogram(sounds=[(50, 100)]), config) == notes
+
+
+def test_the_likeliest_start_of_a_key_is_looked_for_around_each():
+    starts_s = np.array([0.0, 0.09, 0.18, 1.0, 1.05, 1.08, 0.0])
+    keys = np.array([3, 3, 3, 3, 3, 3, 4])
+    odds = np.array([2.0, 1.0, 3.0, 1.0, -np.inf, 1.0, 0.1])
+    assert are_likeliest(starts_s, keys, odds, 0.1).tolist() == [True, False, True, True, False, False, True]
 
 
 def test_a_restrike_that_is_not_believed_lets_the_note_go_on():
