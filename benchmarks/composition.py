@@ -10,7 +10,9 @@ pieces: the model goes on from their first 30 s for a minute; distances of that 
 those of the real minute. `statistics` compares the same minutes with the real ones: a median outside the real 10th to
 90th percentile has drifted. `chords` goes on from transcriptions: how far apart do notes start that belong together,
 as played, as heard, as composed? `controls` turns each description and prints the rank correlation of wanted and got.
-`long` composes half an hour from four primers and prints how many figures of four pitches return in each minute.
+`ends` asks the network how likely a piece ends after its last note: real ones, composed ones that stop at their length,
+and composed ones that were brought to an end. `long` composes half an hour from four primers and prints how many
+figures of four pitches return in each minute.
 With `--primers` the model goes on from the files of a folder instead, and the baseline is their own second half
 against the whole.
 """
@@ -34,7 +36,7 @@ from ambient.midi_set import read_manifest
 from ambient.music_transformer.config import DESCRIPTIONS, SHIPPED_MODEL, SamplingConfig
 from ambient.music_transformer.data import PERFORMED_VELOCITIES
 from ambient.music_transformer.descriptions import describe
-from ambient.music_transformer.evaluation import Cost, piece_cost
+from ambient.music_transformer.evaluation import Cost, end_nats, piece_cost
 from ambient.music_transformer.fields import Fields, fields_to_notes, notes_to_fields
 from ambient.music_transformer.memorisation import TrainingNotes
 from ambient.music_transformer.parallel import CompositionRequest, cached_decoder, compose_songs
@@ -57,8 +59,9 @@ CALM_NOTES_PER_SECOND = 7.0
 LEAST_S = 100.0
 CHORD_MS = 60.0
 WANTED = (10, 30, 50, 70, 90)  # percentiles of a description that `controls` asks for
-SECTIONS = ("cost", "velocities", "faithfulness", "statistics", "chords", "controls", "long")
+SECTIONS = ("cost", "velocities", "faithfulness", "statistics", "chords", "controls", "ends", "long")
 LONG_PIECES, LONG_PIECE_S = 4, 1800.0
+ENDED_PIECE_S = 180.0
 Pair = tuple[list[Note], list[Note]]
 Item = TypeVar("Item")
 
@@ -100,6 +103,8 @@ def run(arguments: argparse.Namespace) -> None:
         print_chords(arguments, sampling)
     if "controls" in arguments.sections:
         print_controls(arguments, pairs, sampling)
+    if "ends" in arguments.sections:
+        print_ends(arguments, pairs, sampling)
     if "long" in arguments.sections:
         print_long_pieces(arguments, pairs, sampling)
 
@@ -204,12 +209,13 @@ def compose(
     *,
     heard: bool = False,
     piece_s: float = PIECE_S,
+    ending: bool = False,
 ) -> list[Note]:
     """Go on from a primer, for a minute unless told otherwise; the new notes, from 0 s on."""
     config = cached_decoder(arguments.load_path, 1).config
     prepared = make_primer(notes_to_fields(primer), config, heard=heard)
     wishes = make_wishes(prepared, turned)
-    request = CompositionRequest(arguments.load_path, prepared, sampling, wishes, seconds=piece_s)
+    request = CompositionRequest(arguments.load_path, prepared, sampling, wishes, seconds=piece_s, ending=ending)
     (song,) = compose_songs(request, [arguments.seed + index])
     new = song.fields
     return fields_to_notes(Fields(new.starts - song.begin, new.pitches, new.lengths, new.velocities))
@@ -287,6 +293,27 @@ def print_controls(arguments: argparse.Namespace, pairs: Sequence[Pair], samplin
         medians = [np.median([g for w, g in zip(wanted, got, strict=True) if w == each]) for each in WANTED]
         shown_medians = ", ".join(f"{median:.2f}" for median in medians)
         print(f"{name:<22}{rank_correlation(wanted, got):>17.2f}   {shown_medians}", flush=True)
+
+
+def print_ends(arguments: argparse.Namespace, pairs: Sequence[Pair], sampling: SamplingConfig) -> None:
+    """Print how likely an end is after the last note of pieces, and after how many of their other notes it is less."""
+    decoder = cached_decoder(arguments.load_path, 1)
+    pieces = {
+        f"composed, {name}": [
+            notes_to_fields(compose(arguments, primer, sampling, index, piece_s=ENDED_PIECE_S, ending=ending))
+            for index, (primer, _) in enumerate(pairs)
+        ]
+        for name, ending in (("open end", False), ("ended", True))
+    }
+    if arguments.midi:
+        pieces = {"real": list(spread(clean_pieces(arguments.midi, arguments.split), arguments.pieces))} | pieces
+    print(f"\n{'end after last note':<22}{'nats':>8}{'median of others':>18}{'less likely':>13}   medians over pieces")
+    for name, group in pieces.items():
+        nats = [end_nats(decoder, fields, CLEAN) for fields in group if len(fields) > 1]
+        last = float(np.median([each[-1] for each in nats]))
+        others = float(np.median([np.median(each[:-1]) for each in nats]))
+        below = float(np.median([np.mean(each[:-1] < each[-1]) for each in nats]))
+        print(f"{f'{name}, {len(nats)}':<22}{last:>8.2f}{others:>18.2f}{below:>13.1%}", flush=True)
 
 
 def print_long_pieces(arguments: argparse.Namespace, pairs: Sequence[Pair], sampling: SamplingConfig) -> None:

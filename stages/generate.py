@@ -52,6 +52,12 @@ def build_parser() -> argparse.ArgumentParser:
     long.add_argument(
         "--minutes", type=number(float, above=0), help="new music, after the primer, in place of --length"
     )
+    parser.add_argument(
+        "--open_end",
+        action="store_true",
+        help="stop where the length is reached, in the middle of a phrase if need be; otherwise the piece comes to an "
+        "end up to 15 s before, slows down, and its last chord rings",
+    )
     parser.add_argument("--keep_primer", action="store_true", help="let the piece begin with the primer itself")
     parser.add_argument(
         "--program",
@@ -205,6 +211,7 @@ def run(arguments: argparse.Namespace, hear: HearNote | None = None) -> None:
     decoder = cached_decoder(folder, arguments.beam or min(arguments.songs, SONGS_TOGETHER))  # a fault is reported once
     settings = {
         "model": model_digest(folder),
+        "open_end": arguments.open_end,
         "keep_primer": arguments.keep_primer,
         "program": arguments.program,
         "seed": arguments.seed,
@@ -316,7 +323,8 @@ class _Work:
         else:
             seconds = 60 * arguments.minutes if arguments.minutes else None
             length = None if seconds else arguments.length
-            request = CompositionRequest(self.folder, primer, sampling, wishes, length, seconds)
+            ending = not arguments.open_end
+            request = CompositionRequest(self.folder, primer, sampling, wishes, length, seconds, ending)
             made = compose_songs(request, seeds, _heard_of(self.hear, seeds) if self.hear else None)
         return [
             score(song, _from_start(song), seed=seed, heard=self.heard, held_out_nats=self.held_out_nats)

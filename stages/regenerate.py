@@ -16,7 +16,8 @@ from ambient.names import MIDI_SUFFIXES
 from ambient.program import files_below, run_program, written_atomically
 from ambient.shipped import SHIPPED_MODELS
 
-NO_FLAGS = ("model", "primer", "primer_digest", "rank", "keep_primer", "break_loops", "model_songs")
+SWITCHES = ("keep_primer", "open_end")
+NO_FLAGS = ("model", "primer", "primer_digest", "rank", *SWITCHES, "break_loops", "model_songs")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -87,8 +88,8 @@ def settings_to_flags(settings: dict[str, Any]) -> list[object]:
     """Turn the settings of a piece into the flags of `generate` that make it."""
     flags: list[object] = []
     for name, value in settings.items():
-        if name == "keep_primer" and value:
-            flags.append("--keep_primer")
+        if name in SWITCHES and value:
+            flags.append(f"--{name}")
         elif name == "break_loops" and not value:
             flags.append("--keep_loops")
         elif name not in NO_FLAGS and value is not None:

@@ -190,15 +190,33 @@ def test_what_is_wished_changes_the_music(compose, pfs):
 
 
 def test_a_length_is_about_so_many_performance_events(compose, pfs):
-    assert compose("--save_path", pfs / "out" / "x.mid", "--length", 1200)[0] == 0
+    assert compose("--save_path", pfs / "out" / "x.mid", "--length", 1200, "--open_end")[0] == 0
     assert len(notes_to_tokens(read_midi(pfs / "out" / "x.mid").notes)) == pytest.approx(1200, rel=0.1)
 
 
 def test_minutes_of_new_music_come_as_asked_for(compose, model_folder, pfs):
     target = pfs / "out" / "x.mid"
-    assert generate.main(["--load_path", str(model_folder), "--minutes", "0.5", "--save_path", str(target)]) == 0
+    flags = ["--load_path", str(model_folder), "--minutes", "0.5", "--open_end", "--save_path", str(target)]
+    assert generate.main(flags) == 0
     starts = [note.start_s for note in read_midi(target).notes]
     assert starts[-2] < 30 <= starts[-1] + 0.01
+
+
+def test_a_piece_comes_to_an_end_unless_it_is_to_stop_at_its_length(model_folder, pfs):
+    ended, stopped = pfs / "out" / "ended.mid", pfs / "out" / "stopped.mid"
+    flags = ["--load_path", str(model_folder), "--minutes", "1", "--save_path"]
+    assert generate.main([*flags, str(ended)]) == 0
+    assert generate.main([*flags, str(stopped), "--open_end"]) == 0
+    with_end, without = read_midi(ended).notes, read_midi(stopped).notes
+    slow_s = without[-1].start_s - 10  # 5 s to look back and 5 s to slow down
+    before = [(note.start_s, note.pitch) for note in without if note.start_s < slow_s]
+    assert [(note.start_s, note.pitch) for note in with_end[: len(before)]] == before
+    last = with_end[-1]
+    assert 55 - 0.1 < last.start_s < 62
+    assert last.end_s - last.start_s > 2.99
+    assert max(note.end_s for note in with_end) == last.end_s
+    assert made_by(ended)["open_end"] is False
+    assert made_by(stopped)["open_end"] is True
 
 
 @pytest.mark.parametrize("old", [["--note_end_rate", 0.3], ["--max_seq", 2048], ["--mode", "dec"]])
@@ -374,7 +392,7 @@ def test_beams_are_refused_together_with_many_songs_or_minutes(model_folder, pfs
 # put in what the failing test prints.
 GOLDEN = [
     (0, 120, 2, 121), (1, 57, 40, 65), (1, 60, 41, 65), (51, 61, 40, 65), (102, 62, 41, 81),
-    (121, 33, 2, 109), (130, 61, 20, 73), (155, 65, 2, 65), (205, 60, 40, 65), (255, 61, 41, 65),
+    (121, 33, 2, 109), (130, 61, 20, 73), (155, 65, 2, 65), (205, 60, 41, 65), (261, 61, 300, 65),
 ]  # fmt: skip
 
 

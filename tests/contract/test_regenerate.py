@@ -59,6 +59,7 @@ def again(regenerate, tiny_composer, tmp_path):
         ["--length", 20, "--beam", 2, "--creativity", -0.5],
         ["--length", 200, "--modulation", 0.3],
         ["--length", 200, "--recall", 0.6],
+        ["--length", 200, "--open_end"],
     ],
 )
 def test_a_piece_is_made_again_to_the_same_bytes(generated, again, primer, flags):

@@ -6,7 +6,8 @@ Conventions: times are steps of 10 ms; the clock of a song goes on from its prim
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from itertools import pairwise
 from typing import Protocol
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from ambient.music_transformer.balance import Balance, nearness
 from ambient.music_transformer.config import SamplingConfig
+from ambient.music_transformer.ending import ended
 from ambient.music_transformer.fields import EDGES, Fields, steps_to_bins
 from ambient.music_transformer.harmony import HarmonyWatch
 from ambient.music_transformer.loops import FigureWatch, LoopWatch
@@ -24,6 +26,7 @@ from ambient.music_transformer.rows import (
     CLEAN,
     COLUMNS,
     DESCRIPTIONS,
+    END,
     FIELD_SIZES,
     HEARD,
     LOOK_BACK,
@@ -352,6 +355,7 @@ def compose(
     alignment: Alignment,
     wishes: Wishes = NO_WISHES,
     seeds: Sequence[int],
+    ending: bool = False,
     hear: Hear | None = None,
 ) -> list[Composition]:
     """Draw new notes after a primer, for several songs that share the work of reading the weights.
@@ -367,7 +371,9 @@ def compose(
         alignment: How times are placed within their bins.
         wishes: How the music should be, over time.
         seeds: One a song. The same seeds, model and primer give the same music.
-        hear: Called with each note as it is drawn; a later note of the same pitch may still shorten it.
+        ending: Bring each song to an end, up to 15 s before its length; otherwise it stops there.
+        hear: Called with each note as it is drawn; a later note of the same pitch may still shorten it, and an end may
+            leave out or slow down the last ones.
     """
     assert (length is None) != (seconds is None), "give either a length or seconds"
     begun = _Song(primer, sampling, alignment, wishes)
@@ -396,7 +402,7 @@ def compose(
             if (each.song.events < length if length is not None else each.song.seconds < (seconds or 0.0))
         ]
         if not unfinished:
-            return [each.song.finished(each.surprise) for each in songs]
+            return [each.finished(ending=ending) for each in songs]
         if len(unfinished) < len(going):  # the model goes on with those that go on
             places = np.array(unfinished)
             model.reorder(np.concatenate([places, places + len(going)]) if is_guided else places)
@@ -414,7 +420,8 @@ def _shifts(moments: Sequence[int]) -> int:
 class _Growing:
     """A song that is being composed: which one it is, where its chances come from, the nats of what was drawn.
 
-    These are the network's own, so that pieces compare with music that training held out.
+    These are the network's own, so that pieces compare with music that training held out. `end_nats` has its logarithm
+    of the probability that the song ends, before each new note.
     """
 
     index: int
@@ -422,6 +429,12 @@ class _Growing:
     rng: np.random.Generator
     recall: Recall
     surprise: float = 0.0
+    end_nats: list[float] = dataclass_field(default_factory=list)
+
+    def finished(self, *, ending: bool) -> Composition:
+        """Return the new notes, with an end or just as they are."""
+        made = self.song.finished(self.surprise)
+        return replace(made, fields=ended(made.fields, made.begin, self.end_nats)) if ending else made
 
 
 def _undescribed(rows: np.ndarray) -> np.ndarray:
@@ -473,6 +486,9 @@ def _choose_all(model: NextNote, state: np.ndarray, going: Sequence[_Growing], s
             each.song.choice[field] = choice
             each.recall.chose(field, choice, likelihood)
             each.surprise -= said_nats
+        if field == GAP:
+            for each, end_nats in zip(going, said[:, END].tolist(), strict=True):
+                each.end_nats.append(end_nats)
         if field < VELOCITY:
             state = model.add_choice(field, state, np.tile(choices, 2) if is_guided else choices)
 

@@ -61,13 +61,10 @@ def piece_cost(decoder: Decoder, fields: Fields, mark: int, *, recall: float = 0
         recall: Share of the notes that go on as after a moment like theirs (`recall.py`), as new music is composed; 0
             for the network alone.
     """
-    rows = with_end(with_start(note_rows(fields)))
-    rows[:, MARK] = mark
-    rows[:, TIME] -= rows[0, TIME]
+    rows = _rows(fields, mark)
     heard, following = rows[:-1], rows[1:, : len(FIELD_SIZES)]
     choices = np.minimum(following, np.array(FIELD_SIZES) - 1)
-    decoder.reset()
-    states = np.concatenate([decoder.states(heard[None, at : at + CHUNK])[0] for at in range(0, len(heard), CHUNK)])
+    states = _states(decoder, heard)
     network, state = [], states  # of each field, [n, C]
     for field, chosen in enumerate(choices.T):
         network.append(np.exp(log_probabilities(decoder.choose(field, state))))
@@ -81,6 +78,32 @@ def piece_cost(decoder: Decoder, fields: Fields, mark: int, *, recall: float = 0
     nats = np.append(-np.log(likely).sum(axis=1), 0.0)
     nats[4] = float(placement_nats(fields, Alignment(*decoder.config.alignment)).sum())
     return Cost(nats, len(fields), fields.seconds)
+
+
+def end_nats(decoder: Decoder, fields: Fields, mark: int) -> np.ndarray:
+    """Return the logarithm of how likely a piece ends after each of its notes, [N].
+
+    Args:
+        decoder: Of one song; what it heard before is forgotten.
+        fields: N notes.
+        mark: Where the piece comes from, `rows.CLEAN` or `rows.HEARD`.
+    """
+    gaps = decoder.choose(GAP, _states(decoder, _rows(fields, mark)[:-1]))
+    return log_probabilities(gaps)[1:, END]
+
+
+def _rows(fields: Fields, mark: int) -> np.ndarray:
+    """Return [N + 2, 14] rows of a start, the notes and an end."""
+    rows = with_end(with_start(note_rows(fields)))
+    rows[:, MARK] = mark
+    rows[:, TIME] -= rows[0, TIME]
+    return rows
+
+
+def _states(decoder: Decoder, rows: np.ndarray) -> np.ndarray:
+    """Return the state after each of [n, 14] rows, [n, E]."""
+    decoder.reset()
+    return np.concatenate([decoder.states(rows[None, at : at + CHUNK])[0] for at in range(0, len(rows), CHUNK)])
 
 
 def _recalled(memory: Recall, states: np.ndarray, network: Sequence[np.ndarray], choices: np.ndarray) -> np.ndarray:

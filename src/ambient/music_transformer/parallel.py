@@ -19,7 +19,7 @@ SONGS_TOGETHER = 8
 
 @dataclass(frozen=True, slots=True)
 class CompositionRequest:
-    """What to compose; `length` in performance events or `seconds`, as for `compose`."""
+    """What to compose; `length` in performance events or `seconds`, and `ending`, as for `compose`."""
 
     folder: Path
     primer: Primer
@@ -27,6 +27,7 @@ class CompositionRequest:
     wishes: Wishes
     length: int | None = None
     seconds: float | None = None
+    ending: bool = False
 
 
 def compose_songs(request: CompositionRequest, seeds: Sequence[int], hear: Hear | None = None) -> list[Composition]:
@@ -59,6 +60,7 @@ def _compose_group(request: CompositionRequest, seeds: tuple[int, ...], hear: He
         alignment=Alignment(*decoder.config.alignment),
         wishes=request.wishes,
         seeds=seeds,
+        ending=request.ending,
         hear=hear,
     )
 
