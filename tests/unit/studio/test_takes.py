@@ -1,4 +1,5 @@
 import hashlib
+import json
 import threading
 
 import pytest
@@ -55,6 +56,28 @@ def test_takes_are_composed_heard_and_written(studio, ended):
     ranks = {read_music(studio.takes.midi(each), each).settings["rank"] for each in (first, second)}
     assert ranks == {1, 2}
     assert studio.takes.shown(first)["notes"] != studio.takes.shown(second)["notes"]
+
+
+@pytest.mark.parametrize("kept_s", [0.0, 6.0])
+def test_each_take_is_the_music_that_was_heard_while_it_grew_up_to_its_end(studio, ended, monkeypatch, kept_s):
+    heard = {}
+
+    def hear(self, group, line):
+        message = json.loads(line)
+        heard.setdefault(message["seed"], []).append(message["note"][1])
+        original(self, group, line)
+
+    original = Takes._hear
+    monkeypatch.setattr(Takes, "_hear", hear)
+    ids = studio.takes.compose(wish(count=4, minutes=1.0, seed=1, kept_s=kept_s, context_s=0.0 if kept_s else 12.1))
+    ended()
+    for id_ in ids:
+        take = studio.takes.shown(id_)
+        grew = heard[take["seed"]]
+        pitches = [row[1] for row in take["notes"]]
+        # Of the notes heard last some may be left out, and what was kept stands before.
+        length = max(k for k in range(1, len(grew) + 1) if pitches[-k:] == grew[:k] or k == 1)
+        assert length > 0.6 * len(grew)
 
 
 def test_again_from_a_moment_keeps_what_was_before_it(studio, ended):

@@ -477,9 +477,13 @@ class Takes:
                 path.unlink(missing_ok=True)
 
     def _file_of(self, group: Group, take: Take, made: dict[Path, Music]) -> Path | None:
-        """Find the file that has the notes that a take was shown with."""
-        pitches = [int(row[1]) for row in take.notes[len(self._stays(group)) :]]
-        return next((p for p, m in made.items() if [n.pitch for n in m.notes][-len(pitches) :] == pitches), None)
+        """Find the file that has the notes that a take was shown with; an end may leave out the last ones."""
+        shown = [int(row[1]) for row in take.notes[len(self._stays(group)) :]]
+        for path, music in made.items():
+            pitches = [note.pitch for note in music.notes]
+            if any(pitches[-count:] == shown[:count] for count in range(len(shown), len(shown) // 2, -1)):
+                return path
+        return None
 
     def _path(self, group: Group, kind: str, take: Take) -> Path:
         return self._folder / group.id / f"{kind}-{take.id.rpartition('-')[2]}.mid"
