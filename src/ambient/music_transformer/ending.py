@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ambient.music_transformer.fields import Fields
+from ambient.music_transformer.sounding import ENDING_STEPS
 from ambient.music_transformer.tokens import STEPS_PER_SECOND
 
 LOOK_BACK_STEPS = 15 * STEPS_PER_SECOND  # from the last note, for an end ...
@@ -20,17 +21,15 @@ LAST_TEMPO = 0.5  # of the tempo before
 BRAKING = 3  # q of Friberg and Sundberg
 RING_STEPS = 3 * STEPS_PER_SECOND
 TOGETHER_STEPS = 3
-SOUNDS_ON_STEPS = 20
 
 
 def ended(new: Fields, begin: int, end_nats: Sequence[float]) -> Fields:
     """End a piece.
 
     Args:
-        new: Its new notes.
+        new: Its N new notes.
         begin: Where they begin.
-        end_nats: How likely the piece ends after so many new notes, as logarithms: after none, after the first, and so
-            on; after the last one it need not be known.
+        end_nats: [N], how likely the piece ended before each of them, as logarithms.
     """
     reach = min(LOOK_BACK_STEPS, int((new.starts[-1] - begin) * LOOK_BACK_SHARE))
     new = new[: _last_note(new, end_nats, reach) + 1]
@@ -38,7 +37,7 @@ def ended(new: Fields, begin: int, end_nats: Sequence[float]) -> Fields:
     chord = new.starts >= last - TOGETHER_STEPS
     rung = max(int(new.ends[chord].max()), last + RING_STEPS)
     # What sounds on under the last chord ends with it, drones too.
-    ends = np.where(chord | (new.ends > last + SOUNDS_ON_STEPS), rung, new.ends)
+    ends = np.where(chord | (new.ends > last + ENDING_STEPS), rung, new.ends)
     slowing = min(SLOWING_STEPS, reach)
     starts, ends = (_slowed(times, last - slowing, last) for times in (new.starts, ends))
     return Fields(starts, new.pitches, ends - starts, new.velocities)
@@ -46,14 +45,10 @@ def ended(new: Fields, begin: int, end_nats: Sequence[float]) -> Fields:
 
 def _last_note(new: Fields, end_nats: Sequence[float], reach: int) -> int:
     """Return which note is to be the last: where an end is likeliest, of those that no other starts together with."""
-    stands_apart = np.append(np.diff(new.starts) > TOGETHER_STEPS, False)
-    likely = np.where(stands_apart & (new.starts >= new.starts[-1] - reach), _after_each(new, end_nats), -np.inf)
+    stands_apart = np.diff(new.starts) > TOGETHER_STEPS
+    is_late = new.starts[:-1] >= new.starts[-1] - reach
+    likely = np.where(stands_apart & is_late, end_nats[1:], -np.inf)  # after each note but the last
     return int(likely.argmax()) if np.isfinite(likely).any() else len(new) - 1
-
-
-def _after_each(new: Fields, end_nats: Sequence[float]) -> np.ndarray:
-    known = np.array(end_nats[1 : len(new) + 1], dtype=np.float64)
-    return np.append(known, np.full(len(new) - len(known), -np.inf))
 
 
 def _slowed(times: np.ndarray, first: int, last: int) -> np.ndarray:

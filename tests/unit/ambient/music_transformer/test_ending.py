@@ -16,7 +16,7 @@ def every_second(count=181, *, length=80):
 
 
 def nats(count, **likely):
-    """Log-probabilities of an end after no note, the first note, and so on."""
+    """Log-probabilities of an end before each note, so after none, after the first, and so on."""
     return [likely.get(f"after_{note}", -14.0) for note in range(count)]
 
 
@@ -39,8 +39,8 @@ def test_an_end_does_not_part_notes_that_start_together():
     assert len(made) == 172
 
 
-def test_a_piece_keeps_its_notes_where_nothing_is_known():
-    assert len(ended(every_second(), BEGIN, [])) == 181
+def test_a_piece_keeps_its_notes_where_it_can_end_nowhere():
+    assert len(ended(every_second(), BEGIN, [-np.inf] * 181)) == 181
     assert len(ended(every_second(1), BEGIN, [-14.0])) == 1
 
 
@@ -58,7 +58,7 @@ def test_the_last_chord_rings_and_what_sounds_on_ends_with_it():
     starts = np.array([BEGIN, BEGIN, BEGIN + 20_000, BEGIN + 20_500, BEGIN + 20_500])
     for lengths, rings in (([80, 90_000, 700, 30, 500], 500), ([80, 90_000, 700, 30, 20], 300)):
         new = Fields(starts, np.array([50, 30, 36, 60, 64]), np.array(lengths), np.full(5, 16))
-        made = ended(new, BEGIN, [])
+        made = ended(new, BEGIN, [-np.inf] * 5)
         assert made.lengths[0] == 80
         # As long as its longest note, 3 s at least; the bass below and a drone of a quarter of an hour too.
         assert (made.ends[1:] - made.starts[-1]).tolist() == [rings] * 4
