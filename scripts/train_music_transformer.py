@@ -37,10 +37,11 @@ class Phase(NamedTuple):
     calm_weight: int
     minutes: float
     schedule_minutes: float
+    precision: str = "float32"
 
     def flags(self) -> list[str]:
         """Return what stages.train is given."""
-        return [word for name, value in self._asdict().items() for word in (f"--{name}", f"{value:g}")]
+        return [word for name, value in self._asdict().items() for word in (f"--{name}", str(value))]
 
 
 # On two processor cores. Short crops first: most of what there is to learn lies within a few seconds. Long ones teach
@@ -61,6 +62,11 @@ PHASES = (
     Phase(12, 384, 2, minutes=400, schedule_minutes=540),
     Phase(6, 768, 2, minutes=418, schedule_minutes=490),
     Phase(6, 768, 2, minutes=428, schedule_minutes=455),
+    Phase(12, 384, 2, minutes=450, schedule_minutes=760, precision="bfloat16"),
+    Phase(12, 384, 2, minutes=470, schedule_minutes=690, precision="bfloat16"),
+    Phase(8, 768, 2, minutes=495, schedule_minutes=640, precision="bfloat16"),
+    Phase(8, 768, 2, minutes=515, schedule_minutes=590, precision="bfloat16"),
+    Phase(8, 768, 2, minutes=530, schedule_minutes=555, precision="bfloat16"),
 )
 RECIPE = (
     *("--from_scratch", "--optimizer", "muon", "--l_r", "8e-3", "--warmup_steps", "100", "--performed_weight", "2"),

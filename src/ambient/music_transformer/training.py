@@ -265,6 +265,20 @@ class Trainer:
         return [*self.model.weights, *self.model.optimizer.variables, *dropout]
 
 
+class Muon(keras.optimizers.Muon):
+    """Muon whose Newton-Schulz iteration is computed in the precision of the model, as in Jordan et al. 2024.
+
+    The iteration only turns a step's direction, so bfloat16 is enough for it.
+    """
+
+    def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
+        """Return the orthogonal matrix near one or more of [..., rows, columns]."""
+        turned = super().zeropower_via_newtonschulz5(
+            keras.ops.cast(x, keras.config.dtype_policy().compute_dtype), steps
+        )
+        return keras.ops.cast(turned, x.dtype)
+
+
 def make_optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
     """Make the optimizer that a configuration names; it decays matrices alone.
 
@@ -278,7 +292,7 @@ def make_optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
         "gradient_accumulation_steps": config.accumulate if config.accumulate > 1 else None,
     }
     if config.optimizer == "muon":
-        optimizer = keras.optimizers.Muon(
+        optimizer = Muon(
             adam_beta_2=BETA_2,
             adam_weight_decay=config.weight_decay,
             adam_lr_ratio=ADAM_SHARE,

@@ -12,7 +12,7 @@ from ambient.music_transformer import training as training_module
 from ambient.music_transformer.config import KIND, ModelConfig, TrainingConfig
 from ambient.music_transformer.data import Crops, Piece
 from ambient.music_transformer.descriptions import Percentiles
-from ambient.music_transformer.model import build_model, load_model
+from ambient.music_transformer.model import build_model, load_model, use_precision
 from ambient.music_transformer.tensorboard import EventLog
 from ambient.music_transformer.training import Trainer, evaluate
 
@@ -169,7 +169,24 @@ def test_accumulated_batches_move_the_weights_as_one_large_batch(song, eager):
     assert np.corrcoef(moved[0] - start, only_half - start)[0, 1] < 0.95
 
 
-def test_muon_turns_the_steps_of_hidden_matrices_alone_into_orthogonal_ones(song, eager):
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_muon_turns_the_steps_of_hidden_matrices_alone_into_orthogonal_ones(song, eager, monkeypatch, precision):
+    computed_in = []
+    newton = keras.optimizers.Muon.zeropower_via_newtonschulz5
+    monkeypatch.setattr(
+        keras.optimizers.Muon,
+        "zeropower_via_newtonschulz5",
+        lambda self, x, steps: computed_in.append(keras.backend.standardize_dtype(x.dtype)) or newton(self, x, steps),
+    )
+    use_precision(precision)
+    try:
+        check_steps_of_muon(song)
+    finally:
+        use_precision("float32")
+    assert set(computed_in) == {precision}
+
+
+def check_steps_of_muon(song):
     model = build_model(replace(SHAPE, dropout=0.0), seed=1)
     config = replace(CONFIG, optimizer="muon", weight_decay=0.0, warmup_steps=0)
     training = Trainer(model, config, [song], [song], PERCENTILES, report=print)
