@@ -205,6 +205,7 @@ class RowHashes:
         self._prefix = np.concatenate([np.zeros(1, np.uint64), np.cumsum(spread * powers, dtype=np.uint64)])
         inverse = np.uint64(pow(int(_BASE), -1, 1 << 64))
         self._back = np.cumprod(np.full(steps.size, inverse, np.uint64))  # brings a row to the power of the first
+        self._all: dict[int, np.ndarray] = {}  # of the lengths that were asked for; every piece begins with the same
 
     def hashes(self, length: int, places: np.ndarray | None = None) -> np.ndarray:
         """Hash rows of `length` steps, uint64; equal rows are equal wherever they stand.
@@ -214,7 +215,9 @@ class RowHashes:
             places: [n], where the rows begin; by default all rows, [N - length + 1].
         """
         if places is None:
-            rows: np.ndarray = self._prefix[length:] - self._prefix[:-length]
-            return rows * self._back[: rows.size]
+            if length not in self._all:
+                rows = self._prefix[length:] - self._prefix[:-length]
+                self._all[length] = rows * self._back[: rows.size]
+            return self._all[length]
         rows = self._prefix[places + length] - self._prefix[places]
         return rows * self._back[places]
