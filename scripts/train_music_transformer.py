@@ -63,10 +63,10 @@ PHASES = (
     Phase(6, 768, 2, minutes=418, schedule_minutes=490),
     Phase(6, 768, 2, minutes=428, schedule_minutes=455),
     Phase(12, 384, 2, minutes=450, schedule_minutes=760, precision="bfloat16"),
-    Phase(12, 384, 2, minutes=470, schedule_minutes=690, precision="bfloat16"),
-    Phase(8, 768, 2, minutes=495, schedule_minutes=640, precision="bfloat16"),
-    Phase(8, 768, 2, minutes=515, schedule_minutes=590, precision="bfloat16"),
-    Phase(8, 768, 2, minutes=530, schedule_minutes=555, precision="bfloat16"),
+    Phase(12, 384, 2, minutes=468, schedule_minutes=690, precision="bfloat16"),
+    Phase(8, 768, 2, minutes=490, schedule_minutes=630, precision="bfloat16"),
+    Phase(8, 768, 2, minutes=502, schedule_minutes=565, precision="bfloat16"),
+    Phase(8, 768, 2, minutes=512, schedule_minutes=532, precision="bfloat16"),
 )
 RECIPE = (
     *("--from_scratch", "--optimizer", "muon", "--l_r", "8e-3", "--warmup_steps", "100", "--performed_weight", "2"),

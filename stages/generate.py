@@ -156,7 +156,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--recall",
         type=number(float, least=0, most=1),
         default=DEFAULTS.recall,
-        help="share of the notes that go on as the primer did after a moment like theirs (%(default)s)",
+        help="how much goes on as the primer did after a moment like it, 0: nothing, 1: all (%(default)s)",
     )
     parser.add_argument(
         "--keep_loops",

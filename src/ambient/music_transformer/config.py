@@ -173,8 +173,8 @@ class SamplingConfig:
         notes_per_second: At most so many notes start within a second; 0 sets no bound.
         modulation: How far the pitch classes of half a minute may be from the primer's, 1 - cosine, before pitches
             that lead farther become less likely (`harmony.py`); 1 lets the music go anywhere.
-        recall: Share of the notes, 0-1, that go on as the primer did after a moment like theirs (`recall.py`), unless a
-            description is turned.
+        recall: How much goes on as the primer did after a moment like it, 0-1 (`recall.py`), unless a description is
+            turned.
         break_loops: Forbid the note that would carry on a loop, and let as many figures return as in real music
             (`loops.py`).
     """

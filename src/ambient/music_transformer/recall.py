@@ -3,14 +3,15 @@
 A small network sees that a phrase returns, but is not sure how it goes on, and after some hundred notes a primer is out
 of its sight. So each state of the network while it hears is kept with the note that followed, and a field of the next
 note is drawn from a mixture: by the network, or as it was after a state like this one (a continuous cache: Grave,
-Joulin and Usunier 2017, arXiv:1612.04426; nearest neighbours: Khandelwal et al. 2020, arXiv:1911.00172). Which of the
-two is right tends to stay so from field to field and from note to note; what is known of it after each choice, and
-which of the moments still agree, counts for the next. Notes that were composed are not kept: music that remembers
-itself circles ever closer.
+Joulin and Usunier 2017, arXiv:1612.04426; nearest neighbours: Khandelwal et al. 2020, arXiv:1911.00172). The odds of
+what is recalled are the higher, the nearer the nearest moment is, and the better it has told this field of the notes
+before (He, Neubig and Berg-Kirkpatrick 2021, arXiv:2109.04212, choose the share from the nearness too). Notes that were
+composed are not kept: music that remembers itself circles ever closer.
 
 Legend: N moments, E width of a state, C choices of a field.
 """
 
+import math
 from copy import copy
 
 import numpy as np
@@ -19,10 +20,16 @@ from ambient.music_transformer.balance import nearness
 from ambient.music_transformer.rows import FIELD_SIZES
 
 SHARPNESS = 500.0  # nats for a cosine of 1 between two states
-STAYS = 0.7  # how much of what is known of one field holds for the next
+USUAL_SHARE = 0.3  # with which the odds are as they are learned below; another share multiplies them
+# Odds that a field goes on as recalled, chosen on held-out pieces (docs/experiments.md): so much over the distance to
+# the nearest direction, times e to the power of so many times the nats by which the recalled has been the better.
+NEAR = 0.12
+TRUST = 1.5
+STAYS = 0.9  # how much of what is known stays with each note
+MOST_TOLD, LEAST_LIKELY = 3.0, 0.01  # bounds of what one choice tells
 EXACT = 0.85  # of times and velocities that return, those that return exactly; the others do nearly
 _SPREADS = (1.0, 0.0, 2.0, 1.5)  # bins, how nearly; a pitch returns exactly
-_UNLIKE = 1e-4  # what remains of a moment that went on otherwise
+_UNLIKE = 0.03  # what remains of a moment that went on otherwise
 
 
 class Recall:
@@ -31,16 +38,19 @@ class Recall:
     Args:
         states: [N, E], after some notes.
         following: [N, 4], the fields of the notes that followed.
-        share: Of the notes, 0-1, that go on as after a moment like theirs.
+        share: How much goes on as after a moment like the present one: nothing with 0, all with 1, and with
+            `USUAL_SHARE` as much as in most music.
     """
 
     def __init__(self, states: np.ndarray, following: np.ndarray, share: float) -> None:
         self._directions = states / (np.linalg.norm(states, axis=1, keepdims=True) + 1e-9)
         self._following = np.minimum(following, np.array(FIELD_SIZES) - 1).T  # [4, N]
-        self._usual = self._share = share
+        self._share = share
         self._known = 0  # how many moments count, the first ones
         self._weights = np.zeros(0)  # of these, for the next field
+        self._distance = math.inf  # of the nearest of them
         self._recalled = np.zeros(0)  # [C], how the field that was asked for went on
+        self._better = (0.0,) * len(FIELD_SIZES)  # than the network the recalled has been, nats of each field
 
     def copy(self) -> "Recall":
         """Return an independent copy; the moments, which do not change, are shared."""
@@ -57,8 +67,10 @@ class Recall:
         if not self._share or not self._known:
             return
         direction = state / (np.linalg.norm(state) + 1e-9)
-        likeness = (self._directions[: self._known] @ direction) * SHARPNESS
-        weights = np.exp(likeness - likeness.max())
+        cosines = self._directions[: self._known] @ direction
+        nearest = float(cosines.max())
+        self._distance = math.sqrt(2 * max(1 - nearest, 1e-6))
+        weights = np.exp((cosines - nearest) * SHARPNESS)
         self._weights = weights / weights.sum()
 
     def mixed(self, field: int, probabilities: np.ndarray) -> np.ndarray:
@@ -70,7 +82,13 @@ class Recall:
         self._recalled = counts.astype(np.float64)
         if near is not None:
             self._recalled = EXACT * counts + (1 - EXACT) * (near @ counts)
-        return (1 - self._share) * probabilities + self._share * self._recalled
+        share = self._share_of(field)
+        return (1 - share) * probabilities + share * self._recalled
+
+    def _share_of(self, field: int) -> float:
+        """Return how likely a field goes on as recalled."""
+        recalled = self._share * (1 - USUAL_SHARE) * NEAR / self._distance * math.exp(TRUST * self._better[field])
+        return recalled / (recalled + (1 - self._share) * USUAL_SHARE)
 
     def chose(self, field: int, choice: int, probability: float) -> None:
         """Learn what was chosen.
@@ -82,9 +100,10 @@ class Recall:
         """
         if not self._share or not self._known:
             return
-        recalled = self._share * float(self._recalled[choice])
-        right = recalled / max(recalled + (1 - self._share) * probability, 1e-30)
-        self._share = (1 - STAYS) * self._usual + STAYS * right
+        likelier = max(float(self._recalled[choice]), LEAST_LIKELY) / max(probability, LEAST_LIKELY)
+        told = min(max(math.log(likelier), -MOST_TOLD), MOST_TOLD)
+        better = STAYS * self._better[field] + (1 - STAYS) * told
+        self._better = (*self._better[:field], better, *self._better[field + 1 :])
         values = self._following[field, : self._known]
         agrees = (values == choice).astype(np.float64)
         near = _nearness(field)
