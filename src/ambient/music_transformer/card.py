@@ -89,7 +89,7 @@ A Music Transformer ({config.layers} blocks of width {config.width}, {config.hea
 `{config.vocabulary}`) that continues piano music. Compose with
 `python3 -m stages.generate --load_path THIS_FOLDER --inputs PRIMER.mid --save_path OUT.mid`.
 
-- Weights: {training["origin"]}; {training["steps"]} steps of {" and ".join(crops)} notes,
+- Weights: {training["origin"]}; {training["steps"]} steps of {", ".join(crops)} notes,
   best at step {training["best_step"]}, stopped by {training["stopped_by"]}; random seed {settings["seed"]}.
 - Learned from: {data["songs"]} songs, {data["notes"]} notes, {data["minutes"]} minutes (digest `{data["digest"]}`).
 - Held out: {held_out["what"]}; {held_out["notes"]} notes, {held_out["seconds"]} seconds of music.
