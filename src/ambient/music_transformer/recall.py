@@ -20,10 +20,10 @@ from ambient.music_transformer.balance import nearness
 from ambient.music_transformer.rows import FIELD_SIZES
 
 SHARPNESS = 500.0  # nats for a cosine of 1 between two states
-USUAL_SHARE = 0.3  # with which the odds are as they are learned below; another share multiplies them
-# Odds that a field goes on as recalled, chosen on held-out pieces (docs/experiments.md): so much over the distance to
-# the nearest direction, times e to the power of so many times the nats by which the recalled has been the better.
-NEAR = 0.12
+# Odds that a field goes on as recalled, chosen on held-out pieces with a share of 0.3 (docs/experiments.md): those of
+# the share, times so much over the distance to the nearest direction, times e to the power of so many times the nats by
+# which the recalled has been the better.
+NEAR = 0.28
 TRUST = 1.5
 STAYS = 0.9  # how much of what is known stays with each note
 MOST_TOLD, LEAST_LIKELY = 3.0, 0.01  # bounds of what one choice tells
@@ -38,8 +38,7 @@ class Recall:
     Args:
         states: [N, E], after some notes.
         following: [N, 4], the fields of the notes that followed.
-        share: How much goes on as after a moment like the present one: nothing with 0, all with 1, and with
-            `USUAL_SHARE` as much as in most music.
+        share: How much goes on as after a moment like the present one, 0-1: nothing with 0, all with 1.
     """
 
     def __init__(self, states: np.ndarray, following: np.ndarray, share: float) -> None:
@@ -87,8 +86,8 @@ class Recall:
 
     def _share_of(self, field: int) -> float:
         """Return how likely a field goes on as recalled."""
-        recalled = self._share * (1 - USUAL_SHARE) * NEAR / self._distance * math.exp(TRUST * self._better[field])
-        return recalled / (recalled + (1 - self._share) * USUAL_SHARE)
+        recalled = self._share * NEAR / self._distance * math.exp(TRUST * self._better[field])
+        return recalled / (recalled + 1 - self._share)
 
     def chose(self, field: int, choice: int, probability: float) -> None:
         """Learn what was chosen.
