@@ -249,7 +249,7 @@ def print_statistics(real: list[list[Note]], composed: list[list[Note]], trained
     for name, theirs, ours in rows:
         low, _, high = np.percentile(theirs, PERCENTILES)
         drifted = "" if low <= np.median(ours) <= high else "  outside"
-        print(f"{name:<22}{shown(theirs):>26}{shown(ours):>26}{drifted}")
+        print(f"{name:<22}{shown(theirs):>26} {shown(ours):>25}{drifted}")
     if trained:
         over = [np.mean([n > COPY_LIMIT_NOTES for n in copied(trained, pieces)]) for pieces in (real, composed)]
         print(f"{f'over {COPY_LIMIT_NOTES} copied notes':<22}{over[0]:>26.0%}{over[1]:>26.0%}", flush=True)
