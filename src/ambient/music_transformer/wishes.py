@@ -36,6 +36,8 @@ LENGTH_NATS = 0.15  # for each bin of note length that is missing and each doubl
 OCTAVES = np.log2(np.maximum(EDGES[:-1], 1))  # [BINS], of a length in steps
 LONGEST_STEP_S = 5.0  # a rest counts for no more
 MOST_FADE = 0.4  # of a primer; what is sparse for longer is the music
+# What the primer is like in one thing gives way where another is turned: many more notes cannot all be as long.
+GIVES_WAY = {"density": "note_length"}
 CALM = {"density": 30.0, "note_length": 60.0}  # percentiles of music from nothing, unless another wish is turned
 
 
@@ -219,4 +221,6 @@ def _point(word: str) -> tuple[float, float]:
 
 def make_wishes(primer: Primer, turned: Mapping[str, tuple[tuple[float, float], ...]]) -> Wishes:
     """Return the primer's own descriptions, and in their place what a person turned."""
-    return Wishes(tuple(float(each) for each in primer.typical), tuple(sorted(turned.items())), primer.percentiles)
+    left = {GIVES_WAY[name] for name in turned if name in GIVES_WAY} if len(primer.fields) else set()
+    typical = [UNKNOWN if name in left else float(each) for name, each in zip(NAMES, primer.typical, strict=True)]
+    return Wishes(tuple(typical), tuple(sorted(turned.items())), primer.percentiles)

@@ -77,7 +77,17 @@ def test_a_primer_is_described_note_by_note_and_as_a_whole(tiny_config):
     assert as_bins(primer.typical).tolist() == [4, 10, 4, 11, 11]
     assert primer.typical[1] == pytest.approx(9 + 15 / 16)  # 60 between the edges 58 2/9 and 60
     assert as_bins(make_wishes(primer, {})(0.0)).tolist() == [4, 10, 4, 11, 11]
-    assert as_bins(make_wishes(primer, {"density": ((0.0, 1.5),)})(0.0)).tolist() == [2, 10, 4, 11, 11]
+    assert as_bins(make_wishes(primer, {"register": ((0.0, 1.5),)})(0.0)).tolist() == [4, 2, 4, 11, 11]
+
+
+def test_notes_are_as_long_as_the_primers_unless_there_are_to_be_more_or_fewer_of_them(tiny_config):
+    primer = make_primer(steady(80, 50), tiny_config, heard=False)
+    length = make_wishes(primer, {})(0.0)[4]
+    assert round(length) == 11
+    assert make_wishes(primer, {"density": ((0.0, 90.0),)})(0.0)[4] == 0  # not said
+    assert make_wishes(primer, {"polyphony": ((0.0, 90.0),)})(0.0)[4] == length
+    both = {"density": ((0.0, 90.0),), "note_length": ((0.0, 1.5),)}
+    assert as_bins(make_wishes(primer, both)(0.0))[4] == 2
 
 
 def test_a_primer_too_short_to_describe_or_a_model_without_percentiles_says_nothing(tiny_config):
