@@ -37,10 +37,9 @@ from ambient.music_transformer.config import DESCRIPTIONS, SHIPPED_MODEL, Sampli
 from ambient.music_transformer.data import PERFORMED_VELOCITIES
 from ambient.music_transformer.descriptions import describe
 from ambient.music_transformer.evaluation import Cost, end_nats, piece_cost
-from ambient.music_transformer.fields import Fields, fields_to_notes, notes_to_fields
+from ambient.music_transformer.fields import BIN_WIDTHS, Fields, fields_to_notes, notes_to_fields, steps_to_bins
 from ambient.music_transformer.memorisation import TrainingNotes
 from ambient.music_transformer.parallel import CompositionRequest, cached_decoder, compose_songs
-from ambient.music_transformer.placement import Alignment, placement_nats
 from ambient.music_transformer.rows import CLEAN, FIELD_SIZES, HEARD, note_rows
 from ambient.music_transformer.sampling import VELOCITY
 from ambient.music_transformer.statistics import Distances, Statistics, distances, measure, self_repetition
@@ -169,7 +168,8 @@ def frequency_cost(trained: TrainingNotes, pieces: Sequence[Fields]) -> float:
     for piece in pieces:
         rows = note_rows(piece)
         nats += sum(float(table[rows[:, field]].sum()) for field, table in enumerate(tables))
-        nats += float(placement_nats(piece, Alignment(0.0, 0.0)).sum())
+        for times in (piece.starts[1:] - piece.starts[:-1], piece.lengths):
+            nats += float(np.log(BIN_WIDTHS[steps_to_bins(times)]).sum())
         seconds += piece.seconds
     return float(nats / np.log(2) / max(seconds, 1e-9))
 

@@ -67,6 +67,11 @@ PHASES = (
     Phase(8, 768, 2, minutes=490, schedule_minutes=630, precision="bfloat16"),
     Phase(8, 768, 2, minutes=502, schedule_minutes=565, precision="bfloat16"),
     Phase(8, 768, 2, minutes=512, schedule_minutes=532, precision="bfloat16"),
+    Phase(12, 384, 2, minutes=544, schedule_minutes=880),
+    Phase(12, 384, 2, minutes=566, schedule_minutes=800),
+    Phase(6, 768, 2, minutes=584, schedule_minutes=735),
+    Phase(6, 768, 2, minutes=595, schedule_minutes=660),
+    Phase(6, 768, 2, minutes=602, schedule_minutes=626),
 )
 RECIPE = (
     *("--from_scratch", "--optimizer", "muon", "--l_r", "8e-3", "--warmup_steps", "100", "--performed_weight", "2"),

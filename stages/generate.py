@@ -302,7 +302,6 @@ class _Work:
     def _scored(self, primer: "Primer", seeds: list[int]) -> "list[Candidate]":
         from ambient.music_transformer.composing import compose_by_beam
         from ambient.music_transformer.parallel import CompositionRequest, compose_songs
-        from ambient.music_transformer.placement import Alignment
         from ambient.music_transformer.ranking import score
         from ambient.music_transformer.wishes import make_wishes
 
@@ -316,7 +315,6 @@ class _Work:
                     primer,
                     length=arguments.length,
                     sampling=sampling,
-                    alignment=Alignment(*self.decoder.config.alignment),
                     wishes=wishes,
                 )
             ]

@@ -109,7 +109,6 @@ def run(arguments: argparse.Namespace) -> None:
     from ambient.music_transformer.data import Piece, evaluation_batches
     from ambient.music_transformer.descriptions import Percentiles
     from ambient.music_transformer.model import share_batches, use_precision
-    from ambient.music_transformer.placement import Alignment
     from ambient.music_transformer.tensorboard import EventLog
     from ambient.music_transformer.training import Trainer, evaluate
 
@@ -158,14 +157,12 @@ def run(arguments: argparse.Namespace) -> None:
     if result.stopped_by == "minutes" and result.best_step == result.steps:
         log(f"still improving after {config.minutes:g} minutes: a longer --minutes would bring more")
     after = evaluate(model, evaluation_batches(split.held_out, percentiles, config))
-    alignment = Alignment(*model.config.alignment)
     training = describe_training(
         result,
         config,
         split,
         records,
         measured,
-        alignment,
         origin=origin,
         held_out=after,
         precision=arguments.precision,
@@ -248,7 +245,6 @@ def starting_model(arguments: argparse.Namespace, pieces: "list[Piece]") -> "tup
     from ambient.model_folder import model_digest
     from ambient.music_transformer.descriptions import Percentiles
     from ambient.music_transformer.model import build_model, load_model
-    from ambient.music_transformer.placement import Alignment
     from ambient.music_transformer.variation import change_dynamics, stretch
 
     if arguments.from_scratch:
@@ -261,11 +257,9 @@ def starting_model(arguments: argparse.Namespace, pieces: "list[Piece]") -> "tup
         rng = np.random.default_rng(arguments.seed)
         struck_otherwise = [change_dynamics(each, rng) for each in fields[::2]] if arguments.hands else []
         edges = Percentiles.of([*fields, *slowed, *struck_otherwise]).edges
-        alignment = Alignment.of([piece.fields for piece in pieces if not piece.heard] or fields)
         shape = replace(
             shape,
             percentiles=tuple(tuple(float(edge) for edge in row) for row in edges.round(4)),
-            alignment=(alignment.gap, alignment.length),
         )
         if arguments.dropout is not None:
             shape = replace(shape, dropout=arguments.dropout)

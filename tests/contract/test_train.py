@@ -80,7 +80,6 @@ def test_a_corpus_becomes_a_model_folder_that_composes_and_a_second_run_the_same
     assert all(edges == sorted(edges) for edges in config["percentiles"])
     assert config["percentiles"][0][9] == pytest.approx(4, abs=0.3)  # four notes a second
     assert config["percentiles"][4] == pytest.approx([math.log2(0.2)] * 19, abs=1e-3)  # of a fifth of a second each
-    assert all(0 <= share <= 1 for share in config["alignment"])
     # A model trained at any --max_seq composes at any length.
     piece = pfs / "piece.mid"
     assert generate.main(["--load_path", str(pfs / "out"), "--length", "300", "--save_path", str(piece)]) == 0

@@ -8,21 +8,20 @@ from typing import Any
 
 from ambient.music_transformer.config import ModelConfig, TrainingConfig
 from ambient.music_transformer.data import Piece, Split
-from ambient.music_transformer.placement import Alignment, placement_nats
+from ambient.music_transformer.placement import placement_nats
 from ambient.music_transformer.records import TokenRecord
 from ambient.music_transformer.training import TrainingResult
 
 
-def bits_per_second(nats_per_note: float, pieces: Sequence[Piece], alignment: Alignment) -> float:
+def bits_per_second(nats_per_note: float, pieces: Sequence[Piece]) -> float:
     """Return what a second of music costs, to 10 ms and 32 velocities: comparable between kinds of models.
 
     Args:
         nats_per_note: What the network pays for bins.
         pieces: The music it was measured on.
-        alignment: With which the places of times within their bins are paid for.
     """
     notes = sum(len(piece.counted) + piece.ends for piece in pieces)
-    placed = sum(float(placement_nats(piece.fields, alignment)[piece.context :].sum()) for piece in pieces)
+    placed = sum(float(placement_nats(piece.fields)[piece.context :].sum()) for piece in pieces)
     seconds = sum(piece.counted.seconds for piece in pieces)
     return (nats_per_note * notes + placed) / math.log(2) / max(seconds, 1e-9)
 
@@ -33,7 +32,6 @@ def describe_training(
     split: Split,
     records: Sequence[TokenRecord],
     measured: Sequence[TokenRecord],
-    alignment: Alignment,
     *,
     origin: str,
     held_out: float,
@@ -47,7 +45,6 @@ def describe_training(
         split: What was trained on and held out.
         records: The songs of the corpus.
         measured: The songs that the held-out part comes from.
-        alignment: Of the model.
         origin: Where the first weights came from.
         held_out: Nats per note of the final weights over the whole held-out part.
         precision: Of the matrix products.
@@ -69,7 +66,7 @@ def describe_training(
             "seconds": round(split.held_out_seconds, 2),
             "nats_per_note_before": round(result.before, 4),
             "nats_per_note": round(held_out, 4),
-            "bits_per_second": round(bits_per_second(held_out, split.held_out, alignment), 2),
+            "bits_per_second": round(bits_per_second(held_out, split.held_out), 2),
         },
         "steps": result.steps,
         "best_step": result.best_step,

@@ -14,12 +14,13 @@ from typing import Protocol
 import numpy as np
 
 from ambient.music_transformer.balance import Balance, nearness
+from ambient.music_transformer.common_ends import CommonEnds
 from ambient.music_transformer.config import SamplingConfig
 from ambient.music_transformer.ending import ended
-from ambient.music_transformer.fields import EDGES, Fields, steps_to_bins
+from ambient.music_transformer.fields import BIN_WIDTHS, EDGES, Fields, steps_to_bins
 from ambient.music_transformer.harmony import HarmonyWatch
 from ambient.music_transformer.loops import FigureWatch, LoopWatch
-from ambient.music_transformer.placement import REMEMBERED, Alignment, place, steps_of
+from ambient.music_transformer.placement import REMEMBERED, Placements, place, steps_of
 from ambient.music_transformer.pulse import PulseWatch
 from ambient.music_transformer.recall import Recall
 from ambient.music_transformer.rows import (
@@ -57,6 +58,7 @@ Hear = Callable[[int, int, int, int, int], None]  # index of the song, start and
 GUIDANCE = 2.0
 MOST_RECALLED = 2048  # notes of a primer, the last ones
 MOST_MEASURED = 512  # notes; enough for 15 s
+MOST_PLACED = 512  # notes of a primer, the last ones, that say how times lie within their bins
 # How each field is held to the primer: to which power, how far a value speaks for those around it (semitones, or bins),
 # what is added to all shares, and which descriptions let it go where a person turns them.
 BALANCED = (
@@ -116,13 +118,12 @@ class _Song:
     Args:
         begun: The primer.
         sampling: Its bounds, and whether loops are broken. A loop in the primer is the primer's own business.
-        alignment: How times are placed within their bins.
         wishes: How the music should be.
     """
 
-    def __init__(self, begun: Primer, sampling: SamplingConfig, alignment: Alignment, wishes: Wishes) -> None:
+    def __init__(self, begun: Primer, sampling: SamplingConfig, wishes: Wishes) -> None:
         primer = begun.fields
-        self._sampling, self._alignment, self._wishes = sampling, alignment, wishes
+        self._sampling, self._wishes = sampling, wishes
         self.heard = len(primer)
         columns = (primer.starts, primer.pitches, primer.ends, primer.velocities)
         self.starts, self.pitches, self.ends, self.velocities = ([int(x) for x in column] for column in columns)
@@ -142,6 +143,11 @@ class _Song:
         self.begin = self.starts[-1] if self.starts else 0
         self.steering = Steering(wishes.percentiles, self.begin) if wishes.percentiles else None
         self.choice = [0, 0, 0, 0]
+        self._start = 0  # of the note that is being chosen
+        self.common_ends = CommonEnds() if sampling.recall else None
+        self._placements = Placements()
+        if begun.mark != HEARD:  # a transcriber spreads what starts or ends together
+            self._placements.learn(primer[-MOST_PLACED:])
         self.events = 0  # about how many performance events the new notes take
         self._moments = [self.begin]  # sorted, with repeats: starts and ends of new notes, from the last start on
 
@@ -161,6 +167,7 @@ class _Song:
         for name in ("starts", "pitches", "ends", "velocities", "gaps", "broken_s", "choice", "_moments", "steering"):
             setattr(other, name, copy(getattr(self, name)))
         other.harmony, other.pulse = self.harmony.copy(), self.pulse.copy()
+        other.common_ends = self.common_ends and self.common_ends.copy()
         other.balances = [balance.copy() for balance in self.balances]
         other.loops, other.figures = self.loops and self.loops.copy(), self.figures and self.figures.copy()
         return other
@@ -192,8 +199,7 @@ class _Song:
         if field == GAP:
             yield self.pulse.nats(self.now, logits)
         elif field == PITCH:
-            start = self.now + int(EDGES[self.choice[GAP]])
-            sounding = sounding_on(self.pitches[-LOOK_BACK:], self.ends[-LOOK_BACK:], start)
+            sounding = sounding_on(self.pitches[-LOOK_BACK:], self.ends[-LOOK_BACK:], self._start)
             yield self.harmony.nats()
             yield self.clashes.nats(sounding)
             yield self.bass.nats(sounding) if self.bass else None
@@ -207,18 +213,47 @@ class _Song:
             return 0
         return max(0, self.starts[-most] + STEPS_PER_SECOND - self.now)
 
+    def with_common_ends(self, field: int, probabilities: np.ndarray) -> np.ndarray:
+        """Return probabilities [C] of a field that know when other notes end."""
+        return self.common_ends.mixed(probabilities) if field == LENGTH and self.common_ends else probabilities
+
+    def chose(self, field: int, choice: int, probability: float, rng: np.random.Generator) -> None:
+        """Take a choice into the note to come, and learn how likely it was; a gap is placed within its bin."""
+        self.choice[field] = choice
+        if field == LENGTH and self.common_ends:
+            self.common_ends.chose(choice, probability)
+        if field == GAP:
+            self._start = self._placed_start(choice, rng)
+            if self.common_ends:
+                self.common_ends.look(np.array(self.ends[-LOOK_BACK:], dtype=np.int64) - self._start)
+
+    def _placed_start(self, gap_bin: int, rng: np.random.Generator) -> int:
+        """Return the start of the note to come, its gap placed within its bin."""
+        if not self.starts:
+            return self.now
+        if BIN_WIDTHS[gap_bin] == 1:
+            return self.now + int(EDGES[gap_bin])
+        ends, gaps = np.array(self.ends[-LOOK_BACK:]), np.array(self.gaps[-REMEMBERED:], dtype=np.int64)
+        chances = self._placements.gap.chances(gap_bin, ends - self.now, gaps)
+        if self.pulse.strength > 0:
+            chances *= self.pulse.suits(self.now + steps_of(gap_bin)) ** self.pulse.strength
+        # Still in its bin: only bins that reach beyond the bound of notes a second may come.
+        return self.now + max(place(gap_bin, chances, rng), self._soonest())
+
+    def _placed_length(self, length_bin: int, rng: np.random.Generator) -> int:
+        """Return the length of the note to come, placed within its bin."""
+        if BIN_WIDTHS[length_bin] == 1:
+            return int(EDGES[length_bin])
+        ends = np.array(self.ends[-REMEMBERED:], dtype=np.int64)
+        lengths = ends - np.array(self.starts[-REMEMBERED:], dtype=np.int64)
+        chances = self._placements.length.chances(length_bin, ends[-LOOK_BACK:] - self._start, lengths)
+        return place(length_bin, chances, rng)
+
     def add(self, rng: np.random.Generator) -> None:
-        """Take the chosen note into the song, its times placed within their bins."""
-        recent_ends = np.array(self.ends[-LOOK_BACK:], dtype=np.int64)
-        candidates = np.concatenate([recent_ends - self.now, np.array(self.gaps[-REMEMBERED:], dtype=np.int64)])
-        strength = self.pulse.strength
-        suits = self.pulse.suits(self.now + steps_of(self.choice[GAP])) ** strength if strength > 0 else None
-        gap = place(self.choice[GAP], candidates, self._alignment.gap, rng, suits) if self.starts else 0
-        gap = max(gap, self._soonest())  # still in its bin: only bins that reach beyond this may come
-        start, pitch = self.now + gap, self.choice[PITCH]
-        lengths = recent_ends[-REMEMBERED:] - np.array(self.starts[-REMEMBERED:], dtype=np.int64)
-        candidates = np.concatenate([recent_ends - start, lengths])
-        length = place(self.choice[LENGTH], candidates, self._alignment.length, rng)
+        """Take the chosen note into the song, its length placed within its bin."""
+        start, pitch = self._start, self.choice[PITCH]
+        gap = start - self.now
+        length = self._placed_length(self.choice[LENGTH], rng)
         if self.loops:
             if self.loops.next_pitch is not None and self.loops.next_pitch != pitch:
                 self.broken_s.append(round(max(0.0, (start - self.begin) / STEPS_PER_SECOND), 2))
@@ -352,7 +387,6 @@ def compose(
     length: int | None = None,
     seconds: float | None = None,
     sampling: SamplingConfig,
-    alignment: Alignment,
     wishes: Wishes = NO_WISHES,
     seeds: Sequence[int],
     ending: bool = False,
@@ -368,7 +402,6 @@ def compose(
         length: About so many performance events of new music a song: a note takes three to four.
         seconds: New music a song, in place of `length`.
         sampling: How to draw.
-        alignment: How times are placed within their bins.
         wishes: How the music should be, over time.
         seeds: One a song. The same seeds, model and primer give the same music.
         ending: Bring each song to an end, up to 15 s before its length; otherwise it stops there.
@@ -376,7 +409,7 @@ def compose(
             leave out or slow down the last ones.
     """
     assert (length is None) != (seconds is None), "give either a length or seconds"
-    begun = _Song(primer, sampling, alignment, wishes)
+    begun = _Song(primer, sampling, wishes)
     opening = _opening(primer, begun)
     states = model.read(opening)
     # What a person turned is to be other than the primer.
@@ -391,8 +424,7 @@ def compose(
         _choose_all(model, state, going, sampling)
         for each in going:
             song = each.song
-            # Where nothing is drawn at random, as in a search with one beam, the places within bins are not either.
-            song.add(each.rng if sampling.temperature > 0 else np.random.default_rng(0))
+            song.add(_places_from(each.rng, sampling))
             if hear:
                 start, end = song.now - song.begin, song.ends[-1] - song.begin
                 hear(each.index, start, end, song.pitches[-1], song.velocities[-1])
@@ -437,6 +469,11 @@ class _Growing:
         return replace(made, fields=ended(made.fields, made.begin, self.end_nats)) if ending else made
 
 
+def _places_from(rng: np.random.Generator, sampling: SamplingConfig) -> np.random.Generator:
+    """Return what draws the places within bins: where choices are not drawn at random, these are not either."""
+    return rng if sampling.temperature > 0 else np.random.default_rng(0)
+
+
 def _undescribed(rows: np.ndarray) -> np.ndarray:
     """Return rows that say nothing of how the music should be."""
     rows = rows.copy()
@@ -473,17 +510,20 @@ def _choose_all(model: NextNote, state: np.ndarray, going: Sequence[_Growing], s
             drawn = undescribed + GUIDANCE * (logits - undescribed)
         said = log_probabilities(logits)
         network = np.exp(log_probabilities(drawn) if is_guided else said)
+        expected = [each.recall.mixed(field, likely) for each, likely in zip(going, network, strict=True)]
         led = [
-            each.song.led(field, np.log(each.recall.mixed(field, likely) + LEAST))
-            for each, likely in zip(going, network, strict=True)
+            each.song.led(field, np.log(each.song.with_common_ends(field, likely) + LEAST))
+            for each, likely in zip(going, expected, strict=True)
         ]
         allowed = np.stack([each.song.allowed(field) for each in going])
         drawn_choices = draw(field, np.stack(led), allowed, sampling, [each.rng for each in going])
         choices = np.array(drawn_choices)
         places = np.arange(len(going))
         likelihoods, nats = network[places, choices].tolist(), said[places, choices].tolist()
-        for each, choice, likelihood, said_nats in zip(going, drawn_choices, likelihoods, nats, strict=True):
-            each.song.choice[field] = choice
+        for each, choice, likelihood, said_nats, likely in zip(
+            going, drawn_choices, likelihoods, nats, expected, strict=True
+        ):
+            each.song.chose(field, choice, float(likely[choice]), _places_from(each.rng, sampling))
             each.recall.chose(field, choice, likelihood)
             each.surprise -= said_nats
         if field == GAP:
@@ -499,7 +539,6 @@ def compose_by_beam(
     *,
     length: int,
     sampling: SamplingConfig,
-    alignment: Alignment,
     wishes: Wishes = NO_WISHES,
 ) -> Composition:
     """Find a likely continuation: beams are ranked by the sum of their log-probabilities, field by field.
@@ -509,11 +548,10 @@ def compose_by_beam(
         primer: As in `compose`.
         length: About so many performance events.
         sampling: Its bounds and whether loops are broken; nothing is drawn but the places within bins, with seed 0.
-        alignment: How times are placed within their bins.
         wishes: How the music should be, over time.
     """
     width = model.songs
-    beams = [_Beam(_Song(primer, sampling, alignment, wishes), 0.0)]
+    beams = [_Beam(_Song(primer, sampling, wishes), 0.0)]
     state = model.read(_opening(primer, beams[0].song))[-1:]
     while True:
         parents = np.arange(len(beams))
@@ -561,5 +599,5 @@ class _Beam:
 
     def chosen(self, field: int, choice: int, score: float) -> "_Beam":
         song = self.song.copy()
-        song.choice[field] = choice
+        song.chose(field, choice, 0.0, np.random.default_rng(0))
         return _Beam(song, score)

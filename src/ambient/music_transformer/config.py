@@ -25,7 +25,6 @@ class ModelConfig:
         vocabulary: Version of the fields of a note that the weights were trained on.
         percentiles: For each local description the values between its bins, percentiles of the base model's training
             music (`descriptions.py`); empty before training.
-        alignment: How often gaps and lengths are times that the music already has (`placement.py`).
     """
 
     layers: int = 4
@@ -36,7 +35,6 @@ class ModelConfig:
     dropout: float = 0.0
     vocabulary: str = NOTE_FIELDS
     percentiles: tuple[tuple[float, ...], ...] = ()
-    alignment: tuple[float, float] = (0.5, 0.5)
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "feed_forward", "window"):
@@ -62,6 +60,7 @@ class ModelConfig:
         Raises:
             InputError: a field is missing, unknown, or impossible.
         """
+        values = {name: value for name, value in values.items() if name != "alignment"}  # what is learned now
         remedy = "Use the release that wrote this model, or retrain it"
         names = {field.name for field in fields(cls)}
         for fault, odd in (("unexpected", set(values) - names), ("missing", names - set(values))):
@@ -72,8 +71,7 @@ class ModelConfig:
             raise InputError(source, f"vocabulary {values['vocabulary']!r}", f"expected {NOTE_FIELDS!r}", remedy)
         try:
             percentiles = tuple(tuple(float(edge) for edge in edges) for edges in values["percentiles"])
-            gap, length = (float(share) for share in values["alignment"])
-            return cls(**{**values, "percentiles": percentiles, "alignment": (gap, length)})
+            return cls(**{**values, "percentiles": percentiles})
         except (TypeError, ValueError) as error:
             raise InputError(source, f"impossible configuration ({error})", "expected ours", remedy) from error
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ambient.music_transformer.common_ends import CommonEnds
 from ambient.music_transformer.decoder import CHUNK, Decoder
 from ambient.music_transformer.fields import Fields
-from ambient.music_transformer.placement import Alignment, placement_nats
+from ambient.music_transformer.placement import placement_nats
 from ambient.music_transformer.recall import Recall
-from ambient.music_transformer.rows import END, FIELD_SIZES, MARK, TIME, note_rows, with_end, with_start
-from ambient.music_transformer.sampling import GAP, VELOCITY, log_probabilities
+from ambient.music_transformer.rows import END, FIELD_SIZES, LOOK_BACK, MARK, TIME, note_rows, with_end, with_start
+from ambient.music_transformer.sampling import GAP, LENGTH, VELOCITY, log_probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,8 @@ def piece_cost(decoder: Decoder, fields: Fields, mark: int, *, recall: float = 0
         decoder: Of one song; what it heard before is forgotten.
         fields: At least one note.
         mark: Where the piece comes from, `rows.CLEAN` or `rows.HEARD`.
-        recall: Share of the notes that go on as after a moment like theirs (`recall.py`), as new music is composed; 0
-            for the network alone.
+        recall: As new music is composed: the share of the notes that go on as after a moment like theirs
+            (`recall.py`), beside the ends of the notes that sound (`common_ends.py`); 0 for the network alone.
     """
     rows = _rows(fields, mark)
     heard, following = rows[:-1], rows[1:, : len(FIELD_SIZES)]
@@ -71,12 +72,12 @@ def piece_cost(decoder: Decoder, fields: Fields, mark: int, *, recall: float = 0
         if field < VELOCITY:
             state = decoder.add_choice(field, state, chosen)
     if recall:
-        likely = _recalled(Recall(states, following, recall), states, network, choices)
+        likely = _as_composed(Recall(states, following, recall), states, network, choices, fields)
     else:
         likely = np.stack([each[np.arange(len(each)), chosen] for each, chosen in zip(network, choices.T, strict=True)])
     likely[1:, following[:, GAP] >= END] = 1.0  # an end has no other fields
     nats = np.append(-np.log(likely).sum(axis=1), 0.0)
-    nats[4] = float(placement_nats(fields, Alignment(*decoder.config.alignment)).sum())
+    nats[4] = float(placement_nats(fields).sum())
     return Cost(nats, len(fields), fields.seconds)
 
 
@@ -106,13 +107,21 @@ def _states(decoder: Decoder, rows: np.ndarray) -> np.ndarray:
     return np.concatenate([decoder.states(rows[None, at : at + CHUNK])[0] for at in range(0, len(rows), CHUNK)])
 
 
-def _recalled(memory: Recall, states: np.ndarray, network: Sequence[np.ndarray], choices: np.ndarray) -> np.ndarray:
-    """Return how likely each field of the notes is, with a memory of those before: [4, n]."""
+def _as_composed(
+    memory: Recall, states: np.ndarray, network: Sequence[np.ndarray], choices: np.ndarray, fields: Fields
+) -> np.ndarray:
+    """Return how likely each field of the notes is, with a memory of those before, and their ends: [4, n]."""
     likely = np.zeros(choices.T.shape)
+    common_ends = CommonEnds()
     for note, (state, chosen) in enumerate(zip(states, choices.tolist(), strict=True)):
         memory.look(state, note)
         for field, choice in enumerate(chosen):
             alone = network[field][note]
-            likely[field, note] = memory.mixed(field, alone)[choice]
+            expected = memory.mixed(field, alone)
             memory.chose(field, choice, float(alone[choice]))
+            likely[field, note] = expected[choice]
+            if field == LENGTH and note < len(fields):
+                common_ends.look(fields.ends[max(0, note - LOOK_BACK) : note] - fields.starts[note])
+                likely[field, note] = common_ends.mixed(expected)[choice]
+                common_ends.chose(choice, float(expected[choice]))
     return likely

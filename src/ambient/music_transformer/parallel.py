@@ -9,7 +9,6 @@ from pathlib import Path
 from ambient.music_transformer.composing import Composition, Hear, compose
 from ambient.music_transformer.config import SamplingConfig
 from ambient.music_transformer.decoder import Decoder, load_decoder
-from ambient.music_transformer.placement import Alignment
 from ambient.music_transformer.wishes import Primer, Wishes
 from ambient.processes import process_pool
 
@@ -57,7 +56,6 @@ def _compose_group(request: CompositionRequest, seeds: tuple[int, ...], hear: He
         length=request.length,
         seconds=request.seconds,
         sampling=request.sampling,
-        alignment=Alignment(*decoder.config.alignment),
         wishes=request.wishes,
         seeds=seeds,
         ending=request.ending,

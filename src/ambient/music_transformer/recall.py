@@ -5,8 +5,9 @@ of its sight. So each state of the network while it hears is kept with the note 
 note is drawn from a mixture: by the network, or as it was after a state like this one (a continuous cache: Grave,
 Joulin and Usunier 2017, arXiv:1612.04426; nearest neighbours: Khandelwal et al. 2020, arXiv:1911.00172). The odds of
 what is recalled are the higher, the nearer the nearest moment is, and the better it has told this field of the notes
-before (He, Neubig and Berg-Kirkpatrick 2021, arXiv:2109.04212, choose the share from the nearness too). Notes that were
-composed are not kept: music that remembers itself circles ever closer.
+before (He, Neubig and Berg-Kirkpatrick 2021, arXiv:2109.04212, choose the share from the nearness too). Of what is
+recalled that counts more which the network holds likely. Notes that were composed are not kept: music that remembers
+itself circles ever closer.
 
 Legend: N moments, E width of a state, C choices of a field.
 """
@@ -18,6 +19,7 @@ import numpy as np
 
 from ambient.music_transformer.balance import nearness
 from ambient.music_transformer.rows import FIELD_SIZES
+from ambient.music_transformer.worth import Worth
 
 SHARPNESS = 500.0  # nats for a cosine of 1 between two states
 # Odds that a field goes on as recalled, chosen on held-out pieces with a share of 0.3 (docs/experiments.md): those of
@@ -25,11 +27,11 @@ SHARPNESS = 500.0  # nats for a cosine of 1 between two states
 # which the recalled has been the better.
 NEAR = 0.28
 TRUST = 1.5
-STAYS = 0.9  # how much of what is known stays with each note
-MOST_TOLD, LEAST_LIKELY = 3.0, 0.01  # bounds of what one choice tells
 EXACT = 0.85  # of times and velocities that return, those that return exactly; the others do nearly
+AGREES = 0.4  # power of the network's probabilities, by which they say which of what is recalled fits here
+LEAST = 1e-30  # of these; where the network rules out all that is recalled, nothing is left of it otherwise
 _SPREADS = (1.0, 0.0, 2.0, 1.5)  # bins, how nearly; a pitch returns exactly
-_UNLIKE = 0.03  # what remains of a moment that went on otherwise
+_UNLIKE = 0.1  # what remains of a moment that went on otherwise
 
 
 class Recall:
@@ -49,7 +51,7 @@ class Recall:
         self._weights = np.zeros(0)  # of these, for the next field
         self._distance = math.inf  # of the nearest of them
         self._recalled = np.zeros(0)  # [C], how the field that was asked for went on
-        self._better = (0.0,) * len(FIELD_SIZES)  # than the network the recalled has been, nats of each field
+        self._worth = (Worth(),) * len(FIELD_SIZES)  # of what was recalled of each field
 
     def copy(self) -> "Recall":
         """Return an independent copy; the moments, which do not change, are shared."""
@@ -78,15 +80,17 @@ class Recall:
             return probabilities
         counts = np.bincount(self._following[field, : self._known], self._weights, FIELD_SIZES[field])
         near = _nearness(field)
-        self._recalled = counts.astype(np.float64)
+        recalled = counts.astype(np.float64)
         if near is not None:
-            self._recalled = EXACT * counts + (1 - EXACT) * (near @ counts)
+            recalled = EXACT * counts + (1 - EXACT) * (near @ counts)
+        recalled *= np.maximum(probabilities, LEAST) ** AGREES
+        self._recalled = recalled / recalled.sum()
         share = self._share_of(field)
         return (1 - share) * probabilities + share * self._recalled
 
     def _share_of(self, field: int) -> float:
         """Return how likely a field goes on as recalled."""
-        recalled = self._share * NEAR / self._distance * math.exp(TRUST * self._better[field])
+        recalled = self._worth[field].odds(self._share * NEAR / self._distance, TRUST)
         return recalled / (recalled + 1 - self._share)
 
     def chose(self, field: int, choice: int, probability: float) -> None:
@@ -99,10 +103,8 @@ class Recall:
         """
         if not self._share or not self._known:
             return
-        likelier = max(float(self._recalled[choice]), LEAST_LIKELY) / max(probability, LEAST_LIKELY)
-        told = min(max(math.log(likelier), -MOST_TOLD), MOST_TOLD)
-        better = STAYS * self._better[field] + (1 - STAYS) * told
-        self._better = (*self._better[:field], better, *self._better[field + 1 :])
+        worth = self._worth[field].after(float(self._recalled[choice]), probability)
+        self._worth = (*self._worth[:field], worth, *self._worth[field + 1 :])
         values = self._following[field, : self._known]
         agrees = (values == choice).astype(np.float64)
         near = _nearness(field)

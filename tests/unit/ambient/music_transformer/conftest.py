@@ -27,7 +27,6 @@ def tiny_config():
         window=12,
         dropout=0.1,
         percentiles=PERCENTILES,
-        alignment=(0.6, 0.4),
     )
 
 

@@ -5,21 +5,18 @@ from ambient.music_transformer.card import bits_per_second, describe_training, m
 from ambient.music_transformer.config import ModelConfig, TrainingConfig
 from ambient.music_transformer.data import Piece, Split
 from ambient.music_transformer.fields import Fields
-from ambient.music_transformer.placement import Alignment
 from ambient.music_transformer.training import TrainingResult
-
-ALIGNMENT = Alignment(0.0, 0.0)
 
 
 def test_bits_per_second_count_notes_ends_places_and_seconds(bars):
     # Eleven notes and an end of one bit each in 2.75 s; times below 400 ms have no place to pay for.
-    assert bits_per_second(np.log(2), [Piece(bars(11))], ALIGNMENT) == pytest.approx(12 / 2.75)
+    assert bits_per_second(np.log(2), [Piece(bars(11))]) == pytest.approx(12 / 2.75)
     # Of the last part of a song its own notes count, of another part the end is none.
-    assert bits_per_second(np.log(2), [Piece(bars(22), context=11)], ALIGNMENT) == pytest.approx(12 / 2.75)
-    assert bits_per_second(np.log(2), [Piece(bars(11), ends=False)], ALIGNMENT) == pytest.approx(11 / 2.75)
+    assert bits_per_second(np.log(2), [Piece(bars(22), context=11)]) == pytest.approx(12 / 2.75)
+    assert bits_per_second(np.log(2), [Piece(bars(11), ends=False)]) == pytest.approx(11 / 2.75)
     # A length of a second costs one of five steps.
     held = Piece(Fields(np.array([0]), np.array([60]), np.array([100]), np.array([16])), ends=False)
-    assert bits_per_second(np.log(2), [held], ALIGNMENT) == pytest.approx(1 + np.log2(5))
+    assert bits_per_second(np.log(2), [held]) == pytest.approx(1 + np.log2(5))
 
 
 @pytest.fixture
@@ -34,7 +31,6 @@ def record(bars, record_of):
         split,
         records,
         records,
-        ALIGNMENT,
         origin="from scratch",
         held_out=2.0,
         precision="float32",

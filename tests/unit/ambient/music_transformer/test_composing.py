@@ -6,8 +6,8 @@ import pytest
 from ambient.music_transformer.composing import compose, compose_by_beam, last_row, primer_rows
 from ambient.music_transformer.config import SamplingConfig
 from ambient.music_transformer.decoder import Decoder
-from ambient.music_transformer.fields import Fields, fields_to_notes, steps_to_bins
-from ambient.music_transformer.placement import Alignment, placement_nats
+from ambient.music_transformer.fields import EDGES, Fields, fields_to_notes, steps_to_bins
+from ambient.music_transformer.placement import placement_nats
 from ambient.music_transformer.rows import LOOK_BACK, note_rows
 from ambient.music_transformer.statistics import self_repetition
 from ambient.music_transformer.tokens import notes_to_tokens
@@ -21,7 +21,6 @@ def alone(**chosen):
 
 SAMPLING = alone(temperature=1.0, top_p=1.0)
 GREEDY = alone(temperature=0)
-ALIGNMENT = Alignment(0.6, 0.4)
 START_PITCH = 128
 SIZES = (178, 128, 177, 32)
 MARK, DESCRIPTIONS = 7, slice(8, 13)
@@ -89,7 +88,7 @@ def random_says(field, row, _):
 
 
 def one(model, primer=NOTHING, *, sampling=SAMPLING, seed=1, **much):
-    return compose(model, primer, sampling=sampling, alignment=ALIGNMENT, seeds=[seed], **much)[0]
+    return compose(model, primer, sampling=sampling, seeds=[seed], **much)[0]
 
 
 def decoded(config, weights, primer=NOTHING, **asked):
@@ -156,7 +155,7 @@ def test_new_music_goes_on_from_the_last_start_of_the_primer(bars):
 def test_what_is_wished_over_time_is_said_at_each_note():
     model = FakeModel(steps_of([60, 61, 62, 63, 64], gap=39))
     wishes = Wishes((1, 2, 3, 4, 5), (("density", ((0.0, 0.0), (1.0, 100.0))),))
-    compose(model, NOTHING, seconds=40.0, sampling=SAMPLING, alignment=ALIGNMENT, wishes=wishes, seeds=[1])
+    compose(model, NOTHING, seconds=40.0, sampling=SAMPLING, wishes=wishes, seeds=[1])
     heard = np.array(model.heard)
     assert (heard[:, MARK] == 1).all()
     assert (heard[:, 9:13] == [2, 3, 4, 5]).all()
@@ -173,7 +172,7 @@ def test_with_twice_as_many_songs_what_descriptions_change_is_doubled():
         return [{20: 1.0}, pitches, {10: 1.0}, {16: 1.0}][field]
 
     wishes = Wishes((3, 0, 0, 0, 0))
-    asked = {"seconds": 600.0, "alignment": ALIGNMENT, "wishes": wishes, "seeds": [1]}
+    asked = {"seconds": 600.0, "wishes": wishes, "seeds": [1]}
     sampling = alone(top_p=1.0, break_loops=False)
     shares = []
     for songs in (1, 2):
@@ -290,14 +289,14 @@ def test_a_piece_may_be_asked_for_in_seconds(tiny_config, lively_weights, bars):
 
 def test_songs_of_equal_seconds_and_different_density_all_end(tiny_config, lively_weights):
     decoder = Decoder(tiny_config, lively_weights, songs=3)
-    for composition in compose(decoder, NOTHING, seconds=9.0, sampling=SAMPLING, alignment=ALIGNMENT, seeds=[1, 2, 3]):
+    for composition in compose(decoder, NOTHING, seconds=9.0, sampling=SAMPLING, seeds=[1, 2, 3]):
         assert composition.fields.starts[-2] < 900 <= composition.fields.starts[-1]
 
 
 def test_songs_that_grow_together_are_those_that_grow_alone(tiny_config, lively_weights, bars):
     def music(*seeds):
         decoder = Decoder(tiny_config, lively_weights, songs=len(seeds))
-        found = compose(decoder, primer_of(bars(4)), length=60, sampling=SAMPLING, alignment=ALIGNMENT, seeds=seeds)
+        found = compose(decoder, primer_of(bars(4)), length=60, sampling=SAMPLING, seeds=seeds)
         return [columns(composition.fields) for composition in found]
 
     assert music(1, 2, 3) == [*music(1), *music(2), *music(3)]
@@ -314,30 +313,26 @@ def test_a_song_that_has_ended_is_no_longer_stepped_on(tiny_config, lively_weigh
         stepped.clear()
         decoder = Counted(tiny_config, lively_weights, songs=len(seeds) * (1 + guided))
         wishes = Wishes((1, 2, 3, 4, 5)) if guided else Wishes()
-        found = compose(
-            decoder, primer_of(bars(4)), seconds=9.0, sampling=SAMPLING, alignment=ALIGNMENT, wishes=wishes, seeds=seeds
-        )
+        found = compose(decoder, primer_of(bars(4)), seconds=9.0, sampling=SAMPLING, wishes=wishes, seeds=seeds)
         return [columns(composition.fields) for composition in found]
 
     stepped = []
-    together = music(1, 3, 4)
+    together = music(1, 3, 5)
     notes = [len(song) for song in together]
     assert len(set(notes)) == 3
     assert sum(stepped) == sum(count - 1 for count in notes) * (1 + guided)
-    assert together == [*music(1), *music(3), *music(4)]
+    assert together == [*music(1), *music(3), *music(5)]
 
 
 # === Times within bins, bounds, loops ===
 
 
 def test_times_are_placed_as_their_cost_is_measured():
-    # With alignment 1 a value that nothing in the music suggests, where something does, would cost 20 nats.
-    def music(alignment):
-        found = compose(FakeModel(random_says), NOTHING, length=900, sampling=SAMPLING, alignment=alignment, seeds=[1])
-        return found[0].fields
-
-    assert placement_nats(music(Alignment(1.0, 1.0)), Alignment(1.0, 1.0)).max() < 10
-    assert placement_nats(music(Alignment(0.5, 0.5)), Alignment(1.0, 1.0)).max() > 15
+    fields = one(FakeModel(random_says), length=900).fields
+    # The same bins, but each length anywhere in its own.
+    bins, rng = steps_to_bins(fields.lengths), np.random.default_rng(0)
+    anywhere = Fields(fields.starts, fields.pitches, rng.integers(EDGES[bins], EDGES[bins + 1]), fields.velocities)
+    assert placement_nats(fields).sum() < 0.9 * placement_nats(anywhere).sum()
 
 
 @pytest.mark.parametrize("most", [1, 3, 8])
@@ -409,7 +404,7 @@ def test_loops_are_kept_on_request():
 
 
 def beam(model, primer=NOTHING, *, length, sampling=SAMPLING):
-    return compose_by_beam(model, primer, length=length, sampling=sampling, alignment=ALIGNMENT)
+    return compose_by_beam(model, primer, length=length, sampling=sampling)
 
 
 def fork(field, row, chosen):
@@ -473,7 +468,7 @@ def test_a_beam_is_led_out_of_its_loop_too():
 def test_each_note_is_told_as_it_is_drawn():
     told = []
     songs = compose(
-        FakeModel(random_says, songs=2), NOTHING, length=60, sampling=SAMPLING, alignment=ALIGNMENT, seeds=[1, 2],
+        FakeModel(random_says, songs=2), NOTHING, length=60, sampling=SAMPLING, seeds=[1, 2],
         hear=lambda *note: told.append(note),
     )  # fmt: skip
     for index, song in enumerate(songs):
@@ -507,9 +502,7 @@ def after_strict(*, turned=(), **sampling):
     curves = tuple((name, ((0.0, 50.0),)) for name in turned)
     chosen = alone(top_p=1.0, modulation=1.0, break_loops=False, **sampling)
     wishes = Wishes(curves=curves)
-    return compose(
-        FakeModel(uniform_says), STRICT, seconds=120.0, sampling=chosen, alignment=ALIGNMENT, wishes=wishes, seeds=[1]
-    )[0].fields
+    return compose(FakeModel(uniform_says), STRICT, seconds=120.0, sampling=chosen, wishes=wishes, seeds=[1])[0].fields
 
 
 def test_notes_are_spread_as_those_of_the_primer_are():
@@ -547,9 +540,7 @@ def share_that_goes_on_as_the_phrase(**sampling):
     lengths, velocities = np.full(count, 33), np.full(count, 16)
     primer = primer_of(Fields(np.arange(count) * 33, np.array(PHRASE * 6), lengths, velocities))
     chosen = alone(top_p=1.0, modulation=1.0, break_loops=False, **sampling)
-    (song,) = compose(
-        LastPitchModel(phrase_says), primer, seconds=60.0, sampling=chosen, alignment=ALIGNMENT, seeds=[1]
-    )
+    (song,) = compose(LastPitchModel(phrase_says), primer, seconds=60.0, sampling=chosen, seeds=[1])
     following = dict(zip(PHRASE, [*PHRASE[1:], PHRASE[0]], strict=True))
     pitches = [int(pitch) for pitch in song.fields.pitches]
     return np.mean([following.get(one) == other for one, other in pairwise(pitches)])
@@ -564,10 +555,14 @@ def test_chords_of_a_heard_primer_are_remembered_as_chords():
     # Three notes that a transcriber heard 20 ms apart, a second between the chords.
     starts = (np.arange(24)[:, None] * 100 + [0, 2, 4]).ravel()
     fields = Fields(starts, np.array([60, 64, 67] * 24), np.full(72, 50), np.full(72, 16))
+
+    def says(field, row, chosen):
+        return uniform_says(field, row, chosen) if field else dict.fromkeys(range(59), 1 / 59)
+
     for mark, spread in ((2, False), (1, True)):
         (song,) = compose(
-            FakeModel(uniform_says), primer_of(fields, mark), seconds=30.0, sampling=alone(top_p=1.0, recall=0.9),
-            alignment=ALIGNMENT, seeds=[1],
+            FakeModel(says), primer_of(fields, mark), seconds=30.0, sampling=alone(top_p=1.0, recall=0.9),
+            seeds=[1],
         )  # fmt: skip
         gaps = np.diff(song.fields.starts)
         assert (np.mean(gaps == 2) > 0.2) == spread
@@ -588,7 +583,7 @@ def test_a_bass_that_always_sounds_is_kept():
 
     def share_with_bass(*turned):
         (song,) = compose(
-            FakeModel(bass_says), primer, seconds=120.0, sampling=SAMPLING, alignment=ALIGNMENT, seeds=[1],
+            FakeModel(bass_says), primer, seconds=120.0, sampling=SAMPLING, seeds=[1],
             wishes=Wishes(curves=tuple((name, ((0.0, 50.0),)) for name in turned)),
         )  # fmt: skip
         basses = song.fields.starts[song.fields.pitches == 40] - song.begin
@@ -603,7 +598,7 @@ def test_the_primers_pulse_goes_on():
     assert np.mean(off <= 3) > 0.8  # 0.14 of all moments
     uneven = np.random.default_rng(0).integers(20, 80, 40).cumsum()
     free = primer_of(Fields(uneven, STRICT.fields.pitches, STRICT.fields.lengths, STRICT.fields.velocities))
-    music = compose(FakeModel(uniform_says), free, seconds=60.0, sampling=SAMPLING, alignment=ALIGNMENT, seeds=[1])
+    music = compose(FakeModel(uniform_says), free, seconds=60.0, sampling=SAMPLING, seeds=[1])
     assert np.mean(np.abs((music[0].fields.starts + 25) % 50 - 25) <= 3) < 0.3
 
 
@@ -631,9 +626,7 @@ def test_chords_that_a_transcriber_spread_are_chords_again():
     def apart(mark):
         starts = np.repeat(np.arange(20) * 50, 2) + np.tile([0, 2], 20)  # pairs of notes, 20 ms apart
         fields = Fields(starts, np.tile([60, 72], 20), np.full(40, 40), np.full(40, 20))
-        song = compose(
-            FakeModel(says), primer_of(fields, mark), seconds=60.0, sampling=SAMPLING, alignment=ALIGNMENT, seeds=[1]
-        )[0]
+        song = compose(FakeModel(says), primer_of(fields, mark), seconds=60.0, sampling=SAMPLING, seeds=[1])[0]
         gaps = np.diff(song.fields.starts)
         return np.mean(gaps == 2) / np.mean(gaps == 0)
 

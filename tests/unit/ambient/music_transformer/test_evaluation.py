@@ -4,7 +4,7 @@ import pytest
 from ambient.music_transformer.decoder import Decoder
 from ambient.music_transformer.evaluation import Cost, piece_cost
 from ambient.music_transformer.model import field_nats
-from ambient.music_transformer.placement import Alignment, placement_nats
+from ambient.music_transformer.placement import placement_nats
 from ambient.music_transformer.rows import labels_of, note_rows, start_row
 
 
@@ -21,7 +21,7 @@ def test_a_piece_costs_what_the_keras_model_says_of_each_field(
     assert [float(np.asarray(each).sum()) for each in counts] == [notes + 1, notes, notes, notes]
     wanted = [float(np.asarray(each).sum()) for each in nats]
     assert cost.nats[:4] == pytest.approx(wanted, rel=1e-4, abs=1e-3)
-    assert cost.nats[4] == pytest.approx(placement_nats(fields, Alignment(0.6, 0.4)).sum())
+    assert cost.nats[4] == pytest.approx(placement_nats(fields).sum())
     assert (cost.notes, cost.seconds) == (notes, fields.seconds)
 
 

@@ -135,7 +135,7 @@ def test_a_loaded_model_gives_the_same_logits(tiny_model, tiny_model_folder, row
     assert (logits_of(load_model(tiny_model_folder), rows) == logits_of(tiny_model, rows)).all()
 
 
-def test_a_loaded_model_knows_its_percentiles_and_alignment(tiny_config, tiny_model_folder):
+def test_a_loaded_model_knows_its_percentiles(tiny_config, tiny_model_folder):
     assert load_model(tiny_model_folder).config == tiny_config
 
 
@@ -149,7 +149,6 @@ def test_a_loaded_model_knows_its_percentiles_and_alignment(tiny_config, tiny_mo
         ("width", 0, "width must be a whole number from 1 up"),
         ("shape", 3, "unexpected fields \\(shape\\)"),
         ("percentiles", 3, "impossible configuration"),
-        ("alignment", [0.5], "impossible configuration"),
     ],
 )
 def test_a_model_folder_of_another_vocabulary_or_shape_is_refused(

@@ -96,7 +96,18 @@ def test_of_two_moments_alike_the_one_that_agrees_so_far_says_more():
     memory.mixed(GAP, UNIFORM[GAP])
     memory.chose(GAP, 40, float(UNIFORM[GAP][40]))
     pitches = memory.mixed(PITCH, np.zeros(128))
-    assert pitches[72] > 25 * pitches[60]
+    assert 9 < pitches[72] / pitches[60] < 11  # about a tenth remains of the other
+
+
+def test_of_what_is_recalled_that_counts_more_which_the_network_holds_likely():
+    memory = recall((HOME, [20, 60, 50, 16]), (HOME, [20, 72, 50, 16]))
+    memory.look(NEARBY)
+    network = np.zeros(128)
+    network[[60, 72, 80]] = 0.2, 0.1, 0.7
+    recalled = memory.mixed(PITCH, network) - (1 - SHARE) * network
+    assert recalled[60] / recalled[72] == pytest.approx(2**0.4)
+    assert recalled[80] == pytest.approx(0, abs=1e-5)
+    assert recalled.sum() == pytest.approx(SHARE, abs=1e-4)
 
 
 def test_only_so_many_moments_are_looked_at():
