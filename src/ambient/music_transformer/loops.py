@@ -51,7 +51,7 @@ class LoopWatch:
 FIGURES_STEPS = 60 * STEPS_PER_SECOND
 LEAST_RETURNING = 0.38  # share of figures that return within a minute: the median of real music
 RETURNING = 0.5  # the most of them; a tenth of real music has more than 0.72
-MOST_RETURNING = 0.7  # the most where the primer itself has more than RETURNING
+MOST_RETURNING = 0.55  # the most where the primer itself has more than RETURNING
 LEAST_FIGURES = 24  # a share of fewer says little
 NATS = 10.0  # for each share of 1 beyond or below these
 
