@@ -60,7 +60,8 @@ class ModelConfig:
         Raises:
             InputError: a field is missing, unknown, or impossible.
         """
-        values = {name: value for name, value in values.items() if name != "alignment"}  # what is learned now
+        # Folders have it that were written before places within bins were learned from each piece.
+        values = {name: value for name, value in values.items() if name != "alignment"}
         remedy = "Use the release that wrote this model, or retrain it"
         names = {field.name for field in fields(cls)}
         for fault, odd in (("unexpected", set(values) - names), ("missing", names - set(values))):

@@ -161,6 +161,11 @@ def test_a_model_folder_of_another_vocabulary_or_shape_is_refused(
         load_model(tmp_path)
 
 
+def test_a_folder_that_still_has_the_alignment_of_times_loads(tiny_config):
+    older = {**tiny_config.to_json(), "alignment": [0.93, 0.9]}
+    assert ModelConfig.from_json(older, source="config.json") == tiny_config
+
+
 def test_a_model_folder_of_version_0_1_is_refused_in_one_line(tmp_path):
     config = {"layers": 4, "width": 256, "heads": 4, "feed_forward": 1024, "window": 1024, "dropout": 0.0}
     old = {"kind": "music-transformer", "format_version": 1, **config, "max_distance": 256}
