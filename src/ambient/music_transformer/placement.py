@@ -49,6 +49,7 @@ class Placement:
 
     def learn(self, steps: int, ends: np.ndarray, before: np.ndarray) -> float:
         """Learn from a time, given what `chances` was given; return what its place cost, nats."""
+        steps = min(steps, int(EDGES[-1]) - 1)  # longer times have the last bin, too
         time_bin = int(steps_to_bins(np.array(steps)))
         guesses, is_made = _guesses(time_bin, ends, before)
         told = self._shares * is_made * guesses[:, steps - EDGES[time_bin]]

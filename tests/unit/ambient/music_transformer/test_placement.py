@@ -58,6 +58,13 @@ def test_a_piece_pays_for_both_times_of_each_note():
     assert third > second  # nothing says 101 but what lies beside 100
 
 
+def test_times_beyond_the_longest_bin_have_a_place_in_it():
+    fields = Fields(np.array([0, 90_000]), np.array([60, 62]), np.array([80_000, 400]), np.array([9, 9]))
+    nats = placement_nats(fields)
+    assert np.isfinite(nats).all()
+    assert (nats > 0).all()
+
+
 def test_times_below_400_ms_need_no_place(bars):
     assert placement_nats(bars(20)).tolist() == [0.0] * 20
 
