@@ -4,13 +4,15 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 
 def process_pool(
     workers: int, prepare: Callable[..., None] | None = None, prepare_with: tuple[Any, ...] = ()
-) -> ProcessPoolExecutor:
+) -> "ProcessPoolExecutor":
     """Return a pool whose processes end with this one, however it ends.
 
     They are started anew rather than forked: frameworks and libraries have threads, which a fork would tear apart.
@@ -20,6 +22,8 @@ def process_pool(
         prepare: Called once in each of them; a function at the top of a module.
         prepare_with: Its arguments.
     """
+    from concurrent.futures import ProcessPoolExecutor  # slow to import, and most pieces are composed by one process
+
     spawn = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, spawn, initializer=_begin, initargs=(prepare, prepare_with))
 

@@ -53,9 +53,10 @@ class _Memory:
 class _Product:
     """Multiplies rows with a matrix and adds a bias.
 
-    Call: x [N, K] -> [N, M]. Up to 10^6 multiplications OpenBLAS takes a matrix as it stands; of a larger product it
-    first copies the matrix into an order of its own, which for few rows takes twice as long as multiplying. So where
-    songs grow together the matrix is kept as blocks of columns, the last filled up with zeros.
+    Call: x [N, K] -> [N, M]. For one song the longer side of the matrix lies in a row in memory, which takes half as
+    long. Up to 10^6 multiplications OpenBLAS takes a matrix as it stands; of a larger product it first copies the
+    matrix into an order of its own, which for few rows takes twice as long as multiplying. So where songs grow together
+    the matrix is kept as blocks of columns, the last filled up with zeros.
     """
 
     def __init__(self, matrix: np.ndarray, bias: np.ndarray | None, memory: _Memory, *, songs: int) -> None:
@@ -63,7 +64,8 @@ class _Product:
         if songs > 1:
             filled = np.pad(matrix, [(0, 0), (0, -self.width % COLUMNS)])
             matrix = filled.reshape(len(matrix), -1, COLUMNS).transpose(1, 0, 2)  # [M / 64, K, 64]
-        self.matrix = memory.keep(matrix)
+        is_tall = songs == 1 and matrix.shape[0] > matrix.shape[1]
+        self.matrix = memory.keep(matrix.T).T if is_tall else memory.keep(matrix)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Multiply."""
@@ -83,6 +85,7 @@ class _Block:
     ) -> None:
         qkv = weights[f"{prefix}/attention/qkv/kernel"].copy()
         qkv[:, : config.width] /= np.float32(config.head_width**0.5)
+        qkv[:, : 2 * config.width] = _pairs_together(qkv[:, : 2 * config.width], config.head_width)
         self.qkv = _fold_norm(weights, f"{prefix}/attention_norm", qkv, None, memory, songs=songs)
         self.out = _Product(_centred(weights[f"{prefix}/attention/out/kernel"]), None, memory, songs=songs)
         expand, bias = weights[f"{prefix}/expand/kernel"], weights[f"{prefix}/expand/bias"]
@@ -191,31 +194,28 @@ class Decoder:
         ids = np.concatenate([rows[..., :TIME], np.where(pitches < NO_PITCH, pitches % 12, 12)], axis=-1)
         embedded = self.embedding[ids + INPUT_OFFSETS]  # [S, n, 14, E]
         x = embedded.sum(axis=2).reshape(songs * count, -1)  # [S * n, E]
-        cosine, sine = self._angles(rows)
+        turns = self._turns(rows)
         for block, cache in zip(self.blocks, self.cache, strict=True):
-            x += self._attend(block, cache, block.qkv(_normal(x)), cosine, sine)
+            x += self._attend(block, cache, block.qkv(_normal(x)), turns)
             x += block.contract(_squared_relu(block.expand(_normal(x))))
         self.held += count
         self.count += count
         return x.reshape(songs, count, -1)
 
-    def _angles(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return cosine and sine of each pair of columns, [S, 1, n, D / 2] float32."""
+    def _turns(self, rows: np.ndarray) -> np.ndarray:
+        """Return by what each pair of columns is turned, [S, 1, n, D / 2] complex64."""
         order = np.broadcast_to(self.count + np.arange(rows.shape[1]), rows.shape[:2])
         positions = (order, rows[..., TIME], rows[..., 1])
         turns = [place[..., None] * rate for place, rate in zip(positions, self.rates, strict=True)]
-        angle = 2 * np.pi * np.concatenate(turns, axis=-1)[:, None]
-        return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+        return np.exp(2j * np.pi * np.concatenate(turns, axis=-1)[:, None]).astype(np.complex64)
 
-    def _attend(
-        self, block: _Block, cache: np.ndarray, qkv: np.ndarray, cosine: np.ndarray, sine: np.ndarray
-    ) -> np.ndarray:
+    def _attend(self, block: _Block, cache: np.ndarray, qkv: np.ndarray, turns: np.ndarray) -> np.ndarray:
         config = self.config
-        songs, count = cosine.shape[0], cosine.shape[2]
+        songs, count = turns.shape[0], turns.shape[2]
         split = qkv.reshape(songs, count, 3, config.heads, config.head_width).transpose(2, 0, 3, 1, 4)
-        query = _turned(split[0], cosine, sine)  # [S, H, n, D]
+        query, key = (split[:2].view(np.complex64) * turns).view(np.float32)  # [S, H, n, D]
         start, end = max(0, self.held - config.window + 1), self.held + count
-        cache[0, :songs, :, self.held : end] = _turned(split[1], cosine, sine)
+        cache[0, :songs, :, self.held : end] = key
         cache[1, :songs, :, self.held : end] = split[2]
         keys, values = cache[:, :songs, :, start:end]  # [S, H, m, D]
         logits = query @ keys.swapaxes(2, 3)  # [S, H, n, m]
@@ -239,11 +239,10 @@ def load_decoder(folder: Path | str, *, songs: int = 1) -> Decoder:
     return Decoder(config, load_weights(folder), songs=songs, source=folder)
 
 
-def _turned(x: np.ndarray, cosine: np.ndarray, sine: np.ndarray) -> np.ndarray:
-    """Turn the columns of [S, H, n, D] in pairs: column c goes with column c + D / 2."""
-    half = x.shape[-1] // 2
-    left, right = x[..., :half], x[..., half:]
-    return np.concatenate([left * cosine - right * sine, left * sine + right * cosine], axis=-1)
+def _pairs_together(kernel: np.ndarray, head_width: int) -> np.ndarray:
+    """Reorder the columns of all heads: those that are turned together, c and c + D / 2, come next to each other."""
+    heads = kernel.reshape(len(kernel), -1, 2, head_width // 2)
+    return heads.swapaxes(2, 3).reshape(kernel.shape)
 
 
 def _squared_relu(x: np.ndarray) -> np.ndarray:
@@ -255,10 +254,10 @@ def _squared_relu(x: np.ndarray) -> np.ndarray:
 
 def _normal(x: np.ndarray) -> np.ndarray:
     """Bring rows of mean 0 to variance 1; gain and shift are folded into the next product."""
-    variance = np.einsum("ne,ne->n", x, x)[:, None]
-    variance /= np.float32(x.shape[1])
-    variance += np.float32(EPSILON)
-    result: np.ndarray = x / np.sqrt(variance, out=variance)
+    variance = np.vecdot(x, x)
+    variance /= x.shape[1]
+    variance += EPSILON
+    result: np.ndarray = x / np.sqrt(variance)[:, None]
     return result
 
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from ambient.music_transformer.memorisation import RowHashes, note_steps
 from ambient.music_transformer.records import TokenRecord
-from ambient.music_transformer.tokens import STEPS_PER_SECOND
 
 FIGURE_STEPS = 8
 ENOUGH_SHARED = 0.5
@@ -69,7 +68,7 @@ def _figures(record: TokenRecord) -> np.ndarray:
     fields = record.fields
     if len(fields) <= FIGURE_STEPS:
         return np.zeros(0, np.uint64)
-    steps = note_steps(fields.pitches, fields.starts / STEPS_PER_SECOND)
+    steps = note_steps(fields.pitches, fields.starts)
     return np.unique(RowHashes(steps).hashes(FIGURE_STEPS))
 
 

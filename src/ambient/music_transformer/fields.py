@@ -111,5 +111,5 @@ def tokens_to_fields(tokens: np.ndarray) -> Fields:
 
 def steps_to_bins(steps: np.ndarray) -> np.ndarray:
     """Return the bin of each step count; what is longer than five minutes falls into the last bin."""
-    bins: np.ndarray = np.clip(np.searchsorted(EDGES, steps, side="right") - 1, 0, BINS - 1)
+    bins: np.ndarray = np.searchsorted(EDGES[1:-1], steps, side="right")
     return bins

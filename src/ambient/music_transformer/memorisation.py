@@ -16,12 +16,14 @@ import numpy as np
 
 from ambient.errors import InputError
 from ambient.music_transformer.fields import LONGEST_STEPS, Fields, notes_to_fields
-from ambient.music_transformer.tokens import STEPS_PER_SECOND
+from ambient.music_transformer.tokens import STEPS_PER_SECOND, seconds_to_step
 from ambient.notes import Note
 
 FILE = "training-notes.npz"  # in a model folder, written by training
-TOGETHER_S = 0.03
+TOGETHER_STEPS = 3
 _GAP_CLASSES = 16
+# Of each gap in steps, up to the first of the last class.
+_CLASSES = np.searchsorted(TOGETHER_STEPS << np.arange(_GAP_CLASSES - 1), np.arange(50_000), side="right")
 _USUAL_STEPS = 8  # with which the search for the longest passage begins: of most pieces it is not twice as long
 _FILTER_BITS = 20
 _FILTER = np.uint64((1 << _FILTER_BITS) - 1)
@@ -66,7 +68,7 @@ class TrainingNotes:
     @cached_property
     def _rows(self) -> "RowHashes":
         """Hashes of its steps, made when something is looked for: training only keeps the notes."""
-        steps = note_steps(self.notes.pitches, self.notes.starts / STEPS_PER_SECOND)
+        steps = note_steps(self.notes.pitches, self.notes.starts)
         # A step that leads from one piece into the next is like no other: no passage goes across.
         steps[self.begins[1:-1] - 1] = -2 - np.arange(max(len(self.names) - 1, 0))
         return RowHashes(steps)
@@ -100,7 +102,7 @@ class TrainingNotes:
         if len(piece) < 2 or self._rows.steps.size == 0:
             return None
         pitches = np.array([note.pitch for note in piece], np.int64)
-        rows = RowHashes(note_steps(pitches, np.array([note.start_s for note in piece])))
+        rows = RowHashes(note_steps(pitches, np.array([seconds_to_step(note.start_s) for note in piece])))
         shortest, longest = 0, min(rows.steps.size, self._rows.steps.size)
         found, places = (0, 0), None
         while shortest < longest:  # a passage of n steps matches only where one of n - 1 does
@@ -182,11 +184,12 @@ class TrainingNotes:
             raise InputError(path, f"damaged ({error})", "expected training's index", "Copy the model again") from error
 
 
-def note_steps(pitches: np.ndarray, starts_s: np.ndarray) -> np.ndarray:
-    """Turn [N] notes into [N - 1] steps, int64 from 0 up."""
-    gaps = np.diff(starts_s)
-    classes = np.where(gaps < TOGETHER_S, 0, 1 + np.floor(np.log2(np.maximum(gaps, TOGETHER_S) / TOGETHER_S)))
-    steps: np.ndarray = (np.diff(pitches) + 128) * _GAP_CLASSES + np.clip(classes, 0, _GAP_CLASSES - 1).astype(np.int64)
+def note_steps(pitches: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Turn notes, [N] pitches and [N] starts in steps of 10 ms, into [N - 1] steps, int64 from 0 up."""
+    steps: np.ndarray = np.diff(pitches)
+    steps += 128
+    steps *= _GAP_CLASSES
+    steps += _CLASSES[np.clip(np.diff(starts), 0, len(_CLASSES) - 1)]
     return steps
 
 

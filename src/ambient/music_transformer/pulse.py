@@ -27,6 +27,7 @@ RECENT_STEPS = 30 * STEPS_PER_SECOND
 STRENGTH = 2.0  # exponent for each nat by which starts suit less than the primer's ...
 ALLOWED = 0.1  # ... beyond this; at most 1
 _FARTHEST = 1000  # steps; for longer gaps a bin holds most of a period
+_AFTER = np.arange(_FARTHEST)
 _REACHED = np.minimum(EDGES, _FARTHEST)
 _WHOLE = EDGES[1:] <= _FARTHEST  # [BINS]
 
@@ -48,6 +49,7 @@ class PulseWatch:
         self.period = find_period(moments)  # steps; None where no pulse is clear
         if self.period is None:
             return
+        self._places_a_step = PLACES / self.period
         away = (np.arange(PLACES)[:, None] / PLACES - moments / self.period) % 1.0
         away = np.minimum(away, 1 - away) * self.period
         near = np.exp(-0.5 * (away / SPREAD) ** 2).sum(axis=1)
@@ -69,8 +71,13 @@ class PulseWatch:
         """Return how much denser starts are at moments, [...] steps, than anywhere; 1 without a pulse."""
         if self.period is None:
             return np.ones(moments.shape)
-        density: np.ndarray = self._density[np.rint(moments / self.period % 1.0 * PLACES).astype(np.int64) % PLACES]
+        density: np.ndarray = self._density[self._places(moments)]
         return density
+
+    def _places(self, moments: np.ndarray) -> np.ndarray:
+        """Return where in the period moments lie, 0 to `PLACES` - 1."""
+        places: np.ndarray = np.rint(moments * self._places_a_step).astype(np.int64) % PLACES
+        return places
 
     def observe(self, start: int) -> None:
         """Take in the note that came, its start in steps; those that start together count once."""
@@ -96,7 +103,7 @@ class PulseWatch:
         strength = self.strength
         if strength <= 0:
             return None
-        sums = np.concatenate([[0.0], (self.suits(now + np.arange(_FARTHEST)) ** strength).cumsum()])
+        sums = np.concatenate([[0.0], (self._density**strength)[self._places(now + _AFTER)].cumsum()])
         factors = np.ones(BINS)
         factors[_WHOLE] = np.diff(sums[_REACHED])[_WHOLE] / np.diff(_REACHED)[_WHOLE]
         weights = np.exp(logits[1:BINS] - logits[1:BINS].max())

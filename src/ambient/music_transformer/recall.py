@@ -45,7 +45,9 @@ class Recall:
 
     def __init__(self, states: np.ndarray, following: np.ndarray, share: float) -> None:
         self._directions = states / (np.linalg.norm(states, axis=1, keepdims=True) + 1e-9)
-        self._following = np.minimum(following, np.array(FIELD_SIZES) - 1).T  # [4, N]
+        # Of each field how far each choice agrees with what followed, [C, V] for the different values that did, and
+        # which of these followed each moment, [N].
+        self._agrees, self._following = _by_value(np.minimum(following, np.array(FIELD_SIZES) - 1))
         self._share = share
         self._known = 0  # how many moments count, the first ones
         self._weights = np.zeros(0)  # of these, for the next field
@@ -78,11 +80,8 @@ class Recall:
         """Return the mixture of the network's probabilities of a field and the recalled ones: [C] to [C]."""
         if not self._share or not self._known:
             return probabilities
-        counts = np.bincount(self._following[field, : self._known], self._weights, FIELD_SIZES[field])
-        near = _nearness(field)
-        recalled = counts.astype(np.float64)
-        if near is not None:
-            recalled = EXACT * counts + (1 - EXACT) * (near @ counts)
+        agrees = self._agrees[field]
+        recalled = agrees @ np.bincount(self._following[field][: self._known], self._weights, agrees.shape[1])
         recalled *= np.maximum(probabilities, LEAST) ** AGREES
         self._recalled = recalled / recalled.sum()
         share = self._share_of(field)
@@ -105,15 +104,22 @@ class Recall:
             return
         worth = self._worth[field].after(float(self._recalled[choice]), probability)
         self._worth = (*self._worth[:field], worth, *self._worth[field + 1 :])
-        values = self._following[field, : self._known]
-        agrees = (values == choice).astype(np.float64)
-        near = _nearness(field)
-        if near is not None:
-            agrees = EXACT * agrees + (1 - EXACT) * near[choice, values]
+        agrees = self._agrees[field][choice][self._following[field][: self._known]]
         self._weights = self._weights * (agrees + _UNLIKE)
         self._weights /= self._weights.sum()
 
 
-def _nearness(field: int) -> np.ndarray | None:
-    spread = _SPREADS[field]
-    return nearness(FIELD_SIZES[field], spread, apart=1 if field == 0 else 0) if spread else None
+def _by_value(following: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return of each field of [N, 4] how far its choices agree with its V different values, [C, V], and whose is which.
+
+    The latter is the place of each moment's value among these, [N].
+    """
+    agrees, places = [], []
+    for field, (size, spread) in enumerate(zip(FIELD_SIZES, _SPREADS, strict=True)):
+        values, place = np.unique(following[:, field], return_inverse=True)
+        same = np.eye(size)
+        if spread:
+            same = EXACT * same + (1 - EXACT) * nearness(size, spread, apart=1 if field == 0 else 0)
+        agrees.append(same[:, values])
+        places.append(place)
+    return agrees, places
