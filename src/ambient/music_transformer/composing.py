@@ -22,7 +22,7 @@ from ambient.music_transformer.harmony import HarmonyWatch
 from ambient.music_transformer.loops import FigureWatch, LoopWatch
 from ambient.music_transformer.placement import REMEMBERED, Placements, place, steps_of
 from ambient.music_transformer.pulse import PulseWatch
-from ambient.music_transformer.recall import Recall
+from ambient.music_transformer.recall import LEAST, Recall
 from ambient.music_transformer.rows import (
     CLEAN,
     COLUMNS,
@@ -58,7 +58,6 @@ Hear = Callable[[int, int, int, int, int], None]  # index of the song, start and
 GUIDANCE = 2.0
 MOST_RECALLED = 2048  # notes of a primer, the last ones
 MOST_MEASURED = 512  # notes; enough for 15 s
-MOST_PLACED = 512  # notes of a primer, the last ones, that say how times lie within their bins
 # How each field is held to the primer: to which power, how far a value speaks for those around it (semitones, or bins),
 # what is added to all shares, and which descriptions let it go where a person turns them.
 BALANCED = (
@@ -69,7 +68,6 @@ BALANCED = (
 )
 HEARD_APART = 3  # bins: up to so far apart a transcriber may have heard notes that start together
 MOST_STRUCK = 0.1  # share of the notes that one pitch may have in any case
-LEAST = 1e-30  # a probability, so that its logarithm is finite
 _LENGTHS = allowed_lengths()
 _VELOCITIES = np.ones(VELOCITY_BINS, dtype=bool)
 
@@ -147,7 +145,7 @@ class _Song:
         self.common_ends = CommonEnds() if sampling.recall else None
         self._placements = Placements()
         if begun.mark != HEARD:  # a transcriber spreads what starts or ends together
-            self._placements.learn(primer[-MOST_PLACED:])
+            self._placements.learn(primer[-REMEMBERED:])
         self.events = 0  # about how many performance events the new notes take
         self._moments = [self.begin]  # sorted, with repeats: starts and ends of new notes, from the last start on
 
@@ -217,11 +215,14 @@ class _Song:
         """Return probabilities [C] of a field that know when other notes end."""
         return self.common_ends.mixed(probabilities) if field == LENGTH and self.common_ends else probabilities
 
-    def chose(self, field: int, choice: int, probability: float, rng: np.random.Generator) -> None:
-        """Take a choice into the note to come, and learn how likely it was; a gap is placed within its bin."""
-        self.choice[field] = choice
+    def learn_ends(self, field: int, choice: int, probability: float) -> None:
+        """Learn whether a length that was chosen, with this probability without them, ends the note with others."""
         if field == LENGTH and self.common_ends:
             self.common_ends.chose(choice, probability)
+
+    def chose(self, field: int, choice: int, rng: np.random.Generator) -> None:
+        """Take a choice into the note to come; a gap is placed within its bin."""
+        self.choice[field] = choice
         if field == GAP:
             self._start = self._placed_start(choice, rng)
             if self.common_ends:
@@ -523,7 +524,8 @@ def _choose_all(model: NextNote, state: np.ndarray, going: Sequence[_Growing], s
         for each, choice, likelihood, said_nats, likely in zip(
             going, drawn_choices, likelihoods, nats, expected, strict=True
         ):
-            each.song.chose(field, choice, float(likely[choice]), _places_from(each.rng, sampling))
+            each.song.chose(field, choice, _places_from(each.rng, sampling))
+            each.song.learn_ends(field, choice, float(likely[choice]))
             each.recall.chose(field, choice, likelihood)
             each.surprise -= said_nats
         if field == GAP:
@@ -551,6 +553,7 @@ def compose_by_beam(
         wishes: How the music should be, over time.
     """
     width = model.songs
+    sampling = replace(sampling, recall=0.0)  # what the network alone finds likeliest
     beams = [_Beam(_Song(primer, sampling, wishes), 0.0)]
     state = model.read(_opening(primer, beams[0].song))[-1:]
     while True:
@@ -599,5 +602,5 @@ class _Beam:
 
     def chosen(self, field: int, choice: int, score: float) -> "_Beam":
         song = self.song.copy()
-        song.chose(field, choice, 0.0, np.random.default_rng(0))
+        song.chose(field, choice, np.random.default_rng(0))
         return _Beam(song, score)

@@ -29,7 +29,7 @@ NEAR = 0.28
 TRUST = 1.5
 EXACT = 0.85  # of times and velocities that return, those that return exactly; the others do nearly
 AGREES = 0.4  # power of the network's probabilities, by which they say which of what is recalled fits here
-LEAST = 1e-30  # of these; where the network rules out all that is recalled, nothing is left of it otherwise
+LEAST = 1e-30  # a probability, so that its logarithm is finite, and something is left of what the network rules out
 _SPREADS = (1.0, 0.0, 2.0, 1.5)  # bins, how nearly; a pitch returns exactly
 _UNLIKE = 0.1  # what remains of a moment that went on otherwise
 
