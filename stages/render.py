@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from ambient.errors import InputError
 from ambient.names import MIDI_SUFFIXES
 from ambient.program import (
-    files_below,
     for_each_file,
     log_warnings,
     number,
+    output_paths,
     refuse_shared_target,
     run_program,
     written_atomically,
@@ -267,16 +267,10 @@ def _settings(arguments: argparse.Namespace, target: Path, layers: "Sequence[Lay
 
 def _targets(source: Path, output: Path, audio_format: str | None) -> dict[Path, Path]:
     """Decide which file each piece goes to."""
-    ending = output.suffix.lower().removeprefix(".")
-    if source.is_dir():
-        suffix = f".{audio_format or AUDIO_FORMATS[0]}"
-        pieces = files_below(source, MIDI_SUFFIXES)
-        return {path: (output / path.relative_to(source)).with_suffix(suffix) for path in pieces}
-    if not source.is_file():
-        raise InputError(source, "no such file or folder", "expected MIDI", "Check --input")
-    if ending in AUDIO_FORMATS and not output.is_dir():
-        return {source: output.with_suffix(f".{audio_format or ending}")}
-    return {source: output / f"{source.stem}.{audio_format or AUDIO_FORMATS[0]}"}
+    targets = output_paths(source, output, MIDI_SUFFIXES, [f".{each}" for each in AUDIO_FORMATS])
+    return (
+        {path: target.with_suffix(f".{audio_format}") for path, target in targets.items()} if audio_format else targets
+    )
 
 
 def _cores() -> int:

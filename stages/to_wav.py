@@ -1,18 +1,18 @@
-"""Turn every recording of a folder into 16 kHz mono 16-bit WAV: `song.mp3` becomes `song.wav`."""
+"""Turn recordings into 16 kHz mono 16-bit WAV: `song.mp3` becomes `song.wav`."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from ambient.names import AUDIO_SUFFIXES
-from ambient.program import files_below, for_each_file, log, refuse_shared_target, run_program, written_atomically
+from ambient.program import for_each_file, log, output_paths, refuse_shared_target, run_program, written_atomically
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(prog="python3 -m stages.to_wav", description=__doc__)
-    parser.add_argument("--input", type=Path, required=True, metavar="DIR", help="recordings, in subfolders too")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the WAV files go, one each")
+    parser.add_argument("--input", type=Path, required=True, help="a recording, or a folder of them, in subfolders too")
+    parser.add_argument("--output", type=Path, required=True, help="a WAV file for one recording, or a folder")
     return parser
 
 
@@ -20,13 +20,12 @@ def run(arguments: argparse.Namespace) -> None:
     """Decode each recording; silence passes, a file without a decodable sample does not.
 
     Raises:
-        InputError: the input folder is not there, or its only recording cannot be decoded.
+        InputError: the input is not there, or its only recording cannot be decoded.
         FilesFailedError: some of several recordings cannot be decoded.
     """
     from ambient.audio import decode_to_wav
 
-    recordings = files_below(arguments.input, AUDIO_SUFFIXES)
-    targets = {path: _target(path, arguments.input, arguments.output) for path in recordings}
+    targets = output_paths(arguments.input, arguments.output, AUDIO_SUFFIXES, [".wav"])
 
     def convert(path: Path) -> str:
         refuse_shared_target(path, targets)
@@ -37,11 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
         alone = "" if decoded.channel is None else f", channel {decoded.channel + 1} alone: together they cancel out"
         return f"{decoded.seconds:.1f} s{alone}"
 
-    for_each_file(recordings, convert)
-
-
-def _target(path: Path, source: Path, output: Path) -> Path:
-    return (output / path.relative_to(source)).with_suffix(".wav")
+    for_each_file(targets, convert)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ambient.errors import InputError
+from ambient.names import MIDI_SUFFIXES
 from ambient.onsets_and_frames.config import KIND
 from ambient.program import (
-    files_below,
     for_each_file,
     log,
     number,
+    output_paths,
     refuse_shared_target,
     run_program,
     written_atomically,
@@ -33,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line."""
     parser = argparse.ArgumentParser(prog="python3 -m stages.transcribe", description=__doc__.split("\n\n")[0])
     parser.add_argument("--input", type=Path, required=True, help="a WAV file (16 kHz), or a folder with WAV files")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the MIDI files, named as the recordings")
+    parser.add_argument("--output", type=Path, required=True, help="a MIDI file for one recording, or a folder")
     parser.add_argument(
         "--transcriber",
         choices=TRANSCRIBERS,
@@ -83,19 +84,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> None:
     """Transcribe every recording below the input."""
-    source: Path = arguments.input
-    if source.is_file():
-        files, folder = [source], source.parent
-    else:
-        files, folder = files_below(source, [".wav", ".wave"]), source
-    if not files:
-        log(f"{source}: no WAV files, nothing to do")
+    targets = output_paths(arguments.input, arguments.output, [".wav", ".wave"], MIDI_SUFFIXES)
+    if not targets:
+        log(f"{arguments.input}: no WAV files, nothing to do")
         return
     transcriber = open_transcriber(arguments)
     from ambient.midi import write_midi
     from ambient.transcribers.transcription import provenance_to_texts, tuning_to_text
-
-    targets = {path: arguments.output / path.relative_to(folder).with_suffix(".mid") for path in files}
 
     def transcribe(path: Path) -> str:
         refuse_shared_target(path, targets)
@@ -114,7 +109,7 @@ def run(arguments: argparse.Namespace) -> None:
             tuned = f", out of tune by {tuning_to_text(heard.tuning)}, corrected"
         return f"{len(heard.notes)} notes in {heard.seconds:.1f} s{sure}{tuned}"
 
-    for_each_file(files, transcribe)
+    for_each_file(targets, transcribe)
 
 
 def open_transcriber(arguments: argparse.Namespace) -> "Transcriber":

@@ -5,7 +5,7 @@ import errno
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -222,6 +222,27 @@ def files_below(folder: Path, suffixes: Iterable[str]) -> list[Path]:
     wanted = {suffix.lower() for suffix in suffixes}
     found = (folder / name for name in files_in(folder, _raise))
     return [path for path in found if _suffix(path.name) in wanted and not path.name.startswith(HIDDEN_FILES)]
+
+
+def output_paths(source: Path, output: Path, reads: Iterable[str], writes: Sequence[str]) -> dict[Path, Path]:
+    """Decide which file each input is written to.
+
+    Args:
+        source: A folder, whose files are written to the same paths below the output, or one file.
+        output: A folder; of one file also the file itself, if it ends in one of `writes`.
+        reads: Suffixes of the files of a folder that are read.
+        writes: Suffixes of what is written; the first where none is named.
+
+    Raises:
+        InputError: the source is not there.
+        OSError: a folder cannot be read.
+    """
+    if source.is_dir():
+        return {path: (output / path.relative_to(source)).with_suffix(writes[0]) for path in files_below(source, reads)}
+    if not source.is_file():
+        raise InputError(source, "no such file or folder", "expected a file, or a folder of them", "Check --input")
+    is_named = output.suffix.lower() in writes and not output.is_dir()
+    return {source: output if is_named else output / f"{source.stem}{writes[0]}"}
 
 
 def refuse_shared_target(path: Path, targets: Mapping[Path, Path]) -> None:

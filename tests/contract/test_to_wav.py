@@ -35,6 +35,17 @@ def test_each_recording_becomes_one_wav_of_the_transcribers_format(run_stage, pf
     assert contents(recordings) == before
 
 
+def test_one_recording_becomes_the_file_that_is_named_or_one_of_its_name_in_a_folder(
+    run_stage, pfs, recordings, contents
+):
+    for output in ("new/heard.wav", "folder"):
+        done = run_stage("to_wav", "--input", recordings / "low.mp3", "--output", pfs / "out" / output)
+        assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
+    made = contents(pfs / "out")
+    assert sorted(made) == ["folder/low.wav", "new/heard.wav"]
+    assert len(set(made.values())) == 1
+
+
 def test_second_run_gives_the_same_bytes(run_stage, pfs, recordings, contents):
     to_wav(run_stage, pfs)
     first = contents(pfs / "out")

@@ -103,6 +103,17 @@ def test_songs_become_midi_and_a_broken_one_is_named_and_takes_no_other_with_it(
     assert contents(songs / "out") == first
 
 
+def test_one_recording_becomes_the_file_that_is_named_or_one_of_its_name_in_a_folder(
+    run_stage, songs, contents, model_folder
+):
+    for output in ("heard.MID", "folder", "new/other.midi"):
+        arguments = ("--input", songs / "in" / "song.wav", "--output", songs / "out" / output, "--model", model_folder)
+        assert run_stage("transcribe", *arguments).returncode == 0
+    made = contents(songs / "out")
+    assert sorted(made) == ["folder/song.mid", "heard.MID", "new/other.midi"]
+    assert len(set(made.values())) == 1
+
+
 def test_the_confidence_of_a_note_is_what_the_model_folder_makes_of_it(songs, model_folder, tmp_path):
     surer = tmp_path / "surer"
     shutil.copytree(model_folder, surer)
@@ -203,7 +214,7 @@ def test_an_empty_folder_is_nothing_to_do(run_stage, pfs, contents):
 def test_a_missing_folder_and_another_kind_of_model_end_in_one_line(run_stage, songs):
     done = run_stage("transcribe", "--input", songs / "nowhere", "--output", songs / "out")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "no such folder" in done.stderr
+    assert "no such file or folder" in done.stderr
     (songs / "model").mkdir()
     (songs / "model" / "config.json").write_text('{"kind": "music-transformer", "format_version": 1}')
     done = run_stage("transcribe", "--input", songs / "in", "--output", songs / "out", "--model", songs / "model")

@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from ambient.errors import InputError
-from ambient.program import FilesFailedError, files_below, for_each_file, log, run_program, unusable, written_atomically
+from ambient.program import (
+    FilesFailedError,
+    files_below,
+    for_each_file,
+    log,
+    output_paths,
+    run_program,
+    unusable,
+    written_atomically,
+)
 
 
 def full_disk(*names):
@@ -174,3 +183,22 @@ def test_the_longest_name_can_be_written(tmp_path):
         written_atomically(too_long) as partial,
     ):
         partial.write_text("whole")
+
+
+def test_inputs_keep_their_paths_and_a_single_one_goes_where_it_is_told(tmp_path):
+    for name in ("in/a.wav", "in/deep/b.WAV", "in/c.txt", "out.d/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    suffixes = [".wav"], [".mid", ".midi"]
+    folder, one, out = tmp_path / "in", tmp_path / "in" / "c.txt", tmp_path / "out"
+    assert output_paths(folder, out, *suffixes) == {
+        folder / "a.wav": out / "a.mid",
+        folder / "deep" / "b.WAV": out / "deep" / "b.mid",
+    }
+    assert output_paths(one, out, *suffixes) == {one: out / "c.mid"}
+    assert output_paths(one, tmp_path / "new.MIDI", *suffixes) == {one: tmp_path / "new.MIDI"}
+    assert output_paths(one, tmp_path / "out.d", *suffixes) == {one: tmp_path / "out.d" / "c.mid"}
+    (tmp_path / "old.mid").mkdir()  # a folder is a folder, whatever its name
+    assert output_paths(one, tmp_path / "old.mid", *suffixes) == {one: tmp_path / "old.mid" / "c.mid"}
+    with pytest.raises(InputError, match="no such file or folder"):
+        output_paths(tmp_path / "nowhere", out, *suffixes)
