@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from ambient.music_transformer.config import DESCRIPTIONS, SHIPPED_MODEL, SamplingConfig
 from ambient.names import MIDI_SUFFIXES
-from ambient.program import files_below, for_each_file, log, log_warnings, number, run_program, written_atomically
+from ambient.program import (
+    files_below,
+    for_each_file,
+    log,
+    log_warnings,
+    number,
+    refuse_lossy_target,
+    run_program,
+    written_atomically,
+)
 from ambient.shipped import SHIPPED_MODELS
 
 if TYPE_CHECKING:
@@ -232,20 +241,27 @@ def run(arguments: argparse.Namespace, hear: HearNote | None = None) -> None:
     work = _Work(arguments, folder, decoder, settings, heard, held_out, hear)
     if arguments.inputs is None:
         log(f"from nothing: {work.pieces(None, arguments.save_path)}")
-    elif arguments.inputs.is_dir():
-        primers = files_below(arguments.inputs, MIDI_SUFFIXES)
+        return
+    targets = _targets(arguments.inputs, arguments.save_path)
 
-        def process(path: Path) -> str:
-            target = arguments.save_path / path.relative_to(arguments.inputs)
-            # Only what lacks the usual suffix gets it, so that song.mid and song.midi stay two pieces.
-            name = target.name if target.suffix == ".mid" else f"{target.name}.mid"
-            return work.pieces(path, target.with_name(name))
+    def process(path: Path) -> str:
+        refuse_lossy_target(path, targets)
+        return work.pieces(path, targets[path])
 
-        for_each_file(primers, process)
-    else:
-        into_file = arguments.save_path.suffix.lower() in MIDI_SUFFIXES
-        target = arguments.save_path if into_file else arguments.save_path / f"{arguments.inputs.stem}.mid"
-        for_each_file([arguments.inputs], lambda path: work.pieces(path, target))
+    for_each_file(targets, process)
+
+
+def _targets(inputs: Path, save_path: Path) -> dict[Path, Path]:
+    """Decide which file the piece after each primer goes to."""
+    if not inputs.is_dir():
+        into_file = save_path.suffix.lower() in MIDI_SUFFIXES and not save_path.is_dir()
+        return {inputs: save_path if into_file else save_path / f"{inputs.stem}.mid"}
+    targets = {}
+    for path in files_below(inputs, MIDI_SUFFIXES):
+        target = save_path / path.relative_to(inputs)
+        # Only what lacks the usual suffix gets it, so that song.mid and song.midi stay two pieces.
+        targets[path] = target if target.suffix == ".mid" else target.with_name(f"{target.name}.mid")
+    return targets
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ambient.errors import InputError
 from ambient.names import MIDI_SUFFIXES
-from ambient.program import files_below, run_program, written_atomically
+from ambient.program import files_below, refuse_lossy_target, run_program, written_atomically
 from ambient.shipped import SHIPPED_MODELS
 
 SWITCHES = ("keep_primer", "open_end")
@@ -41,6 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ambient.stages import generate
 
     settings = read_settings(arguments.song)
+    refuse_lossy_target(arguments.song, {arguments.song: arguments.save_path})
     folder = arguments.load_path or SHIPPED_MODELS / SHIPPED_MODEL
     found = model_digest(folder)
     if found != settings["model"]:
@@ -51,7 +52,9 @@ def run(arguments: argparse.Namespace) -> None:
         made = Path(folder_of_songs) / "song.mid"
         flags = ["--load_path", folder, "--save_path", made]
         if "primer" in settings:
-            flags += ["--inputs", _primer(arguments, settings)]
+            primer = _primer(arguments, settings)
+            refuse_lossy_target(primer, {primer: arguments.save_path})
+            flags += ["--inputs", primer]
         code = generate.main([str(flag) for flag in [*flags, *settings_to_flags(settings)]])
         if code:
             raise SystemExit(code)

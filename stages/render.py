@@ -16,7 +16,7 @@ from ambient.program import (
     log_warnings,
     number,
     output_paths,
-    refuse_shared_target,
+    refuse_lossy_target,
     run_program,
     written_atomically,
 )
@@ -139,7 +139,7 @@ def render(path: Path, *, arguments: argparse.Namespace, targets: dict[Path, Pat
     """
     from ambient.sound.rendering import prepared, render_piece
 
-    refuse_shared_target(path, targets)
+    refuse_lossy_target(path, targets)
     target = targets[path]
     piece = _read(path, arguments)
     layers, why = _layers(piece, arguments)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from ambient.names import AUDIO_SUFFIXES
-from ambient.program import for_each_file, log, output_paths, refuse_shared_target, run_program, written_atomically
+from ambient.program import for_each_file, log, output_paths, refuse_lossy_target, run_program, written_atomically
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
     targets = output_paths(arguments.input, arguments.output, AUDIO_SUFFIXES, [".wav"])
 
     def convert(path: Path) -> str:
-        refuse_shared_target(path, targets)
+        refuse_lossy_target(path, targets)
         with written_atomically(targets[path]) as partial:
             decoded = decode_to_wav(path, partial)
         if decoded.complaint:

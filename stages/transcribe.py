@@ -17,7 +17,7 @@ from ambient.program import (
     log,
     number,
     output_paths,
-    refuse_shared_target,
+    refuse_lossy_target,
     run_program,
     written_atomically,
 )
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ambient.transcribers.transcription import provenance_to_texts, tuning_to_text
 
     def transcribe(path: Path) -> str:
-        refuse_shared_target(path, targets)
+        refuse_lossy_target(path, targets)
         targets[path].parent.mkdir(parents=True, exist_ok=True)
         heard = transcriber.transcribe(path, scratch=targets[path].parent)
         if heard.missing_seconds > 0:

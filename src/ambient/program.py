@@ -245,20 +245,25 @@ def output_paths(source: Path, output: Path, reads: Iterable[str], writes: Seque
     return {source: output if is_named else output / f"{source.stem}{writes[0]}"}
 
 
-def refuse_shared_target(path: Path, targets: Mapping[Path, Path]) -> None:
-    """Make sure that no other input is to be written to the same file.
+def refuse_lossy_target(path: Path, targets: Mapping[Path, Path]) -> None:
+    """Make sure that what an input becomes takes the place of no input, nor of what another one becomes.
 
     Args:
         path: The input about to be processed.
         targets: Each input and the file it is written to.
 
     Raises:
-        InputError: another input has the same target.
+        InputError: the file is an input, or another input is written to it too.
     """
     rivals = [other.name for other, target in targets.items() if target == targets[path] and other != path]
     if rivals:
         found = f"would be written to the same {targets[path].name} as {', '.join(rivals)}"
         raise InputError(path, found, "expected names that differ before the ending", "Rename all but one of them")
+    target = targets[path].resolve()
+    for other in targets:
+        if other.name == target.name and other.resolve() == target:
+            found = "would be overwritten" if other == path else f"would overwrite {other}"
+            raise InputError(path, found, "expected outputs apart from the inputs", "Choose another folder for them")
 
 
 @contextmanager

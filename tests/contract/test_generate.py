@@ -120,6 +120,15 @@ def test_a_file_as_input_and_a_folder_to_save_in_names_the_piece_like_the_primer
     assert (pfs / "out" / "calm.mid").exists()
 
 
+def test_a_primer_is_never_overwritten(compose, pfs, seeds, contents):
+    before = contents(seeds)
+    for inputs, save_path in ((seeds, seeds), (seeds / "calm.mid", seeds), (seeds / "calm.mid", seeds / "calm.mid")):
+        code, said = compose("--inputs", inputs, "--save_path", save_path)
+        assert code == 1
+        assert f"error: {seeds / 'calm.mid'}: would be overwritten" in said
+    assert contents(seeds) == before
+
+
 def test_no_primer_composes_from_nothing(compose, pfs):
     code, said = compose("--save_path", pfs / "out" / "song.mid")
     assert code == 0

@@ -76,6 +76,16 @@ def test_a_piece_of_the_shipped_model_is_made_again_without_naming_it(regenerate
     assert made.read_bytes() == song.read_bytes()
 
 
+def test_neither_the_piece_nor_its_primer_is_overwritten(generated, regenerate, primer, tiny_composer, capsys):
+    song = generated("--inputs", primer, "--length", 30)
+    before = song.read_bytes(), primer.read_bytes()
+    for path in (song, primer):
+        command = [song, "--load_path", tiny_composer, "--inputs", primer, "--save_path", path]
+        assert regenerate([*map(str, command)]) == 1
+        assert f"{path}: would be overwritten" in capsys.readouterr().err
+    assert (song.read_bytes(), primer.read_bytes()) == before
+
+
 def test_the_second_best_of_three_songs_is_made_again(generated, again, primer, tmp_path):
     generated("--inputs", primer, "--length", 60, "--songs", 3, "--keep", 2)
     songs = [tmp_path / "song-1.mid", tmp_path / "song-2.mid"]

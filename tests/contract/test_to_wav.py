@@ -46,6 +46,16 @@ def test_one_recording_becomes_the_file_that_is_named_or_one_of_its_name_in_a_fo
     assert len(set(made.values())) == 1
 
 
+def test_a_recording_is_never_overwritten(run_stage, recordings, contents):
+    before = contents(recordings)
+    done = run_stage("to_wav", "--input", recordings, "--output", recordings)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {recordings / 'high.wav'}: would be overwritten")
+    after = contents(recordings)
+    assert sorted(after) == ["high.wav", "low.mp3", "low.wav"]
+    assert before.items() <= after.items()
+
+
 def test_second_run_gives_the_same_bytes(run_stage, pfs, recordings, contents):
     to_wav(run_stage, pfs)
     first = contents(pfs / "out")

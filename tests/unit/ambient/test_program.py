@@ -1,6 +1,7 @@
 import argparse
 import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from ambient.program import (
     for_each_file,
     log,
     output_paths,
+    refuse_lossy_target,
     run_program,
     unusable,
     written_atomically,
@@ -202,3 +204,20 @@ def test_inputs_keep_their_paths_and_a_single_one_goes_where_it_is_told(tmp_path
     assert output_paths(one, tmp_path / "old.mid", *suffixes) == {one: tmp_path / "old.mid" / "c.mid"}
     with pytest.raises(InputError, match="no such file or folder"):
         output_paths(tmp_path / "nowhere", out, *suffixes)
+
+
+def test_what_an_input_becomes_takes_the_place_of_no_input(tmp_path):
+    song, other, link = tmp_path / "song.wav", tmp_path / "other.mp3", tmp_path / "link"
+    song.touch()
+    other.touch()
+    link.symlink_to(tmp_path, target_is_directory=True)
+    refuse_lossy_target(song, {song: tmp_path / "song.mid", other: tmp_path / "other.mid"})
+    for target in (song, link / "song.wav", tmp_path / "new" / ".." / "song.wav"):
+        with pytest.raises(
+            InputError, match=r"song\.wav: would be overwritten; expected outputs apart from the inputs"
+        ):
+            refuse_lossy_target(song, {song: target})
+    with pytest.raises(InputError, match=re.escape(f"other.mp3: would overwrite {song}")):
+        refuse_lossy_target(other, {other: link / "song.wav", song: tmp_path / "song.mid"})
+    with pytest.raises(InputError, match=r"other\.mp3: would be written to the same song\.mid as song\.wav"):
+        refuse_lossy_target(other, {other: tmp_path / "song.mid", song: tmp_path / "song.mid"})
