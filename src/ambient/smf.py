@@ -10,8 +10,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from pathlib import Path
 
 from ambient.errors import InputError
+from ambient.names import AUDIO_SUFFIXES
 from ambient.smf_track import BREAKS_OFF, Track, read_track
 
 DEFAULT_TEMPO_US = 500_000  # microseconds a quarter note, 120 BPM, until a file says otherwise
@@ -196,4 +198,6 @@ def tracks_to_smf(tracks: Sequence[bytes], *, division: int) -> bytes:
 
 
 def _unreadable(source: object, reason: str) -> InputError:
-    return InputError(source, f"not readable as MIDI ({reason})", "expected a standard MIDI file", "Export it again")
+    is_recording = Path(str(source)).suffix.lower() in AUDIO_SUFFIXES
+    remedy = "Turn it into notes first: to_wav, then transcribe" if is_recording else "Export it again"
+    return InputError(source, f"not readable as MIDI ({reason})", "expected a standard MIDI file", remedy)

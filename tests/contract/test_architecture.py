@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "ambient.beat": ("ambient.notes", "numpy"),
     "ambient.model_folder": ("ambient.errors", "numpy", "safetensors*"),
     "ambient.smf_track": (),
-    "ambient.smf": ("ambient.errors", "ambient.smf_track"),
+    "ambient.smf": ("ambient.errors", "ambient.names", "ambient.smf_track"),
     "ambient.midi": ("ambient.errors", "ambient.notes", "ambient.smf", "ambient.smf_track"),
     "ambient.midi_set": ("ambient.errors",),
     "ambient.tags": (),

@@ -173,6 +173,11 @@ def test_what_is_no_midi_is_told_in_one_line_without_words_of_a_library(content,
     )
 
 
+def test_a_recording_in_place_of_midi_is_told_the_way_to_notes():
+    with pytest.raises(InputError, match=r"MIDI file\. Turn it into notes first: to_wav, then transcribe"):
+        parse_smf(b"ID3\4" * 100, source="Music/song.MP3")
+
+
 def test_a_text_is_utf_8_or_else_latin_1(write_smf):
     piece = read_midi(write_smf([(0, "ff0105 636166c3a9"), (0, "ff0104 636166e9"), *FOUR]))
     assert piece.texts == ["café", "café"]
