@@ -233,7 +233,8 @@ def print_faithfulness(pairs: Sequence[Pair], composed: Sequence[list[Note]]) ->
     print(f"\n{'distance from primer':<22}{'real':>10}{'composed':>10}{'ratio':>8}   medians")
     for field in dataclass_fields(Distances):
         theirs, ours = (float(np.median([getattr(row[side], field.name) for row in rows])) for side in (0, 1))
-        print(f"{field.name:<22}{theirs:>10.3f}{ours:>10.3f}{ours / max(theirs, 1e-9):>8.2f}", flush=True)
+        ratio = f"{ours / theirs:.2f}" if theirs > 0.0005 else "-"
+        print(f"{field.name:<22}{theirs:>10.3f}{ours:>10.3f}{ratio:>8}", flush=True)
 
 
 def print_statistics(real: list[list[Note]], composed: list[list[Note]], trained: TrainingNotes | None) -> None:

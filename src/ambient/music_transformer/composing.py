@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from ambient.music_transformer.balance import Balance, nearness
+from ambient.music_transformer.chords import ChordWatch
 from ambient.music_transformer.common_ends import CommonEnds
 from ambient.music_transformer.config import SamplingConfig
 from ambient.music_transformer.ending import ended
@@ -134,6 +135,8 @@ class _Song:
             self.figures.allow_as_heard()
         self.harmony = HarmonyWatch(self.starts, self.pitches, sampling.modulation)
         self.balances = _balances(begun, wishes, sampling)
+        is_free = wishes.turn(*BALANCED[GAP][-1]) or sampling.creativity != 0
+        self.chords = None if is_free else ChordWatch(primer.starts, _gap_bins(begun))
         self.bass = None if wishes.turn("register") else BassWatch(primer)
         self.clashes = ClashWatch(primer)
         self.pulse = PulseWatch(primer.starts)
@@ -142,9 +145,9 @@ class _Song:
         self.steering = Steering(wishes.percentiles, self.begin) if wishes.percentiles else None
         self.choice = [0, 0, 0, 0]
         self._start = 0  # of the note that is being chosen
-        self.common_ends = CommonEnds() if sampling.recall else None
-        self._placements = Placements()
-        if begun.mark != HEARD:  # a transcriber spreads what starts or ends together
+        self.common_ends, self._placements = None, Placements()
+        if begun.mark != HEARD:  # a transcriber spreads what starts or ends together: nobody knows what did
+            self.common_ends = CommonEnds() if sampling.recall else None
             self._placements.learn(primer[-REMEMBERED:])
         self.events = 0  # about how many performance events the new notes take
         self._moments = [self.begin]  # sorted, with repeats: starts and ends of new notes, from the last start on
@@ -166,6 +169,7 @@ class _Song:
             setattr(other, name, copy(getattr(self, name)))
         other.harmony, other.pulse = self.harmony.copy(), self.pulse.copy()
         other.common_ends = self.common_ends and self.common_ends.copy()
+        other.chords = self.chords and self.chords.copy()
         other.balances = [balance.copy() for balance in self.balances]
         other.loops, other.figures = self.loops and self.loops.copy(), self.figures and self.figures.copy()
         return other
@@ -195,6 +199,7 @@ class _Song:
         """Yield what a field is led by, [C] or None; the logits are led meanwhile."""
         yield self.balances[field].nats()
         if field == GAP:
+            yield self.chords.nats() if self.chords else None
             yield self.pulse.nats(self.now, logits)
         elif field == PITCH:
             sounding = sounding_on(self.pitches[-LOOK_BACK:], self.ends[-LOOK_BACK:], self._start)
@@ -263,6 +268,8 @@ class _Song:
             self.figures.observe(start, pitch)
         self.harmony.observe(start, pitch)
         self.pulse.observe(start)
+        if self.chords:
+            self.chords.observe(start, self.choice[GAP])
         for balance, value in zip(self.balances, self.choice, strict=True):
             balance.observe(start, value)
         self._end_same_pitch(start, pitch)
@@ -333,10 +340,7 @@ def _balances(begun: Primer, wishes: Wishes, sampling: SamplingConfig) -> list[B
     is_free = [wishes.turn(*names) for _, _, _, names in BALANCED]
     is_free[GAP] |= sampling.creativity != 0
     primer = begun.fields
-    gaps = steps_to_bins(np.diff(primer.starts, prepend=primer.starts[:1]))
-    if begun.mark == HEARD:  # a transcriber spreads what starts together
-        gaps = np.where(gaps <= HEARD_APART, 0, gaps)
-    values = gaps, primer.pitches, steps_to_bins(primer.lengths), primer.velocities
+    values = _gap_bins(begun), primer.pitches, steps_to_bins(primer.lengths), primer.velocities
     return [
         Balance(
             primer.starts.tolist(),
@@ -348,6 +352,12 @@ def _balances(begun: Primer, wishes: Wishes, sampling: SamplingConfig) -> list[B
         )
         for field, (value, (strength, spread, unheard, _)) in enumerate(zip(values, BALANCED, strict=True))
     ]
+
+
+def _gap_bins(begun: Primer) -> np.ndarray:
+    """Return the bins of a primer's gaps, [N]; a transcriber spreads what starts together."""
+    bins = steps_to_bins(np.diff(begun.fields.starts, prepend=begun.fields.starts[:1]))
+    return np.where(bins <= HEARD_APART, 0, bins) if begun.mark == HEARD else bins
 
 
 def last_row(

@@ -20,6 +20,9 @@ MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)  # every natural minor scale is one of thes
 FIGURE_NOTES = 4
 SWING_WINDOW_S = 10.0
 TOGETHER_S = 0.03  # notes that start so near to each other are a chord
+CHORD_S = 0.035  # the same for notes that a transcriber heard, each some hundredths of a second apart
+MOST_IN_CHORD = 6  # notes; more count as so many
+ENDS_S, FEWEST_ENDS = 0.05, 4  # a note ends with others where so many end that near to it
 SWING_NOTES = 3  # fewer in a window say little of its loudness
 
 
@@ -107,6 +110,9 @@ class Distances:
             but one that is missing is heard at once.
         clashes: Difference of how many pairs of sounding notes are a minor second or ninth apart, on average over the
             time in which any note sounds.
+        chords: 0-1, how many of the notes would have to stand in chords of another size: half the sum of the
+            differences of the shares of notes that start alone, as one of two, and so on, up to six and more.
+        ends: Difference of the shares of notes that end within 50 ms of four others.
     """
 
     pitch_classes: float
@@ -120,6 +126,8 @@ class Distances:
     dynamics: float
     bass: float
     clashes: float
+    chords: float
+    ends: float
 
 
 def distances(one: Sequence[Note], other: Sequence[Note], *, seconds: tuple[float, float]) -> Distances:
@@ -146,6 +154,8 @@ def distances(one: Sequence[Note], other: Sequence[Note], *, seconds: tuple[floa
         dynamics=abs(float(np.std([n.velocity for n in one]) - np.std([n.velocity for n in other]))),
         bass=abs(_mean_lowest(one) - _mean_lowest(other)),
         clashes=abs(_mean_clashes(one) - _mean_clashes(other)),
+        chords=0.5 * float(np.abs(_chord_sizes(one) - _chord_sizes(other)).sum()),
+        ends=abs(_common_ends(one) - _common_ends(other)),
     )
 
 
@@ -167,6 +177,20 @@ def _mean_clashes(notes: Sequence[Note]) -> float:
         )
         sounding.append(note)
     return both_s / _seconds_with_sound(notes)
+
+
+def _chord_sizes(notes: Sequence[Note]) -> np.ndarray:
+    """Return the shares of notes that start alone, as one of two, and so on, [`MOST_IN_CHORD`]."""
+    breaks = np.flatnonzero(np.diff([note.start_s for note in notes]) >= CHORD_S) + 1
+    sizes = np.diff([0, *breaks, len(notes)])
+    return np.bincount(np.minimum(sizes, MOST_IN_CHORD) - 1, sizes, MOST_IN_CHORD) / len(notes)
+
+
+def _common_ends(notes: Sequence[Note]) -> float:
+    """Return the share of notes that end where at least `FEWEST_ENDS` others end."""
+    ends_s = np.sort([note.end_s for note in notes])
+    near = np.searchsorted(ends_s, ends_s + ENDS_S, side="right") - np.searchsorted(ends_s, ends_s - ENDS_S)
+    return float(np.mean(near > FEWEST_ENDS))
 
 
 def _rhythm_distance(one: Sequence[Note], other: Sequence[Note]) -> float:

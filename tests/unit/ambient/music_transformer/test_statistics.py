@@ -114,6 +114,38 @@ def test_a_bass_that_is_gone_half_of_the_time_shows():
     assert distances(with_bass, with_bass, seconds=(4, 4)).bass == 0
 
 
+def test_chords_differ_by_how_many_notes_would_have_to_stand_in_others():
+    def chords(*sizes, apart_s=0.0):
+        return [
+            Note(start + index * apart_s, 60 + index, start + 0.5, 64)
+            for start, size in enumerate(sizes)
+            for index in range(size)
+        ]
+
+    def distance(one, other):
+        return distances(one, other, seconds=(4, 4)).chords
+
+    assert distance(chords(3, 3, 3), chords(3, 3, apart_s=0.03)) == 0  # as a transcriber spreads them
+    assert distance(chords(3, 1), chords(1, 1, 1, 1)) == pytest.approx(0.75)
+    assert distance(chords(3, 1), chords(2, 2)) == pytest.approx(1)
+    assert distance(chords(6), chords(9)) == 0  # six and more
+
+
+def test_ends_are_common_where_five_notes_end_within_a_twentieth_of_a_second_to_each_side():
+    def ending(*ends_s):
+        return [Note(0, 60 + index, end_s, 64) for index, end_s in enumerate(ends_s)]
+
+    def distance(one, other):
+        return distances(one, other, seconds=(4, 4)).ends
+
+    spread = ending(1, 2, 3, 4, 5)
+    assert distance(spread, ending(2, 2, 2, 2, 2)) == 1
+    assert distance(spread, ending(2, 2, 2, 2, 3)) == 0  # four together
+    assert (
+        distance(spread, ending(2, 2.04, 2, 1.96, 2, 4, 4.1, 4.2, 4.3, 4.4)) == 0.3
+    )  # of 2.04 and 1.96, 2 alone is near
+
+
 def test_minor_seconds_and_ninths_clash_while_both_sound():
     held = Note(0, 60, 4, 64)
     apart = [held, Note(1, 62, 4, 64)]
