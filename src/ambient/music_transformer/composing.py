@@ -132,7 +132,6 @@ class _Song:
         if self.figures:
             for start, pitch in zip(self.starts, self.pitches, strict=True):
                 self.figures.observe(start, pitch)
-            self.figures.allow_as_heard()
         self.harmony = HarmonyWatch(self.starts, self.pitches, sampling.modulation)
         self.balances = _balances(begun, wishes, sampling)
         is_free = wishes.turn(*BALANCED[GAP][-1]) or sampling.creativity != 0

@@ -50,8 +50,7 @@ class LoopWatch:
 
 FIGURES_STEPS = 60 * STEPS_PER_SECOND
 LEAST_RETURNING = 0.38  # share of figures that return within a minute: the median of real music
-RETURNING = 0.5  # the most of them; a tenth of real music has more than 0.72
-MOST_RETURNING = 0.55  # the most where the primer itself has more than RETURNING
+RETURNING = 0.5  # the most of them, whatever the primer has; a tenth of real minutes have more than 0.63
 LEAST_FIGURES = 24  # a share of fewer says little
 NATS = 10.0  # for each share of 1 beyond or below these
 
@@ -60,12 +59,11 @@ class FigureWatch:
     """Follows which figures of four pitches return within a minute, and what share of the minute's figures they are.
 
     A model that hears its own music wanders on without a thought that returns, or goes round in ever fewer figures. A
-    share beyond `RETURNING`, or the primer's own if that is higher, makes figures that were heard in the last minute
-    less likely, one below `LEAST_RETURNING` makes them likelier.
+    share beyond `RETURNING` makes figures that were heard in the last minute less likely, one below `LEAST_RETURNING`
+    makes them likelier.
     """
 
     def __init__(self) -> None:
-        self.most = RETURNING
         self._last: deque[int] = deque(maxlen=FIGURE_NOTES)
         self._heard: deque[tuple[int, tuple[int, ...]]] = deque()  # start and pitches of each figure, oldest first
         self._counts: Counter[tuple[int, ...]] = Counter()
@@ -75,7 +73,7 @@ class FigureWatch:
     def copy(self) -> "FigureWatch":
         """Return an independent copy."""
         other = FigureWatch()
-        other.most, other._last, other._heard = self.most, self._last.copy(), self._heard.copy()
+        other._last, other._heard = self._last.copy(), self._heard.copy()
         other._counts, other._returning = self._counts.copy(), self._returning
         other._after = {key: set(pitches) for key, pitches in self._after.items()}
         return other
@@ -93,13 +91,9 @@ class FigureWatch:
         while self._heard and self._heard[0][0] <= start - FIGURES_STEPS:
             self._forget(self._heard.popleft()[1])
 
-    def allow_as_heard(self) -> None:
-        """Let as many figures return from here on as in what was heard so far, the primer, within bounds."""
-        self.most = min(max(RETURNING, self.share), MOST_RETURNING)
-
     def led(self) -> tuple[list[int], float]:
         """Return the pitches that would bring back a figure, and the nats that each of them is to win, or to lose."""
-        nats = NATS * (max(LEAST_RETURNING - self.share, 0.0) - max(self.share - self.most, 0.0))
+        nats = NATS * (max(LEAST_RETURNING - self.share, 0.0) - max(self.share - RETURNING, 0.0))
         if nats == 0 or len(self._heard) < LEAST_FIGURES:
             return [], 0.0
         return sorted(self._after.get(tuple(self._last)[1 - FIGURE_NOTES :], ())), nats

@@ -90,13 +90,6 @@ def test_what_was_heard_longer_ago_than_a_minute_is_new_again():
     assert watch.led() == ([], 0.0)
 
 
-@pytest.mark.parametrize(("primer", "most"), [([60, 62, 64, 65] * 20, 0.55), (list(range(40, 80)), 0.5)])
-def test_a_primer_whose_figures_return_lets_more_of_them_return_within_bounds(primer, most):
-    watch = watched(primer)
-    watch.allow_as_heard()
-    assert watch.most == most
-
-
 def test_a_copy_of_the_figures_goes_its_own_way():
     watch = watched([60, 62, 64, 65] * 10)
     other = watch.copy()
