@@ -64,7 +64,7 @@ MOST_MEASURED = 512  # notes; enough for 15 s
 BALANCED = (
     (0.6, 1.5, 0.001, ("density", "polyphony")),  # what starts together stands apart from short gaps
     (1.0, 3.0, 0.0005, ("register",)),
-    (0.6, 3.0, 0.001, ("note_length", "polyphony")),
+    (0.6, 3.0, 0.001, ("note_length", "polyphony", "density")),  # many more notes cannot all be as long
     (0.6, 1.0, 0.001, ("loudness",)),
 )
 HEARD_APART = 3  # bins: up to so far apart a transcriber may have heard notes that start together
