@@ -32,7 +32,7 @@ def test_lines_of_a_program_are_heard_and_its_end_is_told():
 
 def test_program_that_fails_is_told_by_its_last_line():
     _, error = run(["stages.render", "--input", "/nowhere.mid", "--output", "/tmp/x.mp3"])
-    assert error == "/nowhere.mid: no such file or folder; expected MIDI. Check --input"
+    assert error == "/nowhere.mid: no such file or folder; expected a file, or a folder of them. Check --input"
 
 
 def test_program_that_is_stopped_tells_nothing_more():
