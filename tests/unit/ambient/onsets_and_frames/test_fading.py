@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ambient.onsets_and_frames.config import EvidenceConfig, FadedWeights, StruckWeights
@@ -209,6 +209,7 @@ def some_judge(random):
 
 
 @settings(deadline=None, max_examples=6)
+@example(cuts=[183], seed=1, judged=True)
 @given(cuts=st.lists(st.integers(0, 260), max_size=4), seed=st.integers(0, 1), judged=st.booleans())
 def test_a_recording_cut_anywhere_gives_the_notes_of_one_pass(cuts, seed, judged):
     random = np.random.default_rng(seed)
@@ -226,7 +227,12 @@ def test_a_recording_cut_anywhere_gives_the_notes_of_one_pass(cuts, seed, judged
         )
     found, whole = reader.finish(), expected.finish()
     assert len(whole.notes) > 100
-    assert found.notes == whole.notes
+    # The judge's sums round otherwise for other numbers of candidates at a time.
+    to_the_nanosecond = [
+        [(round(note.start_s, 9), note.pitch, round(note.end_s, 9), note.velocity) for note in each.notes]
+        for each in (found, whole)
+    ]
+    assert to_the_nanosecond[0] == to_the_nanosecond[1]
     np.testing.assert_allclose(found.evidence, whole.evidence, rtol=1e-6)
 
 
