@@ -242,11 +242,11 @@ class Records:
         )
 
     def start_job(self, job: Job, total: int) -> None:
-        """Note that a job runs; a job that was interrupted keeps its first start."""
+        """Note that a job runs; a job that was interrupted keeps its first start, one that was killed stays so."""
         self._sql.execute(
             "UPDATE jobs SET state = ?, reason = '', started = coalesce(started, ?), total = ? "
-            "WHERE pipeline = ? AND id = ?",
-            (RUNNING, time.time(), total, job.pipeline, job.id),
+            "WHERE pipeline = ? AND id = ? AND state IN (?, ?, ?)",
+            (RUNNING, time.time(), total, job.pipeline, job.id, CREATED, RUNNING, EGRESSING),
         )
 
     def hold_job(self, job: Job, reason: str) -> None:

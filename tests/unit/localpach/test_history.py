@@ -9,6 +9,7 @@ from localpach.running import jobs
 from localpach.running.kill import kill_job
 from localpach.running.reporting import Silent
 from localpach.spec.addresses import parse_commit
+from localpach.storage.records import Records
 
 
 @pytest.fixture
@@ -277,6 +278,17 @@ def test_output_repo_goes_only_with_its_pipeline(toy_pipeline):
     with pytest.raises(LocalpachError, match="use `localpach delete pipeline P`"):
         repos.delete_repo(toy_pipeline.store, "P", force=True)
     assert toy_pipeline.tree("P@master") == {"/file": "foo"}
+
+
+def test_a_job_that_is_killed_before_it_starts_stays_killed(world):
+    world.repo("in")
+    world.put("in@master", {"/file": ""})
+    world.create(world.toy(cmd=world.sh("true")), run=False)
+    job = world.last()
+    kill_job(world.store, "P", job.id, "stopped by hand")
+    with world.store.transaction():
+        Records(world.store).start_job(job, 1)  # by a runner that had begun to plan it
+    assert world.last().state == "killed"
 
 
 def test_meta_commit_is_finished_whatever_the_end_of_the_job(world):
